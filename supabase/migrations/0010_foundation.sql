@@ -28,6 +28,7 @@ begin
   if not exists (select from pg_auth_members where roleid = 'nexus_engine'::regrole and member = 'authenticator'::regrole) then
     grant nexus_engine to authenticator;
   end if;
+  -- From PostgreSQL 16 on, who makes a role gets it (from the bootstrap superuser, oid 10) without the right to act as it.
   if not (select rolsuper from pg_roles where rolname = current_user)
      and not exists (select from pg_auth_members
                      where roleid = 'nexus_owner'::regrole and member = current_user::regrole and grantor <> 10) then
@@ -88,9 +89,9 @@ comment on function nexus.is_money(numeric, integer) is 'Whether a typed amount 
 create function nexus.to_minor(amount numeric, decimals integer) returns bigint
 language sql immutable parallel safe set search_path = ''
 as $$
-  select (amount * (10::numeric ^ decimals))::bigint
+  select case when nexus.is_money(amount, decimals) then (amount * (10::numeric ^ decimals))::bigint end
 $$;
-comment on function nexus.to_minor(numeric, integer) is 'A typed amount in the smallest unit of its currency; exact where nexus.is_money holds.';
+comment on function nexus.to_minor(numeric, integer) is 'A typed amount in the smallest unit of its currency; null where it is not one, which a constraint beside it refuses.';
 
 create function nexus.from_minor(amount_minor bigint, decimals integer) returns numeric
 language sql immutable parallel safe set search_path = ''
