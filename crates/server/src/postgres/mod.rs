@@ -24,6 +24,7 @@ mod os;
 mod settings;
 mod supervisor;
 
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -50,7 +51,7 @@ const WAIT_FOR_CLIENTS_AS_SERVER: Duration = Duration::from_secs(5);
 const LOCK_TICK: Duration = Duration::from_millis(20);
 
 /// How the cluster is found and started.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClusterOptions {
     /// The platform's data folder. The cluster lives in `postgres` below it.
     pub data_dir: PathBuf,
@@ -110,7 +111,8 @@ pub struct Cluster {
     folder: Folder,
     binaries: Binaries,
     socket_dir: PathBuf,
-    password: String,
+    /// Holds the password, and does not print it.
+    admin: tokio_postgres::Config,
 }
 
 #[derive(Debug)]
@@ -136,6 +138,29 @@ impl ClusterOptions {
             mode: Mode::AttachOrStart,
             search: Search::Everywhere,
         }
+    }
+}
+
+impl fmt::Debug for ClusterOptions {
+    /// All but the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ClusterOptions {
+            data_dir,
+            pg_bin,
+            superuser_password: _,
+            durability,
+            mode,
+            search,
+        } = self;
+        let mut shown = f.debug_struct("ClusterOptions");
+        shown
+            .field("data_dir", data_dir)
+            .field("pg_bin", pg_bin)
+            .field("durability", durability);
+        shown
+            .field("mode", mode)
+            .field("search", search)
+            .finish_non_exhaustive()
     }
 }
 
@@ -186,7 +211,7 @@ impl Cluster {
             arguments,
         };
         let supervisor = Supervisor::start(launch)?;
-        let password = options.superuser_password.clone();
+        let admin = admin_config(&socket_dir, options);
         let running = Some(Running::Started {
             supervisor,
             ownership,
@@ -197,7 +222,7 @@ impl Cluster {
             folder,
             binaries,
             socket_dir,
-            password,
+            admin,
         })
     }
 
@@ -214,18 +239,18 @@ impl Cluster {
             return Ok(None);
         };
         // What the owner runs it on, whatever our own settings say.
-        let binaries = folder
-            .running_binaries()
-            .ok_or(())
-            .or_else(|()| binaries::find(options, account))?;
+        let binaries = match folder.running_binaries() {
+            Some(binaries) => binaries,
+            None => binaries::find(options, account)?,
+        };
         Ok(Some(Cluster {
             running: Some(Running::Attached {
                 _membership: membership,
             }),
             folder: folder.clone(),
             binaries,
+            admin: admin_config(&postmaster.socket_dir, options),
             socket_dir: postmaster.socket_dir,
-            password: options.superuser_password.clone(),
         }))
     }
 
@@ -244,13 +269,7 @@ impl Cluster {
 
     /// How to log in as the superuser, to the database `postgres`.
     pub fn admin_config(&self) -> tokio_postgres::Config {
-        let mut config = tokio_postgres::Config::new();
-        config.host_path(&self.socket_dir).port(5432);
-        config.user(SUPERUSER).password(&self.password).dbname("postgres");
-        config
-            .application_name("nexus-mint")
-            .connect_timeout(Duration::from_secs(10));
-        config
+        self.admin.clone()
     }
 
     /// The major version of the server.
@@ -314,6 +333,19 @@ impl Drop for Cluster {
             );
         }
     }
+}
+
+fn admin_config(socket_dir: &Path, options: &ClusterOptions) -> tokio_postgres::Config {
+    let mut config = tokio_postgres::Config::new();
+    config.host_path(socket_dir).port(5432);
+    config
+        .user(SUPERUSER)
+        .password(&options.superuser_password)
+        .dbname("postgres");
+    config
+        .application_name("nexus-mint")
+        .connect_timeout(Duration::from_secs(10));
+    config
 }
 
 /// Ends the wait for another process when it has lasted too long for what that process does.
