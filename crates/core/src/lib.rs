@@ -1,1 +1,9 @@
-//! The rules of Nexus Mint.
+//! The rules of Nexus Mint: pure functions over values, without IO, clock or randomness.
+//!
+//! What always holds: an amount is an integer of its asset's smallest unit, arithmetic on it is checked, and what is split
+//! adds up again. Time and ids are arguments.
+
+pub mod allocation;
+pub mod fees;
+pub mod money;
+pub mod role;

@@ -1,0 +1,118 @@
+//! Fees by a dated schedule: a part of the amount, plus a fixed part, at least a minimum and at most a maximum.
+//!
+//! PostgreSQL computes fees by the same formula (`nexus.fee_minor`), where commands and clients ask for them; this is the
+//! reference that a test compares it with.
+
+use crate::money::{Amount, AmountRefused};
+
+/// What is charged from an instant on, in the smallest unit of one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeeSchedule {
+    /// Part of the amount, in millionths: 20,000 is 2 %.
+    pub rate_ppm: u32,
+    /// Added to the part.
+    pub fixed: Amount,
+    /// The fee is at least this.
+    pub minimum: Amount,
+    /// The fee is at most this, if anything.
+    pub maximum: Option<Amount>,
+}
+
+impl FeeSchedule {
+    /// The fee on `amount`: round half up of rate x amount, plus the fixed part, then within minimum and maximum.
+    pub fn fee_on(&self, amount: Amount) -> Result<Amount, AmountRefused> {
+        let fee = amount.part_half_up(self.rate_ppm)?.plus(self.fixed)?.max(self.minimum);
+        Ok(self.maximum.map_or(fee, |maximum| fee.min(maximum)))
+    }
+}
+
+/// The entry of a dated list that holds at `at`: the latest that does not begin after it. The list need not be sorted.
+pub fn in_force<At: Ord + Copy, T>(dated: &[(At, T)], at: At) -> Option<&T> {
+    dated
+        .iter()
+        .filter(|(from, _)| *from <= at)
+        .max_by_key(|(from, _)| *from)
+        .map(|(_, entry)| entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::money::{AMOUNT_MAX, Decimals};
+
+    fn usd(text: &str) -> Amount {
+        Amount::parse(text, Decimals::CENTS).unwrap()
+    }
+
+    fn of_rate(rate_ppm: u32) -> FeeSchedule {
+        FeeSchedule {
+            rate_ppm,
+            fixed: Amount::ZERO,
+            minimum: Amount::ZERO,
+            maximum: None,
+        }
+    }
+
+    #[test]
+    fn the_golden_month_adds_up() {
+        let gross = usd("1555.00");
+        let manager = of_rate(80_000).fee_on(gross).unwrap();
+        let platform = of_rate(20_000).fee_on(gross).unwrap();
+        assert_eq!((manager, platform), (usd("124.40"), usd("31.10")));
+        let costs = Amount::sum([manager, platform, usd("55"), usd("130"), usd("155")]).unwrap();
+        let net = gross.minus(costs).unwrap();
+        assert_eq!(net, usd("1059.50"));
+        assert_eq!(Amount::sum([net; 12]).unwrap(), usd("12714.00"));
+    }
+
+    #[test]
+    fn every_part_of_a_schedule_counts() {
+        let schedule = FeeSchedule {
+            rate_ppm: 15_000,
+            fixed: usd("0.30"),
+            minimum: usd("1.00"),
+            maximum: Some(usd("50.00")),
+        };
+        let check = |amount: &str, fee: &str| assert_eq!(schedule.fee_on(usd(amount)), Ok(usd(fee)), "fee on {amount}");
+        check("0", "1.00");
+        check("46.66", "1.00");
+        check("47.00", "1.01"); // 0.705 rounds up to 0.71, plus 0.30
+        check("1000", "15.30");
+        check("3313.33", "50.00");
+        check("1000000", "50.00");
+    }
+
+    #[test]
+    fn the_latest_entry_not_in_the_future_holds() {
+        let dated = [(20, "second"), (10, "first"), (30, "third")];
+        for (at, expect) in [
+            (9, None),
+            (10, Some(&"first")),
+            (19, Some(&"first")),
+            (20, Some(&"second")),
+            (99, Some(&"third")),
+        ] {
+            assert_eq!(in_force(&dated, at), expect, "at {at}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_larger_amount_never_costs_less(
+            a in 0..=AMOUNT_MAX / 2, b in 0..=AMOUNT_MAX / 2, rate_ppm in 0..=1_000_000_u32,
+            fixed in 0..1_000_000_i64, minimum in 0..1_000_000_i64, above in proptest::option::of(0..1_000_000_i64),
+        ) {
+            let amount = |units: i64| Amount::try_from(units).unwrap();
+            let schedule = FeeSchedule {
+                rate_ppm, fixed: amount(fixed), minimum: amount(minimum), maximum: above.map(|more| amount(minimum + more)),
+            };
+            let (low, high) = (amount(a.min(b)), amount(a.max(b)));
+            let fees = (schedule.fee_on(low).unwrap(), schedule.fee_on(high).unwrap());
+            prop_assert!(fees.0 <= fees.1);
+            prop_assert!(fees.0 >= schedule.minimum);
+            prop_assert!(schedule.maximum.is_none_or(|maximum| fees.1 <= maximum));
+        }
+    }
+}

@@ -1,0 +1,157 @@
+-- The audit trail: who changed what, before and after. Rows are appended without a lock that writers share.
+set role nexus_owner;
+
+create table public.audit_log (
+  id              bigint generated always as identity primary key,
+  recorded_at     timestamptz not null default clock_timestamp(),
+  transaction_id  xid8 not null default pg_current_xact_id(),
+  actor_id        uuid,
+  actor_role      text not null,
+  table_name      text not null,
+  operation       text not null,
+  row_key         text not null,
+  changed_columns text[] not null,
+  digest          bytea not null,
+  constraint audit_log_operation_is_known check (operation in ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')),
+  constraint audit_log_digest_is_sha256 check (length(digest) = 32)
+);
+comment on table public.audit_log is 'Append-only trail of changes to the audited tables. Holds no personal data: what the row said is in nexus.audit_details, bound to this row by a salted digest.';
+comment on column public.audit_log.id is 'Order of writing; gaps are rolled back transactions.';
+comment on column public.audit_log.recorded_at is 'The instant at which the row was written.';
+comment on column public.audit_log.transaction_id is 'The transaction that made the change: rows of one command share it.';
+comment on column public.audit_log.actor_id is 'The login that acted, from the verified claims; null for a visitor, a job or the operator.';
+comment on column public.audit_log.actor_role is 'The database role that acted.';
+comment on column public.audit_log.table_name is 'schema.table that changed.';
+comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE.';
+comment on column public.audit_log.row_key is 'Primary key of the row as text; of a TRUNCATE, empty.';
+comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at; all columns of an INSERT or DELETE.';
+comment on column public.audit_log.digest is 'SHA-256 over salt and canonical before and after of nexus.audit_details.';
+create index audit_log_row_idx on public.audit_log (table_name, row_key, id);
+create index audit_log_actor_id_idx on public.audit_log (actor_id, id);
+
+create table nexus.audit_details (
+  audit_id bigint primary key,
+  salt     bytea not null,
+  before   jsonb,
+  after    jsonb,
+  constraint audit_details_audit_id_fkey foreign key (audit_id) references public.audit_log (id),
+  constraint audit_details_salt_has_256_bits check (length(salt) = 32),
+  constraint audit_details_before_is_an_object check (jsonb_typeof(before) = 'object'),
+  constraint audit_details_after_is_an_object check (jsonb_typeof(after) = 'object')
+);
+comment on table nexus.audit_details is 'What an audited row said. Erased where personal data must go: the digest in audit_log stays and the trail stays true.';
+comment on column nexus.audit_details.audit_id is 'The audit row.';
+comment on column nexus.audit_details.salt is '256 random bits, so that the digest alone does not let anybody guess the content.';
+comment on column nexus.audit_details.before is 'The row before; null for an INSERT.';
+comment on column nexus.audit_details.after is 'The row after; null for a DELETE.';
+
+create function nexus.audit_digest(salt bytea, before jsonb, after jsonb) returns bytea
+language sql immutable parallel safe set search_path = ''
+as $$
+  -- jsonb prints canonically: keys sorted by length and bytes, one spacing, numbers with their own digits.
+  select sha256(salt || convert_to(coalesce(before::text, '') || E'\x1f' || coalesce(after::text, ''), 'UTF8'))
+$$;
+comment on function nexus.audit_digest(bytea, jsonb, jsonb) is 'The digest that binds an audit row to its details.';
+
+create function nexus.append_audit(table_name text, operation text, row_key text, before jsonb, after jsonb) returns void
+language plpgsql security definer set search_path = ''
+as $$
+declare
+  new_id bigint;
+  -- Three random uuids hold 366 random bits; the hash makes 256 of them.
+  new_salt bytea := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+  changed text[];
+begin
+  if before is not null and after is not null then
+    select coalesce(array_agg(a.key order by a.key), '{}') into changed
+    from jsonb_each(after) as a
+    where a.value is distinct from before -> a.key and a.key <> 'updated_at';
+    if cardinality(changed) = 0 then
+      return;
+    end if;
+  else
+    select coalesce(array_agg(k order by k), '{}') into changed from jsonb_object_keys(coalesce(after, before, '{}')) as k;
+  end if;
+  insert into public.audit_log (actor_id, actor_role, table_name, operation, row_key, changed_columns, digest)
+  values (auth.uid(), nexus.caller_role(), append_audit.table_name, append_audit.operation, append_audit.row_key, changed,
+          nexus.audit_digest(new_salt, before, after))
+  returning id into new_id;
+  insert into nexus.audit_details (audit_id, salt, before, after) values (new_id, new_salt, before, after);
+end
+$$;
+comment on function nexus.append_audit(text, text, text, jsonb, jsonb) is 'Appends one audit row with its details. An update that changed nothing leaves none.';
+
+create function public.log_data_modification() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+declare
+  full_name text := tg_table_schema || '.' || tg_table_name;
+  key_column text := coalesce(tg_argv[0], 'id');
+begin
+  -- Dynamic only in the name of the key column, which comes from the trigger's definition.
+  case tg_op
+    when 'INSERT' then
+      perform nexus.append_audit(full_name, tg_op, r.after ->> key_column, null, r.after)
+      from (select to_jsonb(n) as after from new_rows as n) as r;
+    when 'DELETE' then
+      perform nexus.append_audit(full_name, tg_op, r.before ->> key_column, r.before, null)
+      from (select to_jsonb(o) as before from old_rows as o) as r;
+    when 'UPDATE' then
+      perform nexus.append_audit(full_name, tg_op, coalesce(o.row ->> key_column, n.row ->> key_column), o.row, n.row)
+      from (select to_jsonb(t) as row from old_rows as t) as o
+      full join (select to_jsonb(t) as row from new_rows as t) as n on o.row ->> key_column = n.row ->> key_column;
+    when 'TRUNCATE' then
+      perform nexus.append_audit(full_name, tg_op, '', null, null);
+  end case;
+  return null;
+end
+$$;
+comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row. Its argument names the key column where that is not id.';
+
+create function nexus.audit_table(target regclass, key_column text default 'id') returns void
+language plpgsql set search_path = ''
+as $$
+begin
+  execute format('create trigger log_inserts after insert on %s referencing new table as new_rows
+                  for each statement execute function public.log_data_modification(%L)', target, key_column);
+  execute format('create trigger log_updates after update on %s referencing old table as old_rows new table as new_rows
+                  for each statement execute function public.log_data_modification(%L)', target, key_column);
+  execute format('create trigger log_deletes after delete on %s referencing old table as old_rows
+                  for each statement execute function public.log_data_modification(%L)', target, key_column);
+  execute format('create trigger log_truncates after truncate on %s
+                  for each statement execute function public.log_data_modification(%L)', target, key_column);
+end
+$$;
+comment on function nexus.audit_table(regclass, text) is 'Puts the audit trail on a table; called by the migration that makes the table.';
+
+create function nexus.refuse_change() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  raise exception '% is append-only: rows are never changed or removed', tg_table_schema || '.' || tg_table_name
+    using errcode = 'insufficient_privilege';
+end
+$$;
+comment on function nexus.refuse_change() is 'Trigger: refuses to change a table that only grows, whoever asks.';
+
+create trigger audit_log_is_append_only before update or delete or truncate on public.audit_log
+  for each statement execute function nexus.refuse_change();
+
+alter table public.audit_log enable row level security;
+grant select on public.audit_log to nexus_staff, service_role, nexus_engine;
+create policy audit_log_read_staff on public.audit_log for select to nexus_staff
+  using ((select nexus.has_any_role('admin', 'compliance_officer')));
+create policy audit_log_read_engine on public.audit_log for select to nexus_engine using (true);
+
+alter table nexus.audit_details enable row level security;
+grant select on nexus.audit_details to nexus_engine;
+create policy audit_details_read_engine on nexus.audit_details for select to nexus_engine using (true);
+
+select nexus.audit_table('public.currencies', 'code');
+select nexus.audit_table('public.parties');
+select nexus.audit_table('public.party_owners');
+select nexus.audit_table('public.party_screenings');
+select nexus.audit_table('public.user_profiles');
+select nexus.audit_table('public.user_role_assignments');
+
+reset role;

@@ -1,0 +1,114 @@
+-- Identity verification: what a person submitted, readable by that person and compliance officers only.
+set role nexus_owner;
+
+create table public.kyc_cases (
+  id           uuid primary key default gen_random_uuid(),
+  user_id      uuid not null,
+  party_id     uuid not null,
+  kyc_level    text not null,
+  submission   jsonb not null default '{}',
+  status       text not null default 'submitted',
+  decided_by   uuid,
+  decided_at   timestamptz,
+  reason       text,
+  expires_at   timestamptz,
+  created_at   timestamptz not null default now(),
+  updated_at   timestamptz not null default now(),
+  constraint kyc_cases_party_id_fkey foreign key (party_id) references public.parties (id) on delete restrict,
+  constraint kyc_cases_level_is_known check (kyc_level in ('basic', 'enhanced')),
+  constraint kyc_cases_submission_is_an_object check (jsonb_typeof(submission) = 'object'),
+  constraint kyc_cases_status_is_known check (status in ('submitted', 'in_review', 'approved', 'rejected', 'expired', 'withdrawn')),
+  constraint kyc_cases_decided_by_another check (decided_by <> user_id),
+  constraint kyc_cases_decision_is_signed check (status not in ('approved', 'rejected') or num_nulls(decided_by, decided_at) = 0),
+  constraint kyc_cases_refusal_has_a_reason check (status <> 'rejected' or reason ~ '\S'),
+  constraint kyc_cases_reason_is_bounded check (length(reason) <= 2000),
+  constraint kyc_cases_approval_expires check (status <> 'approved' or expires_at > decided_at)
+);
+comment on table public.kyc_cases is 'A person''s request to have the identity verified, what was submitted, and the decision. Read by the person and compliance officers only; written by commands.';
+comment on column public.kyc_cases.id is 'Identity of the case.';
+comment on column public.kyc_cases.user_id is 'The login that submitted.';
+comment on column public.kyc_cases.party_id is 'The party whose identity it is.';
+comment on column public.kyc_cases.kyc_level is 'What is asked for: basic or enhanced.';
+comment on column public.kyc_cases.submission is 'What the person stated.';
+comment on column public.kyc_cases.status is 'submitted, in_review, approved, rejected, expired or withdrawn.';
+comment on column public.kyc_cases.decided_by is 'The compliance officer who decided; never the person himself.';
+comment on column public.kyc_cases.decided_at is 'When it was decided.';
+comment on column public.kyc_cases.reason is 'Why it was rejected.';
+comment on column public.kyc_cases.expires_at is 'Until when an approval holds.';
+comment on column public.kyc_cases.created_at is 'When it was submitted.';
+comment on column public.kyc_cases.updated_at is 'When the row last changed.';
+create index kyc_cases_user_id_idx on public.kyc_cases (user_id);
+create index kyc_cases_party_id_idx on public.kyc_cases (party_id);
+create index kyc_cases_decided_by_idx on public.kyc_cases (decided_by);
+create index kyc_cases_queue_idx on public.kyc_cases (created_at) where status in ('submitted', 'in_review');
+create unique index kyc_cases_one_open_key on public.kyc_cases (user_id) where status in ('submitted', 'in_review');
+
+create table public.kyc_documents (
+  id            uuid primary key default gen_random_uuid(),
+  user_id       uuid not null default auth.uid(),
+  kyc_case_id   uuid,
+  document_type text not null,
+  file_name     text not null,
+  file_url      text not null,
+  file_size     bigint,
+  status        text not null default 'pending',
+  notes         text,
+  created_at    timestamptz not null default now(),
+  updated_at    timestamptz not null default now(),
+  constraint kyc_documents_kyc_case_id_fkey foreign key (kyc_case_id) references public.kyc_cases (id) on delete restrict,
+  constraint kyc_documents_type_is_a_word check (document_type ~ '^[a-z][a-z0-9_]{0,49}$'),
+  constraint kyc_documents_file_name_is_bounded check (file_name ~ '\S' and length(file_name) <= 300),
+  constraint kyc_documents_file_is_in_own_folder check (
+    nexus.is_storage_path(file_url, 'kyc-documents') and split_part(file_url, '/', 2) = user_id::text),
+  constraint kyc_documents_file_size_not_negative check (file_size >= 0),
+  constraint kyc_documents_status_is_known check (status in ('pending', 'accepted', 'rejected')),
+  constraint kyc_documents_notes_are_bounded check (length(notes) <= 2000)
+);
+comment on table public.kyc_documents is 'Documents that a person filed to have the identity verified. Read by the person and compliance officers only.';
+comment on column public.kyc_documents.id is 'Identity of the document.';
+comment on column public.kyc_documents.user_id is 'The login that filed it.';
+comment on column public.kyc_documents.kyc_case_id is 'The case it belongs to; null until submitted with one.';
+comment on column public.kyc_documents.document_type is 'What it is, such as passport, national_id, proof_of_address, proof_of_income.';
+comment on column public.kyc_documents.file_name is 'Name of the file as filed.';
+comment on column public.kyc_documents.file_url is 'Where the bytes are: kyc-documents/<login id>/...; never a URL.';
+comment on column public.kyc_documents.file_size is 'Size in bytes.';
+comment on column public.kyc_documents.status is 'pending, accepted or rejected.';
+comment on column public.kyc_documents.notes is 'What the reviewer tells the person.';
+comment on column public.kyc_documents.created_at is 'When it was filed.';
+comment on column public.kyc_documents.updated_at is 'When the row last changed.';
+create index kyc_documents_user_id_idx on public.kyc_documents (user_id);
+create index kyc_documents_kyc_case_id_idx on public.kyc_documents (kyc_case_id);
+
+create trigger kyc_cases_updated_at before update on public.kyc_cases
+  for each row execute function public.update_updated_at_column();
+create trigger kyc_documents_updated_at before update on public.kyc_documents
+  for each row execute function public.update_updated_at_column();
+select nexus.audit_table('public.kyc_cases');
+select nexus.audit_table('public.kyc_documents');
+
+alter table public.kyc_cases enable row level security;
+grant select on public.kyc_cases to authenticated, nexus_engine;
+grant insert, update on public.kyc_cases to nexus_engine;
+create policy kyc_cases_read_own on public.kyc_cases for select to authenticated using (user_id = (select auth.uid()));
+create policy kyc_cases_read_compliance on public.kyc_cases for select to nexus_staff
+  using ((select nexus.has_any_role('compliance_officer')));
+create policy kyc_cases_engine on public.kyc_cases for all to nexus_engine using (true) with check (true);
+
+alter table public.kyc_documents enable row level security;
+grant select on public.kyc_documents to authenticated, nexus_engine;
+grant insert (user_id, document_type, file_name, file_url, file_size) on public.kyc_documents to authenticated;
+grant insert, update on public.kyc_documents to nexus_engine;
+create policy kyc_documents_read_own on public.kyc_documents for select to authenticated using (user_id = (select auth.uid()));
+create policy kyc_documents_insert_own on public.kyc_documents for insert to authenticated with check (user_id = (select auth.uid()));
+create policy kyc_documents_read_compliance on public.kyc_documents for select to nexus_staff
+  using ((select nexus.has_any_role('compliance_officer')));
+create policy kyc_documents_engine on public.kyc_documents for all to nexus_engine using (true) with check (true);
+
+reset role;
+
+alter table public.kyc_cases add constraint kyc_cases_user_id_fkey
+  foreign key (user_id) references auth.users (id) on delete restrict;
+alter table public.kyc_cases add constraint kyc_cases_decided_by_fkey
+  foreign key (decided_by) references auth.users (id) on delete restrict;
+alter table public.kyc_documents add constraint kyc_documents_user_id_fkey
+  foreign key (user_id) references auth.users (id) on delete restrict;

@@ -1,0 +1,110 @@
+-- The seed's two materialized views, mended, and what refreshes them.
+--
+-- What the seed's SQL did, and what is done here: it divided by zero (null here: without a target there is no percentage);
+-- it counted rows as investors (parties here) and failed, expired and refunded investments as money (paid and confirmed
+-- here); it could not be refreshed concurrently (a unique index here). A materialized view has no row-level security: so
+-- both hold active properties only, nothing about a single person (an average needs three), and lose a property in the
+-- same transaction that delists it.
+set role nexus_owner;
+
+create materialized view public.investment_opportunities_mv as
+  select p.id as property_id,
+         p.title,
+         p.city,
+         p.property_type,
+         p.price_per_token,
+         coalesce(i.total_investors, 0) as total_investors,
+         coalesce(i.total_invested, 0) as total_invested,
+         round(100 * coalesce(i.total_invested, 0) / nullif(p.funding_target, 0), 4) as funding_percentage
+  from public.properties as p
+  left join (
+    select property_id, count(distinct party_id) as total_investors, sum(total_amount) as total_invested
+    from public.investments
+    where status in ('paid', 'confirmed')
+    group by property_id
+  ) as i on i.property_id = p.id
+  where p.is_active;
+comment on materialized view public.investment_opportunities_mv is 'Active properties with how far they are funded, as of the last refresh_analytics_views(). Public: it holds nothing about a single person. Counts parties, and paid and confirmed investments only.';
+comment on column public.investment_opportunities_mv.property_id is 'The property.';
+comment on column public.investment_opportunities_mv.title is 'Its name.';
+comment on column public.investment_opportunities_mv.city is 'Its city.';
+comment on column public.investment_opportunities_mv.property_type is 'Kind of building.';
+comment on column public.investment_opportunities_mv.price_per_token is 'Price of one token.';
+comment on column public.investment_opportunities_mv.total_investors is 'Parties with paid or confirmed investments; several purchases of one party count once.';
+comment on column public.investment_opportunities_mv.total_invested is 'Paid and confirmed principal.';
+comment on column public.investment_opportunities_mv.funding_percentage is 'total_invested over the funding target, in percent, 4 decimals; null without a target.';
+create unique index investment_opportunities_mv_property_id_key on public.investment_opportunities_mv (property_id);
+
+create materialized view public.property_market_insights_mv as
+  select p.id as property_id,
+         p.title,
+         p.price,
+         p.price_per_token,
+         p.tokens_issued,
+         round(100 * p.tokens_issued / nullif(p.total_tokens, 0), 4) as funding_percentage,
+         i.avg_investor_price
+  from public.properties as p
+  left join (
+    select property_id,
+           case when count(distinct party_id) >= 3 then round(sum(total_amount) / sum(token_amount), 6) end as avg_investor_price
+    from public.investments
+    where status in ('paid', 'confirmed')
+    group by property_id
+  ) as i on i.property_id = p.id
+  where p.is_active;
+comment on materialized view public.property_market_insights_mv is 'Active properties with their token figures, as of the last refresh_analytics_views(). Public: an average is shown for three or more parties only. Unlike the seed''s, it leaves inactive properties out, as its sister does.';
+comment on column public.property_market_insights_mv.property_id is 'The property.';
+comment on column public.property_market_insights_mv.title is 'Its name.';
+comment on column public.property_market_insights_mv.price is 'Asking price of the whole property.';
+comment on column public.property_market_insights_mv.price_per_token is 'Price of one token.';
+comment on column public.property_market_insights_mv.tokens_issued is 'Tokens held by somebody.';
+comment on column public.property_market_insights_mv.funding_percentage is 'tokens_issued over total_tokens, in percent, 4 decimals; null without tokens.';
+comment on column public.property_market_insights_mv.avg_investor_price is 'Average price of a paid or confirmed token, weighted by tokens, 6 decimals; null for fewer than three parties.';
+create unique index property_market_insights_mv_property_id_key on public.property_market_insights_mv (property_id);
+
+grant select on public.investment_opportunities_mv, public.property_market_insights_mv to anon, authenticated, service_role, nexus_engine;
+
+create function nexus.refresh_market_views() returns void
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  -- One refresh at a time; who waits here refreshes again, since it may know of a later change.
+  perform pg_advisory_xact_lock(hashtext('nexus-mint refresh market views'));
+  refresh materialized view concurrently public.investment_opportunities_mv;
+  refresh materialized view concurrently public.property_market_insights_mv;
+end
+$$;
+comment on function nexus.refresh_market_views() is 'Refreshes both market views without locking out their readers.';
+
+create function public.refresh_analytics_views() returns void
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if not (nexus.is_trusted_caller() or nexus.has_any_role('admin')) then
+    raise exception 'only an admin or the service may refresh the analytics views' using errcode = 'insufficient_privilege';
+  end if;
+  perform nexus.refresh_market_views();
+end
+$$;
+comment on function public.refresh_analytics_views() is 'Refreshes both materialized views; for admins and the service.';
+grant execute on function public.refresh_analytics_views() to nexus_staff, service_role, nexus_engine;
+
+create function nexus.refresh_after_delisting() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if tg_op <> 'UPDATE' or exists (
+    select from old_rows as o where o.is_active and not exists (select from new_rows as n where n.id = o.id and n.is_active)
+  ) then
+    perform nexus.refresh_market_views();
+  end if;
+  return null;
+end
+$$;
+comment on function nexus.refresh_after_delisting() is 'Trigger: a property that is no longer public leaves the public views in the same transaction.';
+create trigger properties_delisted after update on public.properties referencing old table as old_rows new table as new_rows
+  for each statement execute function nexus.refresh_after_delisting();
+create trigger properties_removed after delete on public.properties
+  for each statement execute function nexus.refresh_after_delisting();
+
+reset role;
