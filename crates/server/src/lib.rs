@@ -6,5 +6,6 @@ pub mod config;
 pub mod db;
 pub mod health;
 pub mod migrate;
+pub mod postgres;
 pub mod problem;
 pub mod router;

@@ -1,1 +1,3 @@
 //! Feature tests.
+
+mod cluster;
