@@ -1,3 +1,11 @@
-//! The program.
+//! The program: one server over PostgreSQL that speaks Supabase's conventions.
 
+pub mod app;
+pub mod auth;
+pub mod config;
+pub mod db;
+pub mod health;
+pub mod migrate;
 pub mod postgres;
+pub mod problem;
+pub mod router;

@@ -1,0 +1,58 @@
+//! What a request handler is given: the configuration, the database, the keys, the clock.
+
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    auth::keys::{KeyError, Keys},
+    config::{BaseUrl, Config},
+    db::Db,
+};
+
+/// Tells the time. Tests set theirs.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// The program's state: cheap to clone, the same for every request.
+#[derive(Clone)]
+pub struct App {
+    /// What the program was told.
+    pub config: Arc<Config>,
+    /// The database.
+    pub db: Db,
+    /// Signs and verifies tokens.
+    pub keys: Arc<Keys>,
+    /// How clients reach this server.
+    pub public_url: BaseUrl,
+    clock: Clock,
+}
+
+impl App {
+    /// The state of a server that listens at `bound`.
+    ///
+    /// # Errors
+    /// When the configured keys do not fit.
+    pub fn new(config: Config, db: Db, bound: SocketAddr, clock: Clock) -> Result<App, KeyError> {
+        let keys = Arc::new(Keys::of(&config, clock())?);
+        let public_url = config.settings.public_url(bound);
+        Ok(App {
+            config: Arc::new(config),
+            db,
+            keys,
+            public_url,
+            clock,
+        })
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+}
+
+/// The machine's clock.
+#[must_use]
+pub fn system_clock() -> Clock {
+    Arc::new(|| SystemTime::now().into())
+}

@@ -1,0 +1,178 @@
+//! Everything that a handler can answer instead of what was asked for.
+//!
+//! A variant is something that the client can act on; all else is [`Problem::Internal`]: logged once with its chain,
+//! shown as nothing. `code()` is API: stable, never reworded. On its own a problem is `application/problem+json`;
+//! a protocol with another form finds the problem among the response's extensions and writes its own body.
+
+use std::{error::Error, fmt::Write as _, sync::Arc};
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use tokio_postgres::error::{DbError as ServerError, SqlState};
+
+use crate::{auth::AuthRefusal, db::DbError};
+
+/// An error of whatever kind, for the log.
+pub type AnyError = Box<dyn Error + Send + Sync>;
+
+/// What went wrong, as the client may know it.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// There is nothing here, or nothing that the caller may see.
+    #[error("there is nothing at this address")]
+    NotFound,
+    /// The address exists, and not with this method.
+    #[error("this address does not take that method")]
+    MethodNotAllowed,
+    /// The body is larger than this route takes.
+    #[error("the body is too large")]
+    BodyTooLarge,
+    /// It took too long; a retry may succeed.
+    #[error("this took too long")]
+    Timeout,
+    /// The database cannot be reached, or is too busy.
+    #[error("the service is not available; try again later")]
+    Unavailable(#[source] AnyError),
+    /// Logins and sessions refuse.
+    #[error(transparent)]
+    Auth(#[from] AuthRefusal),
+    /// A fault of ours.
+    #[error("something went wrong on our side")]
+    Internal(#[source] AnyError),
+}
+
+impl Problem {
+    /// A fault of ours, with its cause for the log.
+    pub fn internal(error: impl Into<AnyError>) -> Problem {
+        Problem::Internal(error.into())
+    }
+
+    /// Its stable name.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Problem::NotFound => "not_found",
+            Problem::MethodNotAllowed => "method_not_allowed",
+            Problem::BodyTooLarge => "body_too_large",
+            Problem::Timeout => "timeout",
+            Problem::Unavailable(_) => "unavailable",
+            Problem::Auth(refusal) => refusal.code(),
+            Problem::Internal(_) => "internal",
+        }
+    }
+
+    /// Its HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Problem::NotFound => StatusCode::NOT_FOUND,
+            Problem::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Problem::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Problem::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Problem::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::Auth(refusal) => refusal.status(),
+            Problem::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What PostgreSQL said, where that is the cause.
+    #[must_use]
+    pub fn database_error(&self) -> Option<&ServerError> {
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<tokio_postgres::Error>() {
+                return error.as_db_error();
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        match &self {
+            Problem::Internal(cause) => tracing::error!(cause = %chain(cause.as_ref()), "a request failed"),
+            Problem::Unavailable(cause) => tracing::warn!(cause = %chain(cause.as_ref()), "a request was turned away"),
+            Problem::NotFound
+            | Problem::MethodNotAllowed
+            | Problem::BodyTooLarge
+            | Problem::Timeout
+            | Problem::Auth(_) => {}
+        }
+        let body = serde_json::json!({
+            "type": "about:blank",
+            "title": self.status().canonical_reason().unwrap_or("Error"),
+            "status": self.status().as_u16(),
+            "code": self.code(),
+            "detail": self.to_string(),
+        });
+        let mut response = (self.status(), Json(body)).into_response();
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+impl From<DbError> for Problem {
+    fn from(error: DbError) -> Problem {
+        match error {
+            DbError::Connection(error) => Problem::Unavailable(error.into()),
+            DbError::Begin(error) => error.into(),
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Problem {
+    fn from(error: tokio_postgres::Error) -> Problem {
+        match error.code() {
+            Some(&SqlState::QUERY_CANCELED | &SqlState::LOCK_NOT_AVAILABLE) => Problem::Timeout,
+            Some(&SqlState::ADMIN_SHUTDOWN | &SqlState::CRASH_SHUTDOWN | &SqlState::CANNOT_CONNECT_NOW) => {
+                Problem::Unavailable(error.into())
+            }
+            None if error.is_closed() => Problem::Unavailable(error.into()),
+            Some(_) | None => Problem::internal(error),
+        }
+    }
+}
+
+impl From<crate::db::CommitError> for Problem {
+    fn from(error: crate::db::CommitError) -> Problem {
+        match error {
+            crate::db::CommitError::Refused(error) => error.into(),
+            crate::db::CommitError::Failed => Problem::internal(error),
+        }
+    }
+}
+
+/// An error and its causes in one line. Of a database error code, message and constraint, and not the detail, which
+/// quotes rows.
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let separator = if text.is_empty() { "" } else { ": " };
+        // Writing to a String cannot fail.
+        let _ = match error.downcast_ref::<ServerError>() {
+            Some(server) => {
+                let constraint = server.constraint().map(|name| format!(" ({name})")).unwrap_or_default();
+                write!(
+                    text,
+                    "{separator}{} {}{constraint}",
+                    server.code().code(),
+                    server.message()
+                )
+            }
+            None => write!(text, "{separator}{error}"),
+        };
+        next = error.source();
+    }
+    text
+}
