@@ -1,3 +1,9 @@
-//! Feature tests.
+//! The tests of the program, through its real router and on real PostgreSQL: one file a feature.
+
+// A panic in a test is its report.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod cluster;
+mod migrations;
+mod schema_sql;
+mod world;
