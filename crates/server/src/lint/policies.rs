@@ -173,6 +173,8 @@ pub(super) const POLICY_CALLS_PER_ROW: Rule = Rule {
                      over (partition by p.oid, side.word order by found.ord)
                    + case found.hit[1] when '}' then 1 else 0 end as level
               from pg_policy p
+              join pg_class c on c.oid = p.polrelid
+              join pg_namespace n on n.oid = c.relnamespace and n.nspname = any ($1::text[])
              cross join lateral (values ('using', p.polqual::text), ('with check', p.polwithcheck::text))
                      as side (word, tree)
              cross join lateral regexp_matches(regexp_replace(side.tree, '\\.', '', 'g'), '\{[A-Z]+[^{}]*|\}', 'g')
@@ -188,17 +190,12 @@ pub(super) const POLICY_CALLS_PER_ROW: Rule = Rule {
              where (fn.nspname <> 'pg_catalog' and f.provolatile <> 'i')
                 or (fn.nspname = 'pg_catalog' and f.proname = 'current_setting')
           ), judged as (
-            select c.policy, c.word, c.function,
-                   exists (select from nodes v
-                            where v.policy = c.policy and v.word = c.word and v.ord > c.ord and v.ord < c.last
-                              and v.node like '{VAR %') as of_row,
-                   (select around.node like '{RANGETBLFUNCTION%' or around.node like '%:rtable <>%'
-                      from nodes around
-                     where around.policy = c.policy and around.word = c.word and around.ord < c.ord
-                       and around.last > c.last
-                       and (around.node like '{QUERY %' or around.node like '{RANGETBLFUNCTION%')
-                     order by around.ord desc limit 1) as once
-              from calls c
+            select c.policy, c.function, bool_or(a.node like '{VAR %' and a.ord between c.ord and c.last) as of_row,
+                   (array_agg(a.node like '{RANGETBLFUNCTION%' or a.node like '%:rtable <>%' order by a.ord desc)
+                     filter (where a.ord < c.ord and a.last > c.last
+                               and (a.node like '{QUERY %' or a.node like '{RANGETBLFUNCTION%')))[1] as once
+              from calls c join nodes a on a.policy = c.policy and a.word = c.word
+             group by c.policy, c.word, c.ord, c.function
           )
           select format('%I.%I: %s', n.nspname, c.relname, p.polname),
                  string_agg(distinct case
@@ -209,7 +206,7 @@ pub(super) const POLICY_CALLS_PER_ROW: Rule = Rule {
             join pg_policy p on p.oid = j.policy
             join pg_class c on c.oid = p.polrelid
             join pg_namespace n on n.oid = c.relnamespace
-           where n.nspname = any ($1::text[]) and (j.of_row or j.once is not true)
+           where j.of_row or j.once is not true
            group by n.nspname, c.relname, p.polname"
     ),
 };
@@ -227,6 +224,8 @@ pub(super) const POLICY_OR_WITH_ROLE: Rule = Rule {
                      over (partition by p.oid, side.word order by found.ord)
                    + case found.hit[1] when '}' then 1 else 0 end as level
               from pg_policy p
+              join pg_class c on c.oid = p.polrelid
+              join pg_namespace n on n.oid = c.relnamespace and n.nspname = any ($1::text[])
              cross join lateral (values ('using', p.polqual::text), ('with check', p.polwithcheck::text))
                      as side (word, tree)
              cross join lateral regexp_matches(regexp_replace(side.tree, '\\.', '', 'g'), '\{[A-Z]+[^{}]*|\}', 'g')
@@ -235,11 +234,12 @@ pub(super) const POLICY_OR_WITH_ROLE: Rule = Rule {
             select policy, word, ord, node, lead(ord) over (partition by policy, word, level order by ord) as last
               from braces
           ), placed as (
-            select *, exists (select from nodes q
-                               where q.policy = nodes.policy and q.word = nodes.word and q.node like '{QUERY %'
-                                 and q.ord < nodes.ord and q.last > nodes.last) as in_query
-              from nodes
-             where node ~ '^\{(VAR|FUNCEXPR|BOOLEXPR :boolop or) '
+            select n.policy, n.word, n.ord, n.node, n.last, count(q.ord) > 0 as in_query
+              from nodes n
+              left join nodes q on q.policy = n.policy and q.word = n.word and q.node like '{QUERY %'
+               and q.ord < n.ord and q.last > n.last
+             where n.node ~ '^\{(VAR|FUNCEXPR|BOOLEXPR :boolop or) '
+             group by n.policy, n.word, n.ord, n.node, n.last
           )
           select format('%I.%I: %s', n.nspname, c.relname, p.polname),
                  format('an OR joins the row with %s: give that role its own policy and its own database role',
@@ -252,7 +252,7 @@ pub(super) const POLICY_OR_WITH_ROLE: Rule = Rule {
             join pg_policy p on p.oid = o.policy
             join pg_class c on c.oid = p.polrelid
             join pg_namespace n on n.oid = c.relnamespace
-           where n.nspname = any ($1::text[]) and o.node like '{BOOLEXPR %' and not o.in_query
+           where o.node like '{BOOLEXPR %' and not o.in_query
              and (fn.nspname, f.proname) not in (('auth', 'uid'))
              and ((fn.nspname <> 'pg_catalog' and f.provolatile <> 'i'
                    and (f.prorettype = 'bool'::regtype or fn.nspname = 'auth'))

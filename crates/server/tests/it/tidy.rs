@@ -167,13 +167,22 @@ fn module_name_explains(path: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
+/// `PATH` is where the system keeps its programs, not a setting of ours.
 fn environment_is_read_in_config_only(path: &str, text: &str) -> Vec<String> {
     if !is_source(path) || path.ends_with("/config.rs") || path.contains("/config/") {
         return Vec::new();
     }
-    let code: String = RustText::of(text).code.split_whitespace().collect();
+    let parts = RustText::of(text);
+    let code: String = parts.code.split_whitespace().collect();
+    let settings_asked = |ask: &&&str| {
+        let paths = parts
+            .literals
+            .iter()
+            .filter(|literal| literal.text == "PATH" && literal.before.ends_with(**ask));
+        code.matches(**ask).count() > paths.count()
+    };
     let asks = ["env::var(", "env::var_os(", "env::vars(", "env::vars_os("];
-    let found = asks.iter().filter(|ask| code.contains(*ask));
+    let found = asks.iter().filter(settings_asked);
     found
         .map(|ask| format!("`{ask}`: settings are read in config.rs and passed on"))
         .collect()
@@ -279,16 +288,18 @@ fn crate_modules_named(code: &str) -> BTreeSet<String> {
     names
 }
 
+/// The samples of unit tests, which stand at the end of a file, are no statements of the program.
 fn sql_is_registered(path: &str, text: &str) -> Vec<String> {
     if !path.starts_with("crates/server/src/") || !is_rust(path) {
         return Vec::new();
     }
-    let found = RustText::of(text)
+    let program = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let found = RustText::of(program)
         .literals
         .into_iter()
         .filter(|literal| begins_like_sql(&literal.text));
     found
-        .filter(|literal| !literal.before.trim_end().ends_with("sql!("))
+        .filter(|literal| !literal.before.ends_with("sql!("))
         .map(|literal| format!("line {}: SQL outside sql! is never prepared by a test", literal.line))
         .collect()
 }

@@ -65,7 +65,7 @@ fn environment() {
         "crates/server/src/a.rs",
         bad,
         2,
-        "env!(\"A\"); \"env::var(\";",
+        "env!(\"A\"); \"env::var(\"; env::var_os(\"PATH\");",
     );
     assert!(environment_is_read_in_config_only("crates/server/src/config.rs", bad).is_empty());
 }
@@ -132,7 +132,7 @@ fn strangers() {
 #[test]
 fn unregistered_sql() {
     let bad = "f(\"select 1\"); f(\" INSERT into a values (1)\"); f(r#\"with a as (select 1) delete from b\"#); f(\"update a set b = 1\")";
-    let good = "sql!(\"select 1\"); sql!(\n  r\"update a set b = 1\"\n); f(\"with an open sale\"); f(\"Update the app\"); f(\"selected\")";
+    let good = "sql!(\"select 1\"); sql!(\n                        r\"update a set b = 1\"\n); f(\"with an open sale\"); f(\"Update the app\"); f(\"selected\");\n#[cfg(test)]\nmod tests { f(\"select 1\"); }";
     proves(sql_is_registered, "crates/server/src/a.rs", bad, 4, good);
 }
 

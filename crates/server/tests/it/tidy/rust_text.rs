@@ -4,7 +4,7 @@
 pub(super) struct Literal {
     pub(super) line: usize,
     pub(super) text: String,
-    /// The code before it with string contents left out, cut to its last characters.
+    /// The last characters of the code before it, without blanks at their end.
     pub(super) before: String,
 }
 
@@ -66,7 +66,7 @@ impl RustText {
             true => body.find(&closing).unwrap_or(body.len()),
             false => quoted_length(body),
         };
-        let before: String = self.code.chars().rev().take(20).collect();
+        let before: String = self.code.trim_end().chars().rev().take(20).collect();
         self.literals.push(Literal {
             line: self.line(),
             text: body[..end].to_owned(),
