@@ -44,7 +44,7 @@ AS $function$
   end
 $function$;
 comment on function public.can_access_property(uuid,uuid) is 'Whether a login may see a property: it is active, or the login is staff for it or invested in it. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
-grant execute on function public.can_access_property(uuid,uuid) to anon, authenticated, nexus_engine, service_role;
+grant execute on function public.can_access_property(uuid,uuid) to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION public.get_user_role(user_id uuid)
  RETURNS text
@@ -58,7 +58,7 @@ AS $function$
   limit 1
 $function$;
 comment on function public.get_user_role(uuid) is 'The highest active role of a login: of the caller, or of anybody for an admin or the service; otherwise null.';
-grant execute on function public.get_user_role(uuid) to anon, authenticated, nexus_engine, service_role;
+grant execute on function public.get_user_role(uuid) to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION public.handle_new_user()
  RETURNS trigger
@@ -96,7 +96,7 @@ AS $function$
   ) end
 $function$;
 comment on function public.has_role(uuid,text) is 'Whether a login has a role now. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
-grant execute on function public.has_role(uuid,text) to anon, authenticated, nexus_engine, service_role;
+grant execute on function public.has_role(uuid,text) to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION public.log_data_modification()
  RETURNS trigger
@@ -1235,16 +1235,16 @@ create policy property_documents_engine on public.property_documents for all to 
   with check (true);
 create policy property_documents_insert_manager on public.property_documents for insert to nexus_staff
   with check (((property_id = ANY (( SELECT nexus.managed_property_ids() AS managed_property_ids)::uuid[])) AND (uploaded_by = ( SELECT auth.uid() AS uid)) AND (review_status = 'pending'::text)));
-create policy property_documents_read_public on public.property_documents for select to anon, authenticated
+create policy property_documents_read_public on public.property_documents for select to anon
   using ((is_public AND (review_status = 'accepted'::text) AND (EXISTS ( SELECT
+   FROM public.properties p
+  WHERE (p.id = property_documents.property_id)))));
+create policy property_documents_read_signed_in on public.property_documents for select to authenticated
+  using (((review_status = 'accepted'::text) AND (is_public OR (requires_kyc AND ( SELECT nexus.has_approved_kyc() AS has_approved_kyc))) AND (EXISTS ( SELECT
    FROM public.properties p
   WHERE (p.id = property_documents.property_id)))));
 create policy property_documents_read_staff on public.property_documents for select to nexus_staff
   using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
-create policy property_documents_read_verified on public.property_documents for select to authenticated
-  using ((requires_kyc AND (review_status = 'accepted'::text) AND ( SELECT nexus.has_approved_kyc() AS has_approved_kyc) AND (EXISTS ( SELECT
-   FROM public.properties p
-  WHERE (p.id = property_documents.property_id)))));
 
 create table public.property_members (
   id uuid default gen_random_uuid() not null,
@@ -2132,7 +2132,7 @@ AS $function$
   )
 $function$;
 comment on function nexus.has_any_role(text[]) is 'Whether the caller has one of these roles now. For policies, as (select nexus.has_any_role(...)): once a statement.';
-grant execute on function nexus.has_any_role(text[]) to anon, authenticated, nexus_engine, service_role;
+grant execute on function nexus.has_any_role(text[]) to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.has_approved_kyc()
  RETURNS boolean
@@ -2143,7 +2143,7 @@ AS $function$
   select exists (select from public.user_profiles as p where p.id = auth.uid() and p.kyc_status = 'approved')
 $function$;
 comment on function nexus.has_approved_kyc() is 'Whether the caller''s identity is verified.';
-grant execute on function nexus.has_approved_kyc() to anon, authenticated, nexus_engine, service_role;
+grant execute on function nexus.has_approved_kyc() to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.invested_property_ids()
  RETURNS uuid[]
@@ -2221,7 +2221,7 @@ AS $function$
   select nexus.is_trusted_caller() or may_ask_about.user_id = auth.uid() or nexus.has_any_role('admin')
 $function$;
 comment on function nexus.may_ask_about(uuid) is 'Whether the caller may be told about this login: about himself, anybody for an admin, a command or the service.';
-grant execute on function nexus.may_ask_about(uuid) to anon, authenticated, nexus_engine, service_role;
+grant execute on function nexus.may_ask_about(uuid) to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.member_property_ids()
  RETURNS uuid[]
@@ -2256,7 +2256,7 @@ AS $function$
   select p.party_id from public.user_profiles as p where p.id = auth.uid()
 $function$;
 comment on function nexus.party_id() is 'The party that the caller''s login acts for, or null.';
-grant execute on function nexus.party_id() to anon, authenticated, nexus_engine, service_role;
+grant execute on function nexus.party_id() to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.refresh_after_delisting()
  RETURNS trigger

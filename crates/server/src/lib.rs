@@ -5,6 +5,7 @@ pub mod auth;
 pub mod config;
 pub mod db;
 pub mod health;
+pub mod lint;
 pub mod migrate;
 pub mod postgres;
 pub mod problem;

@@ -5,5 +5,7 @@
 
 mod cluster;
 mod migrations;
+mod schema_lint;
 mod schema_sql;
+mod tidy;
 mod world;
