@@ -259,6 +259,8 @@ declare
   digests bytea[];
   bad record;
 begin
+  -- A transaction number before a row number: nexus.seal_limits() rests on it.
+  perform pg_current_xact_id();
   if entry_count is null or entry_count <> all (array[cardinality(kinds), cardinality(business_dates), cardinality(actor_ids), cardinality(causes)])
      or cardinality(posting_entries) <> all (array[cardinality(posting_accounts), cardinality(posting_amounts)]) then
     raise exception 'the lists that describe entries must be of one length, and those that describe postings too'
