@@ -7,7 +7,7 @@ mod user;
 
 use std::{
     error::Error,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
     sync::Arc,
 };
@@ -229,7 +229,11 @@ fn report(error: &(dyn Error + 'static)) {
 
 fn log_to_stderr(settings: &Settings) {
     let stderr = Arc::new(io::stderr());
-    let lines = tracing_subscriber::fmt::layer().with_writer(stderr).with_target(false);
+    let colours = stderr.is_terminal();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(stderr)
+        .with_target(false)
+        .with_ansi(colours);
     // Fails only when a log is set up already, and then there is one.
     let _ = tracing_subscriber::registry()
         .with(lines.with_filter(settings.log.clone()))

@@ -208,7 +208,10 @@ mod tests {
 
     #[test]
     fn a_line_comment_hides_one_to_the_end_of_its_line() {
-        check("select 1 -- ; not here\n  , 2;", &[(1, "select 1 -- ; not here\n  , 2")]);
+        check(
+            "select 1 -- ; not here\n  , 2;",
+            &[(1, "select 1 -- ; not here\n  , 2")],
+        );
     }
 
     #[test]
