@@ -65,54 +65,42 @@ end
 $$;
 comment on function public.update_updated_at_column() is 'Trigger: sets updated_at to the instant of the transaction that changed the row.';
 
+-- A standard SQL body is bound when the function is made: no search_path can bend it, and calls of it are inlined.
+
 create function nexus.caller_role() returns text
-language sql stable parallel safe set search_path = ''
-as $$
-  select coalesce(nullif(current_setting('role', true), 'none'), session_user)
-$$;
+language sql stable parallel safe
+return coalesce(nullif(current_setting('role', true), 'none'), session_user);
 comment on function nexus.caller_role() is 'The database role of the request, also inside a security definer function: what SET ROLE chose, else the login.';
 
 create function nexus.is_trusted_caller() returns boolean
-language sql stable parallel safe set search_path = ''
-as $$
-  select nexus.caller_role() not in ('anon', 'authenticated', 'nexus_staff', 'authenticator')
-$$;
+language sql stable parallel safe
+return nexus.caller_role() not in ('anon', 'authenticated', 'nexus_staff', 'authenticator');
 comment on function nexus.is_trusted_caller() is 'Whether the request runs as a command, the service or the database''s owner, and not as a person or visitor.';
 
 create function nexus.is_money(amount numeric, decimals integer) returns boolean
-language sql immutable parallel safe set search_path = ''
-as $$
-  select amount between 0 and 9007199254740991 / (10::numeric ^ decimals) and amount = round(amount, decimals)
-$$;
+language sql immutable parallel safe
+return amount between 0 and 9007199254740991 / (10::numeric ^ decimals) and amount = round(amount, decimals);
 comment on function nexus.is_money(numeric, integer) is 'Whether a typed amount is exact in its currency''s smallest unit and small enough (2^53 - 1 units) to be exact as a JSON number too.';
 
 create function nexus.to_minor(amount numeric, decimals integer) returns bigint
-language sql immutable parallel safe set search_path = ''
-as $$
-  select case when nexus.is_money(amount, decimals) then (amount * (10::numeric ^ decimals))::bigint end
-$$;
+language sql immutable parallel safe
+return case when nexus.is_money(amount, decimals) then (amount * (10::numeric ^ decimals))::bigint end;
 comment on function nexus.to_minor(numeric, integer) is 'A typed amount in the smallest unit of its currency; null where it is not one, which a constraint beside it refuses.';
 
 create function nexus.from_minor(amount_minor bigint, decimals integer) returns numeric
-language sql immutable parallel safe set search_path = ''
-as $$
-  select round(amount_minor / (10::numeric ^ decimals), decimals)
-$$;
+language sql immutable parallel safe
+return round(amount_minor / (10::numeric ^ decimals), decimals);
 comment on function nexus.from_minor(bigint, integer) is 'An amount of smallest units as a decimal figure, exact: 2^53 units have 16 digits, and numeric division keeps more.';
 
 create function nexus.is_storage_path(file_url text, bucket text) returns boolean
-language sql immutable parallel safe set search_path = ''
-as $$
-  select starts_with(file_url, bucket || '/') and length(file_url) between length(bucket) + 2 and 1200
-    and file_url !~ '(^|/)\.{1,2}(/|$)' and file_url !~ '//'
-$$;
+language sql immutable parallel safe
+return starts_with(file_url, bucket || '/') and length(file_url) between length(bucket) + 2 and 1200
+    and file_url !~ '(^|/)\.{1,2}(/|$)' and file_url !~ '//';
 comment on function nexus.is_storage_path(text, text) is 'Whether a text is bucket/path of this bucket, without empty, . and .. parts. File columns never hold a URL.';
 
 create function nexus.folder_id(object_name text) returns uuid
-language sql immutable parallel safe set search_path = ''
-as $$
-  select case when object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.' then left(object_name, 36)::uuid end
-$$;
+language sql immutable parallel safe
+return case when object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.' then left(object_name, 36)::uuid end;
 comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one.';
 
 grant execute on function nexus.folder_id(text), nexus.caller_role(), nexus.is_trusted_caller(), nexus.is_money(numeric, integer), nexus.to_minor(numeric, integer),

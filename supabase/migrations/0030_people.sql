@@ -243,7 +243,7 @@ comment on function nexus.handle_changed_user() is 'Trigger on auth.users: carri
 
 grant execute on function nexus.has_any_role(text[]), nexus.may_ask_about(uuid), nexus.party_id(), nexus.has_approved_kyc(),
   public.has_role(uuid, text), public.get_user_role(uuid)
-  to anon, authenticated, service_role, nexus_engine;
+  to authenticated, service_role, nexus_engine;
 
 -- The wall.
 

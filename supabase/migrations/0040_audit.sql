@@ -46,11 +46,9 @@ comment on column nexus.audit_details.before is 'The row before; null for an INS
 comment on column nexus.audit_details.after is 'The row after; null for a DELETE.';
 
 create function nexus.audit_digest(salt bytea, before jsonb, after jsonb) returns bytea
-language sql immutable parallel safe set search_path = ''
-as $$
-  -- jsonb prints canonically: keys sorted by length and bytes, one spacing, numbers with their own digits.
-  select sha256(salt || convert_to(coalesce(before::text, '') || E'\x1f' || coalesce(after::text, ''), 'UTF8'))
-$$;
+language sql immutable parallel safe
+-- jsonb prints canonically: keys sorted by length and bytes, one spacing, numbers with their own digits.
+return sha256(salt || convert_to(coalesce(before::text, '') || E'\x1f' || coalesce(after::text, ''), 'UTF8'));
 comment on function nexus.audit_digest(bytea, jsonb, jsonb) is 'The digest that binds an audit row to its details.';
 
 create function nexus.append_audit(table_name text, operation text, row_key text, before jsonb, after jsonb) returns void

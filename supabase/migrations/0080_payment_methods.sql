@@ -25,7 +25,7 @@ create table public.payment_methods (
   created_at  timestamptz not null default now(),
   updated_at  timestamptz not null default now(),
   constraint payment_methods_method_type_is_known check (method_type in ('bank_transfer', 'crypto', 'credit_card')),
-  constraint payment_methods_details_hold_no_secret check (nexus.is_safe_payment_details(details))
+  constraint payment_methods_details_hold_no_secret check (jsonb_typeof(details) = 'object' and nexus.is_safe_payment_details(details))
 );
 comment on table public.payment_methods is 'How a person pays and is paid, as far as it may be shown; account numbers stay with the payment provider.';
 comment on column public.payment_methods.id is 'Identity of the method.';

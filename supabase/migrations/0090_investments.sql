@@ -139,7 +139,7 @@ $$;
 comment on function public.can_access_property(uuid, uuid) is 'Whether a login may see a property: it is active, or the login is staff for it or invested in it. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
 
 grant execute on function nexus.invested_property_ids() to authenticated, service_role, nexus_engine;
-grant execute on function public.can_access_property(uuid, uuid) to anon, authenticated, service_role, nexus_engine;
+grant execute on function public.can_access_property(uuid, uuid) to authenticated, service_role, nexus_engine;
 
 create policy properties_read_invested on public.properties for select to authenticated
   using (id = any ((select nexus.invested_property_ids())::uuid[]));

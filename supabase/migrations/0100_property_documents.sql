@@ -91,10 +91,10 @@ grant select on public.property_documents to anon, authenticated, service_role, 
 grant insert (property_id, document_name, document_type, file_url, file_type, file_size, sha256, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by)
   on public.property_documents to nexus_staff, service_role;
 grant insert, update on public.property_documents to nexus_engine;
-create policy property_documents_read_public on public.property_documents for select to anon, authenticated
+create policy property_documents_read_public on public.property_documents for select to anon
   using (is_public and review_status = 'accepted' and exists (select from public.properties as p where p.id = property_id));
-create policy property_documents_read_verified on public.property_documents for select to authenticated
-  using (requires_kyc and review_status = 'accepted' and (select nexus.has_approved_kyc())
+create policy property_documents_read_signed_in on public.property_documents for select to authenticated
+  using (review_status = 'accepted' and (is_public or (requires_kyc and (select nexus.has_approved_kyc())))
     and exists (select from public.properties as p where p.id = property_id));
 create policy property_documents_read_staff on public.property_documents for select to nexus_staff
   using ((select nexus.has_any_role('admin', 'compliance_officer')) or property_id = any ((select nexus.member_property_ids())::uuid[]));

@@ -92,15 +92,7 @@ as $$
 $$;
 comment on function nexus.own_chat_room_ids() is 'Rooms that the caller made.';
 
-create function nexus.is_public_chat_room(room_id uuid) returns boolean
-language sql stable security definer set search_path = ''
-as $$
-  select exists (select from public.chat_rooms as r where r.id = is_public_chat_room.room_id and r.is_public)
-$$;
-comment on function nexus.is_public_chat_room(uuid) is 'Whether everybody who is signed in may join a room.';
-
-grant execute on function nexus.chat_room_ids(), nexus.own_chat_room_ids(), nexus.is_public_chat_room(uuid)
-  to authenticated, service_role;
+grant execute on function nexus.chat_room_ids(), nexus.own_chat_room_ids() to authenticated, service_role;
 
 create function nexus.stamp_edit() returns trigger
 language plpgsql set search_path = ''
@@ -137,7 +129,7 @@ create policy chat_room_participants_read on public.chat_room_participants for s
   using (user_id = (select auth.uid()) or room_id = any ((select nexus.chat_room_ids())::uuid[])
     or room_id = any ((select nexus.own_chat_room_ids())::uuid[]));
 create policy chat_room_participants_join on public.chat_room_participants for insert to authenticated
-  with check ((user_id = (select auth.uid()) and nexus.is_public_chat_room(room_id))
+  with check ((user_id = (select auth.uid()) and exists (select from public.chat_rooms as r where r.id = room_id and r.is_public))
     or room_id = any ((select nexus.own_chat_room_ids())::uuid[]));
 -- One's own read mark while one is in, or anybody's place in a room that one made.
 create policy chat_room_participants_update on public.chat_room_participants for update to authenticated

@@ -1,8 +1,11 @@
-//! Feature tests.
+//! The tests of the program, through its real router and on real PostgreSQL: one file a feature.
 
-#![allow(clippy::disallowed_methods)] // a test may read its environment
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test may fail loudly
+// A panic in a test is its report.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod cluster;
+mod migrations;
 mod schema_lint;
+mod schema_sql;
 mod tidy;
+mod world;

@@ -1,0 +1,2384 @@
+-- The schema as it is now, for reading: one object after the other, with its comments, policies and grants.
+-- Generated from a migrated PostgreSQL 15 database; a test keeps it true. The migrations are what is applied.
+
+-- Schema public. standard public schema
+
+CREATE OR REPLACE FUNCTION public.calculate_investment_fees(amount numeric, fee_type text)
+ RETURNS numeric
+ LANGUAGE plpgsql
+ STABLE STRICT SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if not nexus.is_money(calculate_investment_fees.amount, 2) then
+    raise exception 'amount % is not an amount in USD: give 0 or more with at most 2 decimals', calculate_investment_fees.amount
+      using errcode = 'invalid_parameter_value';
+  end if;
+  return nexus.from_minor(
+    nexus.fee_minor(nexus.to_minor(calculate_investment_fees.amount, 2), calculate_investment_fees.fee_type, 'USD', now()), 2);
+end
+$function$;
+comment on function public.calculate_investment_fees(numeric,text) is 'The fee on an amount in USD by the schedule in force now, exact to the cent. fee_type as in fee_schedules, such as platform.';
+grant execute on function public.calculate_investment_fees(numeric,text) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION public.can_access_property(user_id uuid, property_id uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select case when nexus.may_ask_about(can_access_property.user_id) then
+    exists (select from public.properties as p where p.id = can_access_property.property_id and p.is_active)
+    or exists (
+      select from public.user_role_assignments as a
+      where a.user_id = can_access_property.user_id and a.is_active and a.role in ('admin', 'compliance_officer')
+        and exists (select from public.properties as p where p.id = can_access_property.property_id))
+    or exists (
+      select from public.property_members as m
+      join public.user_role_assignments as a on a.user_id = m.user_id and a.role = 'property_manager' and a.is_active
+      where m.user_id = can_access_property.user_id and m.property_id = can_access_property.property_id and m.is_active)
+    or exists (
+      select from public.investments as i
+      where i.user_id = can_access_property.user_id and i.property_id = can_access_property.property_id
+        and i.status in ('pending', 'paid', 'confirmed', 'refund_due'))
+  end
+$function$;
+comment on function public.can_access_property(uuid,uuid) is 'Whether a login may see a property: it is active, or the login is staff for it or invested in it. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
+grant execute on function public.can_access_property(uuid,uuid) to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION public.get_user_role(user_id uuid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select a.role from public.user_role_assignments as a
+  where a.user_id = get_user_role.user_id and a.is_active and nexus.may_ask_about(get_user_role.user_id)
+  order by array_position(array['admin', 'compliance_officer', 'property_manager', 'investor'], a.role)
+  limit 1
+$function$;
+comment on function public.get_user_role(uuid) is 'The highest active role of a login: of the caller, or of anybody for an admin or the service; otherwise null.';
+grant execute on function public.get_user_role(uuid) to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION public.handle_new_user()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  -- Metadata is the client's own text: only a name and a picture are taken from it, never a role or a status.
+  given_name text := nullif(btrim(left(coalesce(new.raw_user_meta_data ->> 'full_name', new.raw_user_meta_data ->> 'name', ''), 200)), '');
+  new_party_id uuid;
+begin
+  if exists (select from public.user_profiles where id = new.id) then
+    return new;
+  end if;
+  insert into public.parties (kind) values ('person') returning id into new_party_id;
+  insert into public.user_profiles (id, party_id, email, full_name, display_name, phone)
+  values (new.id, new_party_id, new.email, given_name, left(given_name, 100), nullif(left(new.phone, 40), ''));
+  insert into public.user_role_assignments (user_id, role, assigned_by) values (new.id, 'investor', null)
+  on conflict on constraint user_role_assignments_once_a_role do nothing;
+  return new;
+end
+$function$;
+comment on function public.handle_new_user() is 'Trigger on auth.users: makes a new login''s party, profile and investor role. Runs once; nothing in the metadata can raise a right or stop a sign-up.';
+
+CREATE OR REPLACE FUNCTION public.has_role(user_id uuid, role text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select case when nexus.may_ask_about(has_role.user_id) then exists (
+    select from public.user_role_assignments as a
+    where a.user_id = has_role.user_id and a.role = has_role.role and a.is_active
+  ) end
+$function$;
+comment on function public.has_role(uuid,text) is 'Whether a login has a role now. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
+grant execute on function public.has_role(uuid,text) to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION public.log_data_modification()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  full_name text := tg_table_schema || '.' || tg_table_name;
+  key_column text := coalesce(tg_argv[0], 'id');
+begin
+  -- Dynamic only in the name of the key column, which comes from the trigger's definition.
+  case tg_op
+    when 'INSERT' then
+      perform nexus.append_audit(full_name, tg_op, r.after ->> key_column, null, r.after)
+      from (select to_jsonb(n) as after from new_rows as n) as r;
+    when 'DELETE' then
+      perform nexus.append_audit(full_name, tg_op, r.before ->> key_column, r.before, null)
+      from (select to_jsonb(o) as before from old_rows as o) as r;
+    when 'UPDATE' then
+      perform nexus.append_audit(full_name, tg_op, coalesce(o.row ->> key_column, n.row ->> key_column), o.row, n.row)
+      from (select to_jsonb(t) as row from old_rows as t) as o
+      full join (select to_jsonb(t) as row from new_rows as t) as n on o.row ->> key_column = n.row ->> key_column;
+    when 'TRUNCATE' then
+      perform nexus.append_audit(full_name, tg_op, '', null, null);
+  end case;
+  return null;
+end
+$function$;
+comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row. Its argument names the key column where that is not id.';
+
+CREATE OR REPLACE FUNCTION public.refresh_analytics_views()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if not (nexus.is_trusted_caller() or nexus.has_any_role('admin')) then
+    raise exception 'only an admin or the service may refresh the analytics views' using errcode = 'insufficient_privilege';
+  end if;
+  perform nexus.refresh_market_views();
+end
+$function$;
+comment on function public.refresh_analytics_views() is 'Refreshes both materialized views; for admins and the service.';
+grant execute on function public.refresh_analytics_views() to nexus_engine, nexus_staff, service_role;
+
+CREATE OR REPLACE FUNCTION public.update_updated_at_column()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  new.updated_at := now();
+  return new;
+end
+$function$;
+comment on function public.update_updated_at_column() is 'Trigger: sets updated_at to the instant of the transaction that changed the row.';
+
+create table public.ai_interactions (
+  id uuid default gen_random_uuid() not null,
+  user_id uuid not null,
+  session_id text not null,
+  user_message text not null,
+  ai_response text,
+  intent_detected text,
+  confidence_score numeric,
+  recommendation_type text,
+  created_at timestamp with time zone default now() not null,
+  constraint ai_interactions_pkey PRIMARY KEY (id),
+  constraint ai_interactions_confidence_is_a_probability CHECK (((confidence_score >= (0)::numeric) AND (confidence_score <= (1)::numeric))),
+  constraint ai_interactions_labels_are_short CHECK (((length(intent_detected) <= 100) AND (length(recommendation_type) <= 100))),
+  constraint ai_interactions_message_is_bounded CHECK ((length(user_message) <= 20000)),
+  constraint ai_interactions_response_is_bounded CHECK ((length(ai_response) <= 100000)),
+  constraint ai_interactions_session_is_bounded CHECK (((length(session_id) >= 1) AND (length(session_id) <= 200))),
+  constraint ai_interactions_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE
+);
+comment on table public.ai_interactions is 'Conversations with the assistant: each question, its answer, and what was measured about it.';
+comment on column public.ai_interactions.id is 'Identity of the interaction.';
+comment on column public.ai_interactions.user_id is 'The login that asked.';
+comment on column public.ai_interactions.session_id is 'The conversation it belongs to.';
+comment on column public.ai_interactions.user_message is 'What was asked.';
+comment on column public.ai_interactions.ai_response is 'What was answered; null when it could not be.';
+comment on column public.ai_interactions.intent_detected is 'What the question was taken for.';
+comment on column public.ai_interactions.confidence_score is 'Measured confidence of that, 0 to 1; null where it was not measured.';
+comment on column public.ai_interactions.recommendation_type is 'Kind of recommendation given, if any.';
+comment on column public.ai_interactions.created_at is 'When it was asked.';
+CREATE INDEX ai_interactions_user_session_idx ON public.ai_interactions USING btree (user_id, session_id);
+alter table public.ai_interactions enable row level security;
+grant select on public.ai_interactions to authenticated;
+grant insert, select on public.ai_interactions to nexus_engine;
+grant delete, insert, select on public.ai_interactions to service_role;
+create policy "Users can view own AI interactions" on public.ai_interactions for select to authenticated
+  using ((( SELECT auth.uid() AS uid) = user_id));
+create policy ai_interactions_engine on public.ai_interactions for all to nexus_engine
+  using (true)
+  with check (true);
+create policy ai_interactions_read_admin on public.ai_interactions for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role));
+
+create table public.audit_log (
+  id bigint generated always as identity not null,
+  recorded_at timestamp with time zone default clock_timestamp() not null,
+  transaction_id xid8 default pg_current_xact_id() not null,
+  actor_id uuid,
+  actor_role text not null,
+  table_name text not null,
+  operation text not null,
+  row_key text not null,
+  changed_columns text[] not null,
+  digest bytea not null,
+  constraint audit_log_pkey PRIMARY KEY (id),
+  constraint audit_log_digest_is_sha256 CHECK ((length(digest) = 32)),
+  constraint audit_log_operation_is_known CHECK ((operation = ANY (ARRAY['INSERT'::text, 'UPDATE'::text, 'DELETE'::text, 'TRUNCATE'::text])))
+);
+comment on table public.audit_log is 'Append-only trail of changes to the audited tables. Holds no personal data: what the row said is in nexus.audit_details, bound to this row by a salted digest.';
+comment on column public.audit_log.id is 'Order of writing; gaps are rolled back transactions.';
+comment on column public.audit_log.recorded_at is 'The instant at which the row was written.';
+comment on column public.audit_log.transaction_id is 'The transaction that made the change: rows of one command share it.';
+comment on column public.audit_log.actor_id is 'The login that acted, from the verified claims; null for a visitor, a job or the operator.';
+comment on column public.audit_log.actor_role is 'The database role that acted.';
+comment on column public.audit_log.table_name is 'schema.table that changed.';
+comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE.';
+comment on column public.audit_log.row_key is 'Primary key of the row as text; of a TRUNCATE, empty.';
+comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at; all columns of an INSERT or DELETE.';
+comment on column public.audit_log.digest is 'SHA-256 over salt and canonical before and after of nexus.audit_details.';
+CREATE INDEX audit_log_actor_id_idx ON public.audit_log USING btree (actor_id, id);
+CREATE INDEX audit_log_row_idx ON public.audit_log USING btree (table_name, row_key, id);
+CREATE TRIGGER audit_log_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table public.audit_log enable row level security;
+grant select on public.audit_log to nexus_engine;
+grant select on public.audit_log to nexus_staff;
+grant select on public.audit_log to service_role;
+create policy audit_log_read_engine on public.audit_log for select to nexus_engine
+  using (true);
+create policy audit_log_read_staff on public.audit_log for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.chat_messages (
+  id uuid default gen_random_uuid() not null,
+  room_id uuid not null,
+  user_id uuid default auth.uid(),
+  message text not null,
+  message_type text default 'text'::text not null,
+  attachments jsonb default '[]'::jsonb not null,
+  reply_to uuid,
+  edited_at timestamp with time zone,
+  created_at timestamp with time zone default now() not null,
+  constraint chat_messages_pkey PRIMARY KEY (id),
+  constraint chat_messages_id_room_id_key UNIQUE (id, room_id),
+  constraint chat_messages_attachments_are_an_array CHECK ((jsonb_typeof(attachments) = 'array'::text)),
+  constraint chat_messages_message_is_bounded CHECK ((length(message) <= 10000)),
+  constraint chat_messages_says_something CHECK (((message ~ '\S'::text) OR (attachments <> '[]'::jsonb))),
+  constraint chat_messages_type_is_known CHECK ((message_type = ANY (ARRAY['text'::text, 'image'::text, 'file'::text, 'system'::text]))),
+  constraint chat_messages_reply_in_same_room_fkey FOREIGN KEY (reply_to, room_id) REFERENCES public.chat_messages(id, room_id) ON DELETE SET NULL (reply_to),
+  constraint chat_messages_room_id_fkey FOREIGN KEY (room_id) REFERENCES public.chat_rooms(id) ON DELETE CASCADE,
+  constraint chat_messages_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE SET NULL
+);
+comment on table public.chat_messages is 'What is said in a room.';
+comment on column public.chat_messages.id is 'Identity of the message.';
+comment on column public.chat_messages.room_id is 'The room.';
+comment on column public.chat_messages.user_id is 'The login that said it; null once that login is gone.';
+comment on column public.chat_messages.message is 'Text.';
+comment on column public.chat_messages.message_type is 'text, image, file, or system (said by the platform).';
+comment on column public.chat_messages.attachments is 'Array of paths in chat-attachments/<room id>/....';
+comment on column public.chat_messages.reply_to is 'The message of the same room that it answers.';
+comment on column public.chat_messages.edited_at is 'When its text last changed; set by the database.';
+comment on column public.chat_messages.created_at is 'When it was said.';
+CREATE INDEX chat_messages_reply_to_idx ON public.chat_messages USING btree (reply_to, room_id);
+CREATE INDEX chat_messages_room_id_idx ON public.chat_messages USING btree (room_id, created_at DESC);
+CREATE INDEX chat_messages_user_id_idx ON public.chat_messages USING btree (user_id);
+CREATE TRIGGER chat_messages_edited BEFORE UPDATE ON public.chat_messages FOR EACH ROW EXECUTE FUNCTION nexus.stamp_edit();
+alter table public.chat_messages enable row level security;
+grant delete, select on public.chat_messages to authenticated;
+grant insert (room_id, user_id, message, message_type, attachments, reply_to) on public.chat_messages to authenticated;
+grant update (message) on public.chat_messages to authenticated;
+grant delete, insert, select, update on public.chat_messages to service_role;
+create policy chat_messages_delete_own on public.chat_messages for delete to authenticated
+  using (((user_id = ( SELECT auth.uid() AS uid)) AND (message_type <> 'system'::text)));
+create policy chat_messages_insert_own on public.chat_messages for insert to authenticated
+  with check (((user_id = ( SELECT auth.uid() AS uid)) AND (message_type <> 'system'::text) AND (room_id = ANY (( SELECT nexus.chat_room_ids() AS chat_room_ids)::uuid[]))));
+create policy chat_messages_read on public.chat_messages for select to authenticated
+  using ((room_id = ANY (( SELECT nexus.chat_room_ids() AS chat_room_ids)::uuid[])));
+create policy chat_messages_update_own on public.chat_messages for update to authenticated
+  using (((user_id = ( SELECT auth.uid() AS uid)) AND (message_type <> 'system'::text) AND (room_id = ANY (( SELECT nexus.chat_room_ids() AS chat_room_ids)::uuid[]))))
+  with check (((user_id = ( SELECT auth.uid() AS uid)) AND (message_type <> 'system'::text) AND (room_id = ANY (( SELECT nexus.chat_room_ids() AS chat_room_ids)::uuid[]))));
+
+create table public.chat_room_participants (
+  id uuid default gen_random_uuid() not null,
+  room_id uuid not null,
+  user_id uuid default auth.uid() not null,
+  is_active boolean default true not null,
+  joined_at timestamp with time zone default now() not null,
+  last_read_at timestamp with time zone,
+  constraint chat_room_participants_pkey PRIMARY KEY (id),
+  constraint chat_room_participants_once_a_room UNIQUE (user_id, room_id),
+  constraint chat_room_participants_room_id_fkey FOREIGN KEY (room_id) REFERENCES public.chat_rooms(id) ON DELETE CASCADE,
+  constraint chat_room_participants_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE
+);
+comment on table public.chat_room_participants is 'Who is in a room, and how far each has read.';
+comment on column public.chat_room_participants.id is 'Identity of the participation.';
+comment on column public.chat_room_participants.room_id is 'The room.';
+comment on column public.chat_room_participants.user_id is 'The login that is in it.';
+comment on column public.chat_room_participants.is_active is 'False once put out; set by who made the room. Leaving removes the row.';
+comment on column public.chat_room_participants.joined_at is 'Since when.';
+comment on column public.chat_room_participants.last_read_at is 'Everything up to then is read.';
+CREATE INDEX chat_room_participants_room_id_idx ON public.chat_room_participants USING btree (room_id);
+alter table public.chat_room_participants enable row level security;
+grant delete, select on public.chat_room_participants to authenticated;
+grant insert (room_id, user_id) on public.chat_room_participants to authenticated;
+grant update (is_active, last_read_at) on public.chat_room_participants to authenticated;
+grant delete, insert, select, update on public.chat_room_participants to service_role;
+create policy chat_room_participants_join on public.chat_room_participants for insert to authenticated
+  with check ((((user_id = ( SELECT auth.uid() AS uid)) AND (EXISTS ( SELECT
+   FROM public.chat_rooms r
+  WHERE ((r.id = chat_room_participants.room_id) AND r.is_public)))) OR (room_id = ANY (( SELECT nexus.own_chat_room_ids() AS own_chat_room_ids)::uuid[]))));
+create policy chat_room_participants_leave on public.chat_room_participants for delete to authenticated
+  using (((user_id = ( SELECT auth.uid() AS uid)) AND is_active));
+create policy chat_room_participants_read on public.chat_room_participants for select to authenticated
+  using (((user_id = ( SELECT auth.uid() AS uid)) OR (room_id = ANY (( SELECT nexus.chat_room_ids() AS chat_room_ids)::uuid[])) OR (room_id = ANY (( SELECT nexus.own_chat_room_ids() AS own_chat_room_ids)::uuid[]))));
+create policy chat_room_participants_update on public.chat_room_participants for update to authenticated
+  using ((((user_id = ( SELECT auth.uid() AS uid)) AND is_active) OR (room_id = ANY (( SELECT nexus.own_chat_room_ids() AS own_chat_room_ids)::uuid[]))))
+  with check ((((user_id = ( SELECT auth.uid() AS uid)) AND is_active) OR (room_id = ANY (( SELECT nexus.own_chat_room_ids() AS own_chat_room_ids)::uuid[]))));
+
+create table public.chat_rooms (
+  id uuid default gen_random_uuid() not null,
+  name text not null,
+  description text,
+  property_id uuid,
+  is_public boolean default false not null,
+  created_by uuid default auth.uid(),
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint chat_rooms_pkey PRIMARY KEY (id),
+  constraint chat_rooms_description_is_bounded CHECK ((length(description) <= 2000)),
+  constraint chat_rooms_name_is_not_blank CHECK (((name ~ '\S'::text) AND (length(name) <= 200))),
+  constraint chat_rooms_created_by_fkey FOREIGN KEY (created_by) REFERENCES auth.users(id) ON DELETE SET NULL,
+  constraint chat_rooms_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.chat_rooms is 'Chat rooms. A public room can be found and joined by everybody who is signed in; a private one is by invitation of who made it.';
+comment on column public.chat_rooms.id is 'Identity of the room.';
+comment on column public.chat_rooms.name is 'Name to show.';
+comment on column public.chat_rooms.description is 'What it is for.';
+comment on column public.chat_rooms.property_id is 'The property it is about, if any.';
+comment on column public.chat_rooms.is_public is 'Whether everybody who is signed in may find and join it.';
+comment on column public.chat_rooms.created_by is 'The login that made it; null once that login is gone.';
+comment on column public.chat_rooms.created_at is 'When it was made.';
+comment on column public.chat_rooms.updated_at is 'When the row last changed.';
+CREATE INDEX chat_rooms_created_by_idx ON public.chat_rooms USING btree (created_by);
+CREATE INDEX chat_rooms_property_id_idx ON public.chat_rooms USING btree (property_id);
+CREATE TRIGGER chat_rooms_updated_at BEFORE UPDATE ON public.chat_rooms FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.chat_rooms enable row level security;
+grant delete, select on public.chat_rooms to authenticated;
+grant insert (name, description, property_id, is_public, created_by) on public.chat_rooms to authenticated;
+grant update (name, description, is_public) on public.chat_rooms to authenticated;
+grant delete, insert, select, update on public.chat_rooms to service_role;
+create policy chat_rooms_delete_own on public.chat_rooms for delete to authenticated
+  using ((created_by = ( SELECT auth.uid() AS uid)));
+create policy chat_rooms_insert_own on public.chat_rooms for insert to authenticated
+  with check (((created_by = ( SELECT auth.uid() AS uid)) AND ((property_id IS NULL) OR (EXISTS ( SELECT
+   FROM public.properties p
+  WHERE (p.id = chat_rooms.property_id))))));
+create policy chat_rooms_read on public.chat_rooms for select to authenticated
+  using ((is_public OR (created_by = ( SELECT auth.uid() AS uid)) OR (id = ANY (( SELECT nexus.chat_room_ids() AS chat_room_ids)::uuid[]))));
+create policy chat_rooms_update_own on public.chat_rooms for update to authenticated
+  using ((created_by = ( SELECT auth.uid() AS uid)))
+  with check ((created_by = ( SELECT auth.uid() AS uid)));
+
+create table public.currencies (
+  code text not null,
+  name text not null,
+  decimals smallint not null,
+  constraint currencies_pkey PRIMARY KEY (code),
+  constraint currencies_code_decimals_key UNIQUE (code, decimals),
+  constraint currencies_code_is_upper_case CHECK ((code ~ '^[A-Z]{3,5}$'::text)),
+  constraint currencies_decimals_fit_a_bigint CHECK (((decimals >= 0) AND (decimals <= 6))),
+  constraint currencies_name_is_not_blank CHECK (((name ~ '\S'::text) AND (length(name) <= 100)))
+);
+comment on table public.currencies is 'Currencies that prices, payments and rents can be in. One is never taken for another: USDC is not USD.';
+comment on column public.currencies.code is 'ISO 4217 code, or the ticker of a stablecoin.';
+comment on column public.currencies.name is 'Name in English.';
+comment on column public.currencies.decimals is 'Digits after the point of the smallest unit: 2 for USD, 3 for KWD, 0 for JPY, 6 for USDC. Never changed once used.';
+CREATE TRIGGER log_deletes AFTER DELETE ON public.currencies REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.currencies REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.currencies FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.currencies REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
+alter table public.currencies enable row level security;
+grant select on public.currencies to anon;
+grant select on public.currencies to authenticated;
+grant select on public.currencies to nexus_engine;
+grant insert, select on public.currencies to service_role;
+create policy currencies_read_all on public.currencies for select to anon, authenticated, nexus_engine
+  using (true);
+
+create table public.fee_schedules (
+  id uuid default gen_random_uuid() not null,
+  fee_type text not null,
+  currency text default 'USD'::text not null,
+  currency_decimals smallint default 2 not null,
+  rate_ppm integer not null,
+  fixed_minor bigint default 0 not null,
+  minimum_minor bigint default 0 not null,
+  maximum_minor bigint,
+  valid_from timestamp with time zone not null,
+  note text,
+  created_at timestamp with time zone default now() not null,
+  constraint fee_schedules_pkey PRIMARY KEY (id),
+  constraint fee_schedules_one_at_an_instant UNIQUE (fee_type, currency, valid_from),
+  constraint fee_schedules_fee_type_is_a_word CHECK ((fee_type ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
+  constraint fee_schedules_fixed_is_an_amount CHECK (((fixed_minor >= 0) AND (fixed_minor <= '9007199254740991'::bigint))),
+  constraint fee_schedules_maximum_not_below_minimum CHECK (((maximum_minor >= minimum_minor) AND (maximum_minor <= '9007199254740991'::bigint))),
+  constraint fee_schedules_minimum_is_an_amount CHECK (((minimum_minor >= 0) AND (minimum_minor <= '9007199254740991'::bigint))),
+  constraint fee_schedules_not_backdated CHECK ((valid_from >= created_at)),
+  constraint fee_schedules_note_is_short CHECK ((length(note) <= 1000)),
+  constraint fee_schedules_rate_is_a_part CHECK (((rate_ppm >= 0) AND (rate_ppm <= 1000000))),
+  constraint fee_schedules_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals)
+);
+comment on table public.fee_schedules is 'What is charged, from when. The row with the latest valid_from that is not in the future holds; rows are never changed, a new one replaces the old. Public: whoever pays may look.';
+comment on column public.fee_schedules.id is 'Identity of the row.';
+comment on column public.fee_schedules.fee_type is 'What the fee is for: platform (on an investment''s principal), rent_manager and rent_platform (on gross rent), or a type of the operator''s own.';
+comment on column public.fee_schedules.currency is 'Currency of the amounts; a fee in another currency is another row.';
+comment on column public.fee_schedules.currency_decimals is 'Decimals of that currency.';
+comment on column public.fee_schedules.rate_ppm is 'Part of the amount, in millionths: 20000 is 2 %. Rounded half up to the smallest unit.';
+comment on column public.fee_schedules.fixed_minor is 'Added to the part, in smallest units.';
+comment on column public.fee_schedules.minimum_minor is 'The fee is at least this, in smallest units.';
+comment on column public.fee_schedules.maximum_minor is 'The fee is at most this, in smallest units; null: no maximum.';
+comment on column public.fee_schedules.valid_from is 'First instant at which the row holds. Not before it was recorded.';
+comment on column public.fee_schedules.note is 'Why, for people.';
+comment on column public.fee_schedules.created_at is 'When it was recorded.';
+CREATE INDEX fee_schedules_currency_idx ON public.fee_schedules USING btree (currency, currency_decimals);
+CREATE TRIGGER fee_schedules_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.fee_schedules FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.fee_schedules REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.fee_schedules REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.fee_schedules FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.fee_schedules REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.fee_schedules enable row level security;
+grant select on public.fee_schedules to anon;
+grant select on public.fee_schedules to authenticated;
+grant insert, select on public.fee_schedules to nexus_engine;
+grant select on public.fee_schedules to service_role;
+create policy fee_schedules_engine on public.fee_schedules for all to nexus_engine
+  using (true)
+  with check (true);
+create policy fee_schedules_read_all on public.fee_schedules for select to anon, authenticated
+  using (true);
+
+create table public.investments (
+  id uuid default gen_random_uuid() not null,
+  user_id uuid not null,
+  party_id uuid not null,
+  property_id uuid not null,
+  property_token_id uuid not null,
+  token_decimals smallint default 0 not null,
+  token_amount_units bigint not null,
+  token_amount numeric generated always as (nexus.from_minor(token_amount_units, (token_decimals)::integer)) stored,
+  payment_currency text default 'USD'::text not null,
+  currency_decimals smallint default 2 not null,
+  price_per_token_minor bigint not null,
+  price_per_token numeric generated always as (nexus.from_minor(price_per_token_minor, (currency_decimals)::integer)) stored,
+  total_amount_minor bigint not null,
+  total_amount numeric generated always as (nexus.from_minor(total_amount_minor, (currency_decimals)::integer)) stored,
+  fee_amount_minor bigint not null,
+  fee_amount numeric generated always as (nexus.from_minor(fee_amount_minor, (currency_decimals)::integer)) stored,
+  net_amount numeric generated always as (nexus.from_minor(total_amount_minor, (currency_decimals)::integer)) stored,
+  charge_amount numeric generated always as (nexus.from_minor((total_amount_minor + fee_amount_minor), (currency_decimals)::integer)) stored,
+  status text default 'pending'::text not null,
+  payment_method text,
+  payment_method_id uuid,
+  blockchain_tx_hash text,
+  current_value_minor bigint,
+  current_value numeric generated always as (nexus.from_minor(current_value_minor, (currency_decimals)::integer)) stored,
+  current_value_as_of timestamp with time zone,
+  due_at timestamp with time zone,
+  paid_at timestamp with time zone,
+  confirmed_at timestamp with time zone,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint investments_pkey PRIMARY KEY (id),
+  constraint investments_buy_something CHECK (((token_amount_units >= 1) AND (token_amount_units <= '9007199254740991'::bigint))),
+  constraint investments_charge_is_exact CHECK (((total_amount_minor + fee_amount_minor) <= '9007199254740991'::bigint)),
+  constraint investments_confirmed_has_a_date CHECK (((status = 'confirmed'::text) = (confirmed_at IS NOT NULL))),
+  constraint investments_current_value_has_a_date CHECK (((current_value_minor IS NULL) = (current_value_as_of IS NULL))),
+  constraint investments_current_value_is_an_amount CHECK (((current_value_minor >= 0) AND (current_value_minor <= '9007199254740991'::bigint))),
+  constraint investments_fee_is_an_amount CHECK (((fee_amount_minor >= 0) AND (fee_amount_minor <= '9007199254740991'::bigint))),
+  constraint investments_paid_has_a_date CHECK (((status <> ALL (ARRAY['paid'::text, 'confirmed'::text, 'refund_due'::text, 'refunded'::text])) OR (paid_at IS NOT NULL))),
+  constraint investments_payment_method_is_short CHECK ((length(payment_method) <= 100)),
+  constraint investments_price_is_an_amount CHECK (((price_per_token_minor >= 1) AND (price_per_token_minor <= '9007199254740991'::bigint))),
+  constraint investments_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'paid'::text, 'confirmed'::text, 'expired'::text, 'cancelled'::text, 'refund_due'::text, 'refunded'::text]))),
+  constraint investments_token_decimals_fit_a_bigint CHECK (((token_decimals >= 0) AND (token_decimals <= 6))),
+  constraint investments_total_is_amount_times_price CHECK ((((total_amount_minor >= 1) AND (total_amount_minor <= '9007199254740991'::bigint)) AND (((total_amount_minor)::numeric * ((10)::numeric ^ (token_decimals)::numeric)) = ((token_amount_units)::numeric * (price_per_token_minor)::numeric)))),
+  constraint investments_tx_hash_is_evm CHECK ((blockchain_tx_hash ~ '^0x[0-9a-fA-F]{64}$'::text)),
+  constraint investments_currency_fkey FOREIGN KEY (payment_currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint investments_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint investments_payment_method_id_fkey FOREIGN KEY (payment_method_id) REFERENCES public.payment_methods(id) ON DELETE RESTRICT,
+  constraint investments_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint investments_token_of_property_fkey FOREIGN KEY (property_token_id, property_id) REFERENCES public.property_tokens(id, property_id) ON DELETE RESTRICT,
+  constraint investments_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.investments is 'One purchase of tokens by one party at one price. Written by commands only, the service included.';
+comment on column public.investments.id is 'Identity of the investment.';
+comment on column public.investments.user_id is 'The login that bought.';
+comment on column public.investments.party_id is 'The party in law that bought; limits count by it.';
+comment on column public.investments.property_id is 'The property bought into.';
+comment on column public.investments.property_token_id is 'The token bought, of that property.';
+comment on column public.investments.token_decimals is 'Decimals of the token.';
+comment on column public.investments.token_amount_units is 'Tokens bought, in smallest units.';
+comment on column public.investments.token_amount is 'Tokens bought; derived.';
+comment on column public.investments.payment_currency is 'Currency of every amount of the row: the offering''s own.';
+comment on column public.investments.currency_decimals is 'Decimals of that currency.';
+comment on column public.investments.price_per_token_minor is 'Price of a whole token, locked at the reservation, in smallest units.';
+comment on column public.investments.price_per_token is 'Price of a whole token, locked at the reservation; derived.';
+comment on column public.investments.total_amount_minor is 'Tokens x price, in smallest units, exactly. This counts to caps.';
+comment on column public.investments.total_amount is 'Tokens x price; derived.';
+comment on column public.investments.fee_amount_minor is 'Fee on top of the total, computed once, in smallest units.';
+comment on column public.investments.fee_amount is 'Fee on top of the total; derived.';
+comment on column public.investments.net_amount is 'What goes into the property: equal to total_amount, since the fee comes on top; derived.';
+comment on column public.investments.charge_amount is 'What the buyer pays: total and fee; derived.';
+comment on column public.investments.status is 'pending (reserved), paid (in escrow), confirmed (closed, tokens held), expired, cancelled, refund_due, refunded.';
+comment on column public.investments.payment_method is 'How it is paid, as the buyer chose: the name of a rail.';
+comment on column public.investments.payment_method_id is 'The stored payment method, where one was used.';
+comment on column public.investments.blockchain_tx_hash is 'Transaction that mirrored it, as the chain gave it.';
+comment on column public.investments.current_value_minor is 'Value at the newest price, in smallest units, folded by a worker.';
+comment on column public.investments.current_value is 'Value at the newest price; derived.';
+comment on column public.investments.current_value_as_of is 'The instant that the value is true for.';
+comment on column public.investments.due_at is 'When the current state ends by itself; null: never.';
+comment on column public.investments.paid_at is 'When the money was in escrow.';
+comment on column public.investments.confirmed_at is 'When the sale closed.';
+comment on column public.investments.created_at is 'When it was reserved.';
+comment on column public.investments.updated_at is 'When the row last changed.';
+CREATE INDEX investments_currency_idx ON public.investments USING btree (payment_currency, currency_decimals);
+CREATE INDEX investments_due_at_idx ON public.investments USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX investments_party_id_idx ON public.investments USING btree (party_id);
+CREATE INDEX investments_payment_method_id_idx ON public.investments USING btree (payment_method_id);
+CREATE INDEX investments_property_id_idx ON public.investments USING btree (property_id);
+CREATE INDEX investments_property_token_id_idx ON public.investments USING btree (property_token_id, property_id);
+CREATE INDEX investments_user_property_idx ON public.investments USING btree (user_id, property_id);
+CREATE TRIGGER investments_updated_at BEFORE UPDATE ON public.investments FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.investments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.investments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.investments FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.investments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.investments enable row level security;
+grant select on public.investments to authenticated;
+grant insert, select, update on public.investments to nexus_engine;
+grant select on public.investments to service_role;
+create policy "Users can view own investments" on public.investments for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy investments_engine on public.investments for all to nexus_engine
+  using (true)
+  with check (true);
+create policy investments_read_staff on public.investments for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.kyc_cases (
+  id uuid default gen_random_uuid() not null,
+  user_id uuid not null,
+  party_id uuid not null,
+  kyc_level text not null,
+  submission jsonb default '{}'::jsonb not null,
+  status text default 'submitted'::text not null,
+  decided_by uuid,
+  decided_at timestamp with time zone,
+  reason text,
+  expires_at timestamp with time zone,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint kyc_cases_pkey PRIMARY KEY (id),
+  constraint kyc_cases_approval_expires CHECK (((status <> 'approved'::text) OR (expires_at > decided_at))),
+  constraint kyc_cases_decided_by_another CHECK ((decided_by <> user_id)),
+  constraint kyc_cases_decision_is_signed CHECK (((status <> ALL (ARRAY['approved'::text, 'rejected'::text])) OR (num_nulls(decided_by, decided_at) = 0))),
+  constraint kyc_cases_level_is_known CHECK ((kyc_level = ANY (ARRAY['basic'::text, 'enhanced'::text]))),
+  constraint kyc_cases_reason_is_bounded CHECK ((length(reason) <= 2000)),
+  constraint kyc_cases_refusal_has_a_reason CHECK (((status <> 'rejected'::text) OR (reason ~ '\S'::text))),
+  constraint kyc_cases_status_is_known CHECK ((status = ANY (ARRAY['submitted'::text, 'in_review'::text, 'approved'::text, 'rejected'::text, 'expired'::text, 'withdrawn'::text]))),
+  constraint kyc_cases_submission_is_an_object CHECK ((jsonb_typeof(submission) = 'object'::text)),
+  constraint kyc_cases_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint kyc_cases_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint kyc_cases_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.kyc_cases is 'A person''s request to have the identity verified, what was submitted, and the decision. Read by the person and compliance officers only; written by commands.';
+comment on column public.kyc_cases.id is 'Identity of the case.';
+comment on column public.kyc_cases.user_id is 'The login that submitted.';
+comment on column public.kyc_cases.party_id is 'The party whose identity it is.';
+comment on column public.kyc_cases.kyc_level is 'What is asked for: basic or enhanced.';
+comment on column public.kyc_cases.submission is 'What the person stated.';
+comment on column public.kyc_cases.status is 'submitted, in_review, approved, rejected, expired or withdrawn.';
+comment on column public.kyc_cases.decided_by is 'The compliance officer who decided; never the person himself.';
+comment on column public.kyc_cases.decided_at is 'When it was decided.';
+comment on column public.kyc_cases.reason is 'Why it was rejected.';
+comment on column public.kyc_cases.expires_at is 'Until when an approval holds.';
+comment on column public.kyc_cases.created_at is 'When it was submitted.';
+comment on column public.kyc_cases.updated_at is 'When the row last changed.';
+CREATE INDEX kyc_cases_decided_by_idx ON public.kyc_cases USING btree (decided_by);
+CREATE UNIQUE INDEX kyc_cases_one_open_key ON public.kyc_cases USING btree (user_id) WHERE (status = ANY (ARRAY['submitted'::text, 'in_review'::text]));
+CREATE INDEX kyc_cases_party_id_idx ON public.kyc_cases USING btree (party_id);
+CREATE INDEX kyc_cases_queue_idx ON public.kyc_cases USING btree (created_at) WHERE (status = ANY (ARRAY['submitted'::text, 'in_review'::text]));
+CREATE INDEX kyc_cases_user_id_idx ON public.kyc_cases USING btree (user_id);
+CREATE TRIGGER kyc_cases_updated_at BEFORE UPDATE ON public.kyc_cases FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.kyc_cases REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.kyc_cases REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.kyc_cases FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.kyc_cases REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.kyc_cases enable row level security;
+grant select on public.kyc_cases to authenticated;
+grant insert, select, update on public.kyc_cases to nexus_engine;
+create policy kyc_cases_engine on public.kyc_cases for all to nexus_engine
+  using (true)
+  with check (true);
+create policy kyc_cases_read_compliance on public.kyc_cases for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['compliance_officer'::text]) AS has_any_role));
+create policy kyc_cases_read_own on public.kyc_cases for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+
+create table public.kyc_documents (
+  id uuid default gen_random_uuid() not null,
+  user_id uuid default auth.uid() not null,
+  kyc_case_id uuid,
+  document_type text not null,
+  file_name text not null,
+  file_url text not null,
+  file_size bigint,
+  status text default 'pending'::text not null,
+  notes text,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint kyc_documents_pkey PRIMARY KEY (id),
+  constraint kyc_documents_file_is_in_own_folder CHECK ((nexus.is_storage_path(file_url, 'kyc-documents'::text) AND (split_part(file_url, '/'::text, 2) = (user_id)::text))),
+  constraint kyc_documents_file_name_is_bounded CHECK (((file_name ~ '\S'::text) AND (length(file_name) <= 300))),
+  constraint kyc_documents_file_size_not_negative CHECK ((file_size >= 0)),
+  constraint kyc_documents_notes_are_bounded CHECK ((length(notes) <= 2000)),
+  constraint kyc_documents_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'accepted'::text, 'rejected'::text]))),
+  constraint kyc_documents_type_is_a_word CHECK ((document_type ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
+  constraint kyc_documents_kyc_case_id_fkey FOREIGN KEY (kyc_case_id) REFERENCES public.kyc_cases(id) ON DELETE RESTRICT,
+  constraint kyc_documents_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.kyc_documents is 'Documents that a person filed to have the identity verified. Read by the person and compliance officers only.';
+comment on column public.kyc_documents.id is 'Identity of the document.';
+comment on column public.kyc_documents.user_id is 'The login that filed it.';
+comment on column public.kyc_documents.kyc_case_id is 'The case it belongs to; null until submitted with one.';
+comment on column public.kyc_documents.document_type is 'What it is, such as passport, national_id, proof_of_address, proof_of_income.';
+comment on column public.kyc_documents.file_name is 'Name of the file as filed.';
+comment on column public.kyc_documents.file_url is 'Where the bytes are: kyc-documents/<login id>/...; never a URL.';
+comment on column public.kyc_documents.file_size is 'Size in bytes.';
+comment on column public.kyc_documents.status is 'pending, accepted or rejected.';
+comment on column public.kyc_documents.notes is 'What the reviewer tells the person.';
+comment on column public.kyc_documents.created_at is 'When it was filed.';
+comment on column public.kyc_documents.updated_at is 'When the row last changed.';
+CREATE INDEX kyc_documents_kyc_case_id_idx ON public.kyc_documents USING btree (kyc_case_id);
+CREATE INDEX kyc_documents_user_id_idx ON public.kyc_documents USING btree (user_id);
+CREATE TRIGGER kyc_documents_updated_at BEFORE UPDATE ON public.kyc_documents FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.kyc_documents REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.kyc_documents REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.kyc_documents FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.kyc_documents REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.kyc_documents enable row level security;
+grant insert (user_id, document_type, file_name, file_url, file_size) on public.kyc_documents to authenticated;
+grant select on public.kyc_documents to authenticated;
+grant insert, select, update on public.kyc_documents to nexus_engine;
+create policy kyc_documents_engine on public.kyc_documents for all to nexus_engine
+  using (true)
+  with check (true);
+create policy kyc_documents_insert_own on public.kyc_documents for insert to authenticated
+  with check ((user_id = ( SELECT auth.uid() AS uid)));
+create policy kyc_documents_read_compliance on public.kyc_documents for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['compliance_officer'::text]) AS has_any_role));
+create policy kyc_documents_read_own on public.kyc_documents for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+
+create table public.notifications (
+  id uuid default gen_random_uuid() not null,
+  user_id uuid not null,
+  title text not null,
+  message text not null,
+  type text default 'info'::text not null,
+  action_url text,
+  read boolean default false not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint notifications_pkey PRIMARY KEY (id),
+  constraint notifications_action_is_a_local_path CHECK (((action_url ~ '^/[^/\\]'::text) AND (length(action_url) <= 2000))),
+  constraint notifications_message_is_bounded CHECK ((length(message) <= 5000)),
+  constraint notifications_title_is_not_blank CHECK (((title ~ '\S'::text) AND (length(title) <= 300))),
+  constraint notifications_type_is_a_word CHECK ((type ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
+  constraint notifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE
+);
+comment on table public.notifications is 'What the platform tells a person. Written by commands; the person marks it read or removes it.';
+comment on column public.notifications.id is 'Identity of the notification.';
+comment on column public.notifications.user_id is 'The login it is for.';
+comment on column public.notifications.title is 'Headline.';
+comment on column public.notifications.message is 'Text.';
+comment on column public.notifications.type is 'Kind, such as info, success, warning, error, or the event it tells of.';
+comment on column public.notifications.action_url is 'Where to go: a path of this site.';
+comment on column public.notifications.read is 'Whether the person has read it.';
+comment on column public.notifications.created_at is 'When it was told.';
+comment on column public.notifications.updated_at is 'When the row last changed.';
+CREATE INDEX notifications_user_id_idx ON public.notifications USING btree (user_id, created_at DESC);
+CREATE TRIGGER notifications_updated_at BEFORE UPDATE ON public.notifications FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.notifications enable row level security;
+grant delete, select on public.notifications to authenticated;
+grant update (read) on public.notifications to authenticated;
+grant insert, select on public.notifications to nexus_engine;
+grant delete, insert, select, update on public.notifications to service_role;
+create policy notifications_delete_own on public.notifications for delete to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy notifications_engine on public.notifications for all to nexus_engine
+  using (true)
+  with check (true);
+create policy notifications_read_own on public.notifications for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy notifications_update_own on public.notifications for update to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)))
+  with check ((user_id = ( SELECT auth.uid() AS uid)));
+
+create table public.parties (
+  id uuid default gen_random_uuid() not null,
+  kind text default 'person'::text not null,
+  legal_name text,
+  residency_country text,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  anonymised_at timestamp with time zone,
+  constraint parties_pkey PRIMARY KEY (id),
+  constraint parties_anonymised_has_no_name CHECK (((anonymised_at IS NULL) OR (legal_name IS NULL))),
+  constraint parties_kind_is_known CHECK ((kind = ANY (ARRAY['person'::text, 'entity'::text]))),
+  constraint parties_legal_name_is_not_blank CHECK (((legal_name ~ '\S'::text) AND (length(legal_name) <= 300))),
+  constraint parties_residency_country_is_iso CHECK ((residency_country ~ '^[A-Z]{2}$'::text))
+);
+comment on table public.parties is 'A person or entity in law. Logins belong to a party; limits and caps count parties, not logins or wallets. Kept for its retention period when its logins go.';
+comment on column public.parties.id is 'Identity of the party.';
+comment on column public.parties.kind is 'person or entity.';
+comment on column public.parties.legal_name is 'Name in law as verified; null until verified and after anonymising.';
+comment on column public.parties.residency_country is 'Country of residence or incorporation, ISO 3166-1 alpha-2; null until verified.';
+comment on column public.parties.created_at is 'When the party was first known.';
+comment on column public.parties.updated_at is 'When the row last changed.';
+comment on column public.parties.anonymised_at is 'When personal data was erased; null while it is kept.';
+CREATE TRIGGER log_deletes AFTER DELETE ON public.parties REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.parties REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.parties FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.parties REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER parties_updated_at BEFORE UPDATE ON public.parties FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.parties enable row level security;
+grant select on public.parties to authenticated;
+grant insert, select, update on public.parties to nexus_engine;
+grant insert, select, update on public.parties to service_role;
+create policy parties_engine on public.parties for all to nexus_engine
+  using (true)
+  with check (true);
+create policy parties_read_own on public.parties for select to authenticated
+  using ((id = ( SELECT nexus.party_id() AS party_id)));
+create policy parties_read_staff on public.parties for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.party_owners (
+  id uuid default gen_random_uuid() not null,
+  party_id uuid not null,
+  owner_party_id uuid not null,
+  share_ppm integer not null,
+  valid_from date not null,
+  valid_to date,
+  created_at timestamp with time zone default now() not null,
+  constraint party_owners_pkey PRIMARY KEY (id),
+  constraint party_owners_once_from_a_day UNIQUE (party_id, owner_party_id, valid_from),
+  constraint party_owners_ends_after_start CHECK ((valid_to > valid_from)),
+  constraint party_owners_not_of_itself CHECK ((party_id <> owner_party_id)),
+  constraint party_owners_share_is_a_part CHECK (((share_ppm >= 1) AND (share_ppm <= 1000000))),
+  constraint party_owners_owner_party_id_fkey FOREIGN KEY (owner_party_id) REFERENCES public.parties(id),
+  constraint party_owners_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id)
+);
+comment on table public.party_owners is 'Beneficial owners of an entity, dated.';
+comment on column public.party_owners.id is 'Identity of the row.';
+comment on column public.party_owners.party_id is 'The entity that is owned.';
+comment on column public.party_owners.owner_party_id is 'The party that owns a part of it.';
+comment on column public.party_owners.share_ppm is 'Share owned, in millionths: 250000 is 25 %.';
+comment on column public.party_owners.valid_from is 'First day of this share.';
+comment on column public.party_owners.valid_to is 'First day on which it no longer holds; null while it does.';
+comment on column public.party_owners.created_at is 'When it was recorded.';
+CREATE INDEX party_owners_owner_party_id_idx ON public.party_owners USING btree (owner_party_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.party_owners REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.party_owners REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.party_owners FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.party_owners REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.party_owners enable row level security;
+grant select on public.party_owners to authenticated;
+grant insert, select, update on public.party_owners to nexus_engine;
+grant insert, select, update on public.party_owners to service_role;
+create policy party_owners_engine on public.party_owners for all to nexus_engine
+  using (true)
+  with check (true);
+create policy party_owners_read_own on public.party_owners for select to authenticated
+  using ((party_id = ( SELECT nexus.party_id() AS party_id)));
+create policy party_owners_read_staff on public.party_owners for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.party_screenings (
+  id uuid default gen_random_uuid() not null,
+  party_id uuid not null,
+  provider text not null,
+  status text not null,
+  reference text,
+  screened_at timestamp with time zone not null,
+  due_at timestamp with time zone not null,
+  created_at timestamp with time zone default now() not null,
+  constraint party_screenings_pkey PRIMARY KEY (id),
+  constraint party_screenings_due_after_screening CHECK ((due_at > screened_at)),
+  constraint party_screenings_provider_is_not_blank CHECK (((provider ~ '\S'::text) AND (length(provider) <= 100))),
+  constraint party_screenings_reference_is_short CHECK ((length(reference) <= 300)),
+  constraint party_screenings_status_is_known CHECK ((status = ANY (ARRAY['clear'::text, 'possible_match'::text, 'match'::text]))),
+  constraint party_screenings_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id)
+);
+comment on table public.party_screenings is 'Sanctions and watch-list screenings of a party, newest counts. Never shown to the party: telling somebody that he is a match is an offence in many places.';
+comment on column public.party_screenings.id is 'Identity of the screening.';
+comment on column public.party_screenings.party_id is 'Who was screened.';
+comment on column public.party_screenings.provider is 'Who screened: the name of a provider or list.';
+comment on column public.party_screenings.status is 'clear, possible_match (a person must look) or match.';
+comment on column public.party_screenings.reference is 'The provider''s own reference of the result.';
+comment on column public.party_screenings.screened_at is 'When the screening was made.';
+comment on column public.party_screenings.due_at is 'When it must be made again.';
+comment on column public.party_screenings.created_at is 'When it was recorded.';
+CREATE INDEX party_screenings_due_at_idx ON public.party_screenings USING btree (due_at);
+CREATE INDEX party_screenings_party_id_idx ON public.party_screenings USING btree (party_id, screened_at DESC);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.party_screenings REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.party_screenings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.party_screenings FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.party_screenings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.party_screenings enable row level security;
+grant insert, select on public.party_screenings to nexus_engine;
+grant select on public.party_screenings to nexus_staff;
+grant select on public.party_screenings to service_role;
+create policy party_screenings_engine on public.party_screenings for all to nexus_engine
+  using (true)
+  with check (true);
+create policy party_screenings_read_compliance on public.party_screenings for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['compliance_officer'::text]) AS has_any_role));
+
+create table public.payment_methods (
+  id uuid default gen_random_uuid() not null,
+  user_id uuid default auth.uid() not null,
+  method_type text not null,
+  details jsonb default '{}'::jsonb not null,
+  is_verified boolean default false not null,
+  is_default boolean default false not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint payment_methods_pkey PRIMARY KEY (id),
+  constraint payment_methods_details_hold_no_secret CHECK (((jsonb_typeof(details) = 'object'::text) AND nexus.is_safe_payment_details(details))),
+  constraint payment_methods_method_type_is_known CHECK ((method_type = ANY (ARRAY['bank_transfer'::text, 'crypto'::text, 'credit_card'::text]))),
+  constraint payment_methods_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE
+);
+comment on table public.payment_methods is 'How a person pays and is paid, as far as it may be shown; account numbers stay with the payment provider.';
+comment on column public.payment_methods.id is 'Identity of the method.';
+comment on column public.payment_methods.user_id is 'The login it belongs to.';
+comment on column public.payment_methods.method_type is 'bank_transfer, crypto or credit_card.';
+comment on column public.payment_methods.details is 'Object of label, brand, last_four, bank_name, country, expiry_month, expiry_year, network, address (0x...). Nothing else, and never a full number.';
+comment on column public.payment_methods.is_verified is 'Whether the provider confirmed that it is this person''s; set by a command only.';
+comment on column public.payment_methods.is_default is 'Whether to offer it first; at most one of a person.';
+comment on column public.payment_methods.created_at is 'When it was added.';
+comment on column public.payment_methods.updated_at is 'When the row last changed.';
+CREATE UNIQUE INDEX payment_methods_one_default_key ON public.payment_methods USING btree (user_id) WHERE is_default;
+CREATE INDEX payment_methods_user_id_idx ON public.payment_methods USING btree (user_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.payment_methods REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.payment_methods REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.payment_methods FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.payment_methods REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER payment_methods_updated_at BEFORE UPDATE ON public.payment_methods FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.payment_methods enable row level security;
+grant delete, select on public.payment_methods to authenticated;
+grant insert (user_id, method_type, details, is_default) on public.payment_methods to authenticated;
+grant update (is_default) on public.payment_methods to authenticated;
+grant insert, select, update on public.payment_methods to nexus_engine;
+grant delete, insert, select, update on public.payment_methods to service_role;
+create policy payment_methods_delete_own on public.payment_methods for delete to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy payment_methods_engine on public.payment_methods for all to nexus_engine
+  using (true)
+  with check (true);
+create policy payment_methods_insert_own on public.payment_methods for insert to authenticated
+  with check ((user_id = ( SELECT auth.uid() AS uid)));
+create policy payment_methods_read_own on public.payment_methods for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy payment_methods_read_staff on public.payment_methods for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+create policy payment_methods_update_own on public.payment_methods for update to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)))
+  with check ((user_id = ( SELECT auth.uid() AS uid)));
+
+create table public.properties (
+  id uuid default gen_random_uuid() not null,
+  title text not null,
+  description text,
+  property_type text,
+  location text,
+  address text,
+  city text,
+  state_province text,
+  country text,
+  postal_code text,
+  coordinates jsonb,
+  bedrooms integer,
+  bathrooms integer,
+  sqft integer,
+  lot_size integer,
+  year_built integer,
+  images jsonb default '[]'::jsonb not null,
+  amenities jsonb default '[]'::jsonb not null,
+  virtual_tour_url text,
+  currency text default 'USD'::text not null,
+  currency_decimals smallint default 2 not null,
+  price numeric,
+  price_minor bigint generated always as (nexus.to_minor(price, (currency_decimals)::integer)) stored,
+  price_per_token numeric,
+  price_per_token_minor bigint generated always as (nexus.to_minor(price_per_token, (currency_decimals)::integer)) stored,
+  min_investment numeric,
+  funding_target numeric,
+  funding_target_minor bigint generated always as (nexus.to_minor(funding_target, (currency_decimals)::integer)) stored,
+  funding_deadline timestamp with time zone,
+  total_tokens numeric default 0 not null,
+  tokens_issued numeric default 0 not null,
+  tokenization_active boolean default false not null,
+  tokenization_status text default 'not_started'::text not null,
+  is_active boolean default false not null,
+  is_featured boolean default false not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint properties_pkey PRIMARY KEY (id),
+  constraint properties_amenities_are_an_array CHECK ((jsonb_typeof(amenities) = 'array'::text)),
+  constraint properties_coordinates_are_lat_lng CHECK (((coordinates IS NULL) OR ((jsonb_typeof(coordinates) = 'object'::text) AND (jsonb_typeof((coordinates -> 'lat'::text)) = 'number'::text) AND (jsonb_typeof((coordinates -> 'lng'::text)) = 'number'::text) AND ((((coordinates ->> 'lat'::text))::numeric >= ('-90'::integer)::numeric) AND (((coordinates ->> 'lat'::text))::numeric <= (90)::numeric)) AND ((((coordinates ->> 'lng'::text))::numeric >= ('-180'::integer)::numeric) AND (((coordinates ->> 'lng'::text))::numeric <= (180)::numeric))))),
+  constraint properties_description_is_bounded CHECK ((length(description) <= 20000)),
+  constraint properties_funding_target_is_money CHECK (nexus.is_money(funding_target, (currency_decimals)::integer)),
+  constraint properties_images_are_an_array CHECK ((jsonb_typeof(images) = 'array'::text)),
+  constraint properties_min_investment_is_money CHECK (nexus.is_money(min_investment, (currency_decimals)::integer)),
+  constraint properties_place_is_bounded CHECK (((GREATEST(length(location), length(address), length(city), length(state_province), length(country)) <= 300) AND (length(postal_code) <= 20))),
+  constraint properties_price_is_money CHECK (nexus.is_money(price, (currency_decimals)::integer)),
+  constraint properties_price_per_token_is_money CHECK (nexus.is_money(price_per_token, (currency_decimals)::integer)),
+  constraint properties_property_type_is_short CHECK ((length(property_type) <= 100)),
+  constraint properties_rooms_and_areas_not_negative CHECK ((LEAST(bedrooms, bathrooms, sqft, lot_size) >= 0)),
+  constraint properties_title_is_not_blank CHECK (((title ~ '\S'::text) AND (length(title) <= 300))),
+  constraint properties_tokenization_status_is_known CHECK ((tokenization_status = ANY (ARRAY['not_started'::text, 'in_progress'::text, 'rejected'::text, 'offered'::text, 'completed'::text, 'cancelled'::text]))),
+  constraint properties_tokens_issued_within_total CHECK (((tokens_issued >= (0)::numeric) AND (tokens_issued <= total_tokens))),
+  constraint properties_total_tokens_is_an_amount CHECK (nexus.is_money(total_tokens, 6)),
+  constraint properties_virtual_tour_is_https CHECK (((virtual_tour_url ~ '^https://'::text) AND (length(virtual_tour_url) <= 2000))),
+  constraint properties_year_built_is_a_year CHECK (((year_built >= 1000) AND (year_built <= 2200))),
+  constraint properties_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals)
+);
+comment on table public.properties is 'Buildings and their public description. Everything in a row may be seen by everybody once is_active; what is private about a building is in tables of its own.';
+comment on column public.properties.id is 'Identity of the property.';
+comment on column public.properties.title is 'Name to show.';
+comment on column public.properties.description is 'Description to show, plain text.';
+comment on column public.properties.property_type is 'Kind of building, such as single_family, apartment, office.';
+comment on column public.properties.location is 'Place in one line, as people read it.';
+comment on column public.properties.address is 'Street and number.';
+comment on column public.properties.city is 'City; clients expect it on every active property.';
+comment on column public.properties.state_province is 'State, province or emirate.';
+comment on column public.properties.country is 'Country; clients expect it on every active property.';
+comment on column public.properties.postal_code is 'Postal code as letters to the building carry it.';
+comment on column public.properties.coordinates is 'Place on the map: {"lat": degrees, "lng": degrees}, WGS 84.';
+comment on column public.properties.bedrooms is 'Number of bedrooms.';
+comment on column public.properties.bathrooms is 'Number of bathrooms, halves left out.';
+comment on column public.properties.sqft is 'Living area in square feet.';
+comment on column public.properties.lot_size is 'Area of the plot in square feet.';
+comment on column public.properties.year_built is 'Year in which it was built.';
+comment on column public.properties.images is 'Array of images, in the order to show them: paths in property-images, or https URLs.';
+comment on column public.properties.amenities is 'Array of amenities, short texts.';
+comment on column public.properties.virtual_tour_url is 'Address of a virtual tour, https.';
+comment on column public.properties.currency is 'Currency of every amount in the row.';
+comment on column public.properties.currency_decimals is 'Decimals of that currency.';
+comment on column public.properties.price is 'Asking price of the whole property in its currency (USD unless said otherwise). A price, not a valuation.';
+comment on column public.properties.price_minor is 'price in smallest units. Filter and sort by this one: numeric comparisons cannot use an index below row-level security.';
+comment on column public.properties.price_per_token is 'Price of one token.';
+comment on column public.properties.price_per_token_minor is 'price_per_token in smallest units.';
+comment on column public.properties.min_investment is 'Least amount that may be invested at once.';
+comment on column public.properties.funding_target is 'Amount to be raised.';
+comment on column public.properties.funding_target_minor is 'funding_target in smallest units.';
+comment on column public.properties.funding_deadline is 'Until when it is to be raised.';
+comment on column public.properties.total_tokens is 'Tokens that can be issued in all.';
+comment on column public.properties.tokens_issued is 'Tokens held by somebody now: a copy of the ledger''s figure, written with it.';
+comment on column public.properties.tokenization_active is 'Whether tokens are being offered.';
+comment on column public.properties.tokenization_status is 'Where tokenization stands: not_started, in_progress, rejected, offered, completed or cancelled.';
+comment on column public.properties.is_active is 'Whether everybody may see the property.';
+comment on column public.properties.is_featured is 'Whether to show it first.';
+comment on column public.properties.created_at is 'When the row was made.';
+comment on column public.properties.updated_at is 'When the row last changed.';
+CREATE INDEX properties_active_city_idx ON public.properties USING btree (city, id) WHERE is_active;
+CREATE INDEX properties_active_created_at_idx ON public.properties USING btree (created_at DESC, id) WHERE is_active;
+CREATE INDEX properties_active_price_idx ON public.properties USING btree (price_minor, id) WHERE is_active;
+CREATE INDEX properties_currency_idx ON public.properties USING btree (currency, currency_decimals);
+CREATE INDEX properties_location_idx ON public.properties USING btree (location);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.properties REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.properties REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.properties FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.properties REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER properties_delisted AFTER UPDATE ON public.properties REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION nexus.refresh_after_delisting();
+CREATE TRIGGER properties_removed AFTER DELETE ON public.properties FOR EACH STATEMENT EXECUTE FUNCTION nexus.refresh_after_delisting();
+CREATE TRIGGER properties_updated_at BEFORE UPDATE ON public.properties FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.properties enable row level security;
+grant select on public.properties to anon;
+grant select on public.properties to authenticated;
+grant insert, select, update on public.properties to nexus_engine;
+grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url) on public.properties to nexus_staff;
+grant delete, select on public.properties to service_role;
+grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, price_per_token, min_investment, funding_target, funding_deadline, total_tokens, tokenization_active, tokenization_status, is_active, is_featured) on public.properties to service_role;
+grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, price_per_token, min_investment, funding_target, funding_deadline, total_tokens, tokenization_active, tokenization_status, is_active, is_featured) on public.properties to service_role;
+create policy "Public properties are viewable by everyone" on public.properties for select to anon, authenticated
+  using ((is_active = true));
+create policy properties_engine on public.properties for all to nexus_engine
+  using (true)
+  with check (true);
+create policy properties_read_invested on public.properties for select to authenticated
+  using ((id = ANY (( SELECT nexus.invested_property_ids() AS invested_property_ids)::uuid[])));
+create policy properties_read_staff on public.properties for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+create policy properties_update_staff on public.properties for update to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) OR (id = ANY (( SELECT nexus.managed_property_ids() AS managed_property_ids)::uuid[]))))
+  with check ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) OR (id = ANY (( SELECT nexus.managed_property_ids() AS managed_property_ids)::uuid[]))));
+
+create table public.property_analytics (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  report_date date not null,
+  currency text default 'USD'::text not null,
+  currency_decimals smallint default 2 not null,
+  market_value_minor bigint,
+  market_value numeric generated always as (nexus.from_minor(market_value_minor, (currency_decimals)::integer)) stored,
+  rental_yield numeric,
+  cap_rate numeric,
+  appreciation_rate numeric,
+  total_invested_minor bigint default 0 not null,
+  total_invested numeric generated always as (nexus.from_minor(total_invested_minor, (currency_decimals)::integer)) stored,
+  number_of_investors integer default 0 not null,
+  funding_percentage numeric,
+  average_investment_size_minor bigint,
+  average_investment_size numeric generated always as (nexus.from_minor(average_investment_size_minor, (currency_decimals)::integer)) stored,
+  as_of timestamp with time zone not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint property_analytics_pkey PRIMARY KEY (id),
+  constraint property_analytics_once_a_day UNIQUE (property_id, report_date),
+  constraint property_analytics_amounts_are_exact CHECK ((((market_value_minor >= 0) AND (market_value_minor <= '9007199254740991'::bigint)) AND ((total_invested_minor >= 0) AND (total_invested_minor <= '9007199254740991'::bigint)) AND ((average_investment_size_minor >= 0) AND (average_investment_size_minor <= '9007199254740991'::bigint)))),
+  constraint property_analytics_investors_not_negative CHECK ((number_of_investors >= 0)),
+  constraint property_analytics_no_average_of_few CHECK (((number_of_investors >= 3) OR (average_investment_size_minor IS NULL))),
+  constraint property_analytics_rates_are_numbers CHECK (((abs(rental_yield) < (1000000)::numeric) AND (abs(cap_rate) < (1000000)::numeric) AND (abs(appreciation_rate) < (1000000)::numeric) AND ((funding_percentage >= (0)::numeric) AND (funding_percentage <= (1000000)::numeric)))),
+  constraint property_analytics_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint property_analytics_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.property_analytics is 'Figures derived for a property and day from its performance and investments; folded by a worker and true as of as_of.';
+comment on column public.property_analytics.id is 'Identity of the row.';
+comment on column public.property_analytics.property_id is 'The property.';
+comment on column public.property_analytics.report_date is 'The day of the figures.';
+comment on column public.property_analytics.currency is 'Currency of the amounts.';
+comment on column public.property_analytics.currency_decimals is 'Decimals of that currency.';
+comment on column public.property_analytics.market_value_minor is 'Newest valuation, in smallest units.';
+comment on column public.property_analytics.market_value is 'Newest valuation; derived.';
+comment on column public.property_analytics.rental_yield is 'Rent of twelve months over market value, in percent.';
+comment on column public.property_analytics.cap_rate is 'Net operating income of twelve months over market value, in percent.';
+comment on column public.property_analytics.appreciation_rate is 'Change of market value over twelve months, in percent.';
+comment on column public.property_analytics.total_invested_minor is 'Paid and confirmed principal, in smallest units.';
+comment on column public.property_analytics.total_invested is 'Paid and confirmed principal; derived.';
+comment on column public.property_analytics.number_of_investors is 'Parties with paid or confirmed investments.';
+comment on column public.property_analytics.funding_percentage is 'total_invested over the funding target, in percent; null without a target.';
+comment on column public.property_analytics.average_investment_size_minor is 'total_invested a party, in smallest units; null for fewer than three.';
+comment on column public.property_analytics.average_investment_size is 'total_invested a party; null for fewer than three; derived.';
+comment on column public.property_analytics.as_of is 'The instant that the figures are true for.';
+comment on column public.property_analytics.created_at is 'When the row was made.';
+comment on column public.property_analytics.updated_at is 'When the row last changed.';
+CREATE INDEX property_analytics_currency_idx ON public.property_analytics USING btree (currency, currency_decimals);
+CREATE TRIGGER property_analytics_updated_at BEFORE UPDATE ON public.property_analytics FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.property_analytics enable row level security;
+grant select on public.property_analytics to anon;
+grant select on public.property_analytics to authenticated;
+grant delete, insert, select, update on public.property_analytics to nexus_engine;
+grant select on public.property_analytics to service_role;
+create policy property_analytics_engine on public.property_analytics for all to nexus_engine
+  using (true)
+  with check (true);
+create policy property_analytics_read_of_visible_property on public.property_analytics for select to anon, authenticated
+  using ((EXISTS ( SELECT
+   FROM public.properties p
+  WHERE (p.id = property_analytics.property_id))));
+
+create table public.property_audits (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  auditor_id uuid not null,
+  audit_score smallint,
+  risk_level text,
+  compliance_status text default 'in_progress'::text not null,
+  audit_results jsonb default '{}'::jsonb not null,
+  audit_date timestamp with time zone default now() not null,
+  next_review_date date,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint property_audits_pkey PRIMARY KEY (id),
+  constraint property_audits_finished_has_a_score CHECK (((compliance_status = 'in_progress'::text) OR (num_nulls(audit_score, risk_level) = 0))),
+  constraint property_audits_results_are_an_object CHECK ((jsonb_typeof(audit_results) = 'object'::text)),
+  constraint property_audits_risk_level_is_known CHECK ((risk_level = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text, 'critical'::text]))),
+  constraint property_audits_score_is_of_100 CHECK (((audit_score >= 0) AND (audit_score <= 100))),
+  constraint property_audits_status_is_known CHECK ((compliance_status = ANY (ARRAY['in_progress'::text, 'compliant'::text, 'conditional'::text, 'non_compliant'::text]))),
+  constraint property_audits_auditor_id_fkey FOREIGN KEY (auditor_id) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint property_audits_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.property_audits is 'Audits of a property: who, what was checked and found, and the score that follows from the findings.';
+comment on column public.property_audits.id is 'Identity of the audit.';
+comment on column public.property_audits.property_id is 'The property.';
+comment on column public.property_audits.auditor_id is 'The compliance officer who audits.';
+comment on column public.property_audits.audit_score is '0 to 100, computed from the findings; null while in progress.';
+comment on column public.property_audits.risk_level is 'low, medium, high or critical; null while in progress.';
+comment on column public.property_audits.compliance_status is 'in_progress, compliant, conditional or non_compliant.';
+comment on column public.property_audits.audit_results is 'Object of scope and checks, each with its finding and the evidence it rests on.';
+comment on column public.property_audits.audit_date is 'When the audit began.';
+comment on column public.property_audits.next_review_date is 'Day by which it must be made again.';
+comment on column public.property_audits.created_at is 'When the row was made.';
+comment on column public.property_audits.updated_at is 'When the row last changed.';
+CREATE INDEX property_audits_auditor_id_idx ON public.property_audits USING btree (auditor_id);
+CREATE INDEX property_audits_property_id_idx ON public.property_audits USING btree (property_id, audit_date DESC);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_audits REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_audits REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_audits FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_audits REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER property_audits_updated_at BEFORE UPDATE ON public.property_audits FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.property_audits enable row level security;
+grant insert, select, update on public.property_audits to nexus_engine;
+grant select on public.property_audits to nexus_staff;
+grant select on public.property_audits to service_role;
+create policy property_audits_engine on public.property_audits for all to nexus_engine
+  using (true)
+  with check (true);
+create policy property_audits_read_staff on public.property_audits for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.property_document_reviews (
+  id uuid default gen_random_uuid() not null,
+  document_id uuid not null,
+  reviewer_id uuid not null,
+  decision text not null,
+  reason text,
+  reviewed_at timestamp with time zone default now() not null,
+  constraint property_document_reviews_pkey PRIMARY KEY (id),
+  constraint property_document_reviews_decision_is_known CHECK ((decision = ANY (ARRAY['accepted'::text, 'rejected'::text, 'revoked'::text]))),
+  constraint property_document_reviews_reason_is_bounded CHECK ((length(reason) <= 2000)),
+  constraint property_document_reviews_refusal_has_a_reason CHECK (((decision = 'accepted'::text) OR (reason ~ '\S'::text))),
+  constraint property_document_reviews_document_id_fkey FOREIGN KEY (document_id) REFERENCES public.property_documents(id) ON DELETE RESTRICT,
+  constraint property_document_reviews_reviewer_id_fkey FOREIGN KEY (reviewer_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.property_document_reviews is 'Who accepted, rejected or revoked a document, when and why; the newest counts. Written by commands only.';
+comment on column public.property_document_reviews.id is 'Identity of the review.';
+comment on column public.property_document_reviews.document_id is 'The document.';
+comment on column public.property_document_reviews.reviewer_id is 'The login that decided; never the one that filed it.';
+comment on column public.property_document_reviews.decision is 'accepted, rejected or revoked.';
+comment on column public.property_document_reviews.reason is 'Why; needed unless accepted.';
+comment on column public.property_document_reviews.reviewed_at is 'When.';
+CREATE INDEX property_document_reviews_document_id_idx ON public.property_document_reviews USING btree (document_id, reviewed_at DESC);
+CREATE INDEX property_document_reviews_reviewer_id_idx ON public.property_document_reviews USING btree (reviewer_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_document_reviews REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_document_reviews REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_document_reviews FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_document_reviews REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER property_document_reviews_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.property_document_reviews FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table public.property_document_reviews enable row level security;
+grant insert, select on public.property_document_reviews to nexus_engine;
+grant select on public.property_document_reviews to nexus_staff;
+grant select on public.property_document_reviews to service_role;
+create policy property_document_reviews_engine on public.property_document_reviews for all to nexus_engine
+  using (true)
+  with check (true);
+create policy property_document_reviews_read_staff on public.property_document_reviews for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (document_id IN ( SELECT d.id
+   FROM public.property_documents d
+  WHERE (d.property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))))));
+
+create table public.property_documents (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  document_name text not null,
+  document_type text not null,
+  file_url text not null,
+  file_type text,
+  file_size bigint,
+  sha256 bytea,
+  source text,
+  issued_on date,
+  expires_at timestamp with time zone,
+  is_public boolean default false not null,
+  requires_kyc boolean default false not null,
+  review_status text default 'pending'::text not null,
+  uploaded_by uuid default auth.uid(),
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint property_documents_pkey PRIMARY KEY (id),
+  constraint property_documents_expires_after_issue CHECK ((expires_at > ((issued_on)::timestamp without time zone AT TIME ZONE 'UTC'::text))),
+  constraint property_documents_file_is_a_path CHECK ((nexus.is_storage_path(file_url, 'property-evidence'::text) OR nexus.is_storage_path(file_url, 'property-media'::text))),
+  constraint property_documents_file_is_of_property CHECK ((split_part(file_url, '/'::text, 2) = (property_id)::text)),
+  constraint property_documents_file_size_not_negative CHECK ((file_size >= 0)),
+  constraint property_documents_file_type_is_short CHECK ((length(file_type) <= 200)),
+  constraint property_documents_name_is_not_blank CHECK (((document_name ~ '\S'::text) AND (length(document_name) <= 300))),
+  constraint property_documents_review_is_known CHECK ((review_status = ANY (ARRAY['pending'::text, 'accepted'::text, 'rejected'::text, 'revoked'::text]))),
+  constraint property_documents_sha256_has_32_bytes CHECK ((length(sha256) = 32)),
+  constraint property_documents_source_is_short CHECK ((length(source) <= 500)),
+  constraint property_documents_type_is_known CHECK ((document_type = ANY (ARRAY['deed'::text, 'title_search'::text, 'lien_status'::text, 'tax_status'::text, 'insurance'::text, 'permit'::text, 'appraisal'::text, 'entity_papers'::text, 'lease'::text, 'inspection'::text, 'offering'::text, 'other'::text]))),
+  constraint property_documents_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint property_documents_uploaded_by_fkey FOREIGN KEY (uploaded_by) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.property_documents is 'Documents about a property: evidence (deed, insurance, appraisal, ...) and what is published. A new version is a new row. Public rows hold nothing private; who reviewed is in property_document_reviews.';
+comment on column public.property_documents.id is 'Identity of the document.';
+comment on column public.property_documents.property_id is 'The property it is about.';
+comment on column public.property_documents.document_name is 'Name to show.';
+comment on column public.property_documents.document_type is 'Kind of evidence: deed, title_search, lien_status, tax_status, insurance, permit, appraisal, entity_papers, lease, inspection, offering, other.';
+comment on column public.property_documents.file_url is 'Where the bytes are: property-evidence/<property id>/... (private) or property-media/<property id>/... (public); never a URL.';
+comment on column public.property_documents.file_type is 'MIME type.';
+comment on column public.property_documents.file_size is 'Size in bytes.';
+comment on column public.property_documents.sha256 is 'SHA-256 of the bytes.';
+comment on column public.property_documents.source is 'Who issued it.';
+comment on column public.property_documents.issued_on is 'Day of issue.';
+comment on column public.property_documents.expires_at is 'When it stops being evidence; null: never.';
+comment on column public.property_documents.is_public is 'Whether everybody may see it once accepted.';
+comment on column public.property_documents.requires_kyc is 'Whether a signed-in person whose identity is verified may see it once accepted.';
+comment on column public.property_documents.review_status is 'pending, accepted, rejected or revoked: a copy of the newest review, written with it.';
+comment on column public.property_documents.uploaded_by is 'The login that filed it.';
+comment on column public.property_documents.created_at is 'When it was filed.';
+comment on column public.property_documents.updated_at is 'When the row last changed.';
+CREATE INDEX property_documents_expires_at_idx ON public.property_documents USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+CREATE INDEX property_documents_property_id_idx ON public.property_documents USING btree (property_id);
+CREATE INDEX property_documents_uploaded_by_idx ON public.property_documents USING btree (uploaded_by);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_documents REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_documents REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_documents FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_documents REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER property_documents_updated_at BEFORE UPDATE ON public.property_documents FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.property_documents enable row level security;
+grant select on public.property_documents to anon;
+grant select on public.property_documents to authenticated;
+grant insert, select, update on public.property_documents to nexus_engine;
+grant insert (property_id, document_name, document_type, file_url, file_type, file_size, sha256, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by) on public.property_documents to nexus_staff;
+grant insert (property_id, document_name, document_type, file_url, file_type, file_size, sha256, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by) on public.property_documents to service_role;
+grant select on public.property_documents to service_role;
+create policy property_documents_engine on public.property_documents for all to nexus_engine
+  using (true)
+  with check (true);
+create policy property_documents_insert_manager on public.property_documents for insert to nexus_staff
+  with check (((property_id = ANY (( SELECT nexus.managed_property_ids() AS managed_property_ids)::uuid[])) AND (uploaded_by = ( SELECT auth.uid() AS uid)) AND (review_status = 'pending'::text)));
+create policy property_documents_read_public on public.property_documents for select to anon
+  using ((is_public AND (review_status = 'accepted'::text) AND (EXISTS ( SELECT
+   FROM public.properties p
+  WHERE (p.id = property_documents.property_id)))));
+create policy property_documents_read_signed_in on public.property_documents for select to authenticated
+  using (((review_status = 'accepted'::text) AND (is_public OR (requires_kyc AND ( SELECT nexus.has_approved_kyc() AS has_approved_kyc))) AND (EXISTS ( SELECT
+   FROM public.properties p
+  WHERE (p.id = property_documents.property_id)))));
+create policy property_documents_read_staff on public.property_documents for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.property_members (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  user_id uuid not null,
+  capacity text not null,
+  is_active boolean default true not null,
+  added_by uuid default auth.uid(),
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint property_members_pkey PRIMARY KEY (id),
+  constraint property_members_once_a_capacity UNIQUE (user_id, property_id, capacity),
+  constraint property_members_capacity_is_known CHECK ((capacity = ANY (ARRAY['owner'::text, 'manager'::text, 'agent'::text]))),
+  constraint property_members_added_by_fkey FOREIGN KEY (added_by) REFERENCES auth.users(id) ON DELETE SET NULL,
+  constraint property_members_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id),
+  constraint property_members_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.property_members is 'Who acts for a property. Every right of a property manager rests on an active row here: owner and manager may edit, agent may look.';
+comment on column public.property_members.id is 'Identity of the membership.';
+comment on column public.property_members.property_id is 'The property.';
+comment on column public.property_members.user_id is 'The login that acts for it.';
+comment on column public.property_members.capacity is 'owner (its sponsor), manager (runs it) or agent (sees it).';
+comment on column public.property_members.is_active is 'False once ended.';
+comment on column public.property_members.added_by is 'Who added the member; null when the operator or the system did.';
+comment on column public.property_members.created_at is 'When the member was added.';
+comment on column public.property_members.updated_at is 'When the row last changed.';
+CREATE INDEX property_members_added_by_idx ON public.property_members USING btree (added_by);
+CREATE INDEX property_members_property_id_idx ON public.property_members USING btree (property_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_members REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_members REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_members FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_members REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER property_members_updated_at BEFORE UPDATE ON public.property_members FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.property_members enable row level security;
+grant select on public.property_members to authenticated;
+grant insert, select, update on public.property_members to nexus_engine;
+grant insert (property_id, user_id, capacity) on public.property_members to nexus_staff;
+grant update (is_active) on public.property_members to nexus_staff;
+grant delete, insert, select, update on public.property_members to service_role;
+create policy property_members_engine on public.property_members for all to nexus_engine
+  using (true)
+  with check (true);
+create policy property_members_insert_admin on public.property_members for insert to nexus_staff
+  with check ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) AND (user_id <> ( SELECT auth.uid() AS uid))));
+create policy property_members_read_own on public.property_members for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy property_members_read_staff on public.property_members for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+create policy property_members_update_admin on public.property_members for update to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) AND (user_id <> ( SELECT auth.uid() AS uid))))
+  with check ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) AND (user_id <> ( SELECT auth.uid() AS uid))));
+
+create table public.property_performance (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  report_date date not null,
+  currency text default 'USD'::text not null,
+  currency_decimals smallint default 2 not null,
+  valuation_minor bigint,
+  valuation numeric generated always as (nexus.from_minor(valuation_minor, (currency_decimals)::integer)) stored,
+  rental_income_minor bigint default 0 not null,
+  rental_income numeric generated always as (nexus.from_minor(rental_income_minor, (currency_decimals)::integer)) stored,
+  maintenance_costs_minor bigint default 0 not null,
+  maintenance_costs numeric generated always as (nexus.from_minor(maintenance_costs_minor, (currency_decimals)::integer)) stored,
+  occupancy_rate numeric,
+  market_performance numeric,
+  roi_percentage numeric,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint property_performance_pkey PRIMARY KEY (id),
+  constraint property_performance_once_a_day UNIQUE (property_id, report_date),
+  constraint property_performance_costs_are_an_amount CHECK (((maintenance_costs_minor >= 0) AND (maintenance_costs_minor <= '9007199254740991'::bigint))),
+  constraint property_performance_occupancy_is_a_percentage CHECK (((occupancy_rate >= (0)::numeric) AND (occupancy_rate <= (100)::numeric))),
+  constraint property_performance_rates_are_numbers CHECK (((abs(market_performance) < (1000000)::numeric) AND (abs(roi_percentage) < (1000000)::numeric))),
+  constraint property_performance_rent_is_an_amount CHECK (((rental_income_minor >= 0) AND (rental_income_minor <= '9007199254740991'::bigint))),
+  constraint property_performance_valuation_is_an_amount CHECK (((valuation_minor >= 0) AND (valuation_minor <= '9007199254740991'::bigint))),
+  constraint property_performance_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint property_performance_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.property_performance is 'What a property received and cost in the period that ends at report_date, and what it was valued at. Written by commands only.';
+comment on column public.property_performance.id is 'Identity of the record.';
+comment on column public.property_performance.property_id is 'The property.';
+comment on column public.property_performance.report_date is 'Last day of the period.';
+comment on column public.property_performance.currency is 'Currency of the amounts.';
+comment on column public.property_performance.currency_decimals is 'Decimals of that currency.';
+comment on column public.property_performance.valuation_minor is 'Valuation at that day, in smallest units; null where none was made.';
+comment on column public.property_performance.valuation is 'Valuation at that day; derived.';
+comment on column public.property_performance.rental_income_minor is 'Rent received in the period, in smallest units.';
+comment on column public.property_performance.rental_income is 'Rent received in the period; derived.';
+comment on column public.property_performance.maintenance_costs_minor is 'Maintenance paid in the period, in smallest units.';
+comment on column public.property_performance.maintenance_costs is 'Maintenance paid in the period; derived.';
+comment on column public.property_performance.occupancy_rate is 'Part of the period in which it was let, in percent.';
+comment on column public.property_performance.market_performance is 'Change of the local market in the period, in percent.';
+comment on column public.property_performance.roi_percentage is 'Return of the period on the valuation, in percent.';
+comment on column public.property_performance.created_at is 'When it was recorded.';
+comment on column public.property_performance.updated_at is 'When the row last changed.';
+CREATE INDEX property_performance_currency_idx ON public.property_performance USING btree (currency, currency_decimals);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_performance REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_performance REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_performance FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_performance REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER property_performance_updated_at BEFORE UPDATE ON public.property_performance FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.property_performance enable row level security;
+grant select on public.property_performance to anon;
+grant select on public.property_performance to authenticated;
+grant insert, select, update on public.property_performance to nexus_engine;
+grant select on public.property_performance to service_role;
+create policy property_performance_engine on public.property_performance for all to nexus_engine
+  using (true)
+  with check (true);
+create policy property_performance_read_of_visible_property on public.property_performance for select to anon, authenticated
+  using ((EXISTS ( SELECT
+   FROM public.properties p
+  WHERE (p.id = property_performance.property_id))));
+
+create table public.property_returns (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  investment_id uuid not null,
+  user_id uuid not null,
+  return_type text not null,
+  currency text default 'USD'::text not null,
+  currency_decimals smallint default 2 not null,
+  amount_minor bigint not null,
+  amount numeric generated always as (nexus.from_minor(amount_minor, (currency_decimals)::integer)) stored,
+  return_date date not null,
+  description text,
+  status text default 'declared'::text not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint property_returns_pkey PRIMARY KEY (id),
+  constraint property_returns_amount_is_exact CHECK (((amount_minor >= 0) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint property_returns_description_is_bounded CHECK ((length(description) <= 1000)),
+  constraint property_returns_status_is_known CHECK ((status = ANY (ARRAY['declared'::text, 'payable'::text, 'paid'::text, 'failed'::text, 'withheld'::text]))),
+  constraint property_returns_type_is_known CHECK ((return_type = ANY (ARRAY['rental_income'::text, 'appreciation'::text, 'distribution'::text]))),
+  constraint property_returns_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint property_returns_investment_id_fkey FOREIGN KEY (investment_id) REFERENCES public.investments(id) ON DELETE RESTRICT,
+  constraint property_returns_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint property_returns_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.property_returns is 'What an investment brought its holder: his line of a distribution, split over his lots. Written by commands only, the service included.';
+comment on column public.property_returns.id is 'Identity of the return.';
+comment on column public.property_returns.property_id is 'The property that earned it.';
+comment on column public.property_returns.investment_id is 'The investment that it is for.';
+comment on column public.property_returns.user_id is 'The login of the holder.';
+comment on column public.property_returns.return_type is 'rental_income, appreciation or distribution.';
+comment on column public.property_returns.currency is 'Currency of the amount.';
+comment on column public.property_returns.currency_decimals is 'Decimals of that currency.';
+comment on column public.property_returns.amount_minor is 'Amount in smallest units.';
+comment on column public.property_returns.amount is 'Amount; derived.';
+comment on column public.property_returns.return_date is 'Business date.';
+comment on column public.property_returns.description is 'What it is for, for people.';
+comment on column public.property_returns.status is 'declared, payable, paid, failed (payable again) or withheld.';
+comment on column public.property_returns.created_at is 'When it was declared.';
+comment on column public.property_returns.updated_at is 'When the row last changed.';
+CREATE INDEX property_returns_currency_idx ON public.property_returns USING btree (currency, currency_decimals);
+CREATE INDEX property_returns_investment_id_idx ON public.property_returns USING btree (investment_id);
+CREATE INDEX property_returns_property_id_idx ON public.property_returns USING btree (property_id, return_date DESC);
+CREATE INDEX property_returns_user_id_idx ON public.property_returns USING btree (user_id, return_date DESC);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_returns REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_returns REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_returns FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_returns REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER property_returns_updated_at BEFORE UPDATE ON public.property_returns FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.property_returns enable row level security;
+grant select on public.property_returns to authenticated;
+grant insert, select, update on public.property_returns to nexus_engine;
+grant select on public.property_returns to service_role;
+create policy property_returns_engine on public.property_returns for all to nexus_engine
+  using (true)
+  with check (true);
+create policy property_returns_read_own on public.property_returns for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy property_returns_read_staff on public.property_returns for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.property_tokens (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  name text,
+  symbol text,
+  token_decimals smallint default 0 not null,
+  total_supply_units bigint not null,
+  total_supply numeric generated always as (nexus.from_minor(total_supply_units, (token_decimals)::integer)) stored,
+  available_supply_units bigint not null,
+  available_supply numeric generated always as (nexus.from_minor(available_supply_units, (token_decimals)::integer)) stored,
+  currency text default 'USD'::text not null,
+  currency_decimals smallint default 2 not null,
+  initial_price_minor bigint not null,
+  initial_price numeric generated always as (nexus.from_minor(initial_price_minor, (currency_decimals)::integer)) stored,
+  current_price_minor bigint not null,
+  current_price numeric generated always as (nexus.from_minor(current_price_minor, (currency_decimals)::integer)) stored,
+  status text default 'draft'::text not null,
+  settlement text default 'register'::text not null,
+  chain_id bigint,
+  contract_address text,
+  token_address text,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint property_tokens_pkey PRIMARY KEY (id),
+  constraint property_tokens_id_property_id_key UNIQUE (id, property_id),
+  constraint property_tokens_address_has_a_chain CHECK ((num_nulls(chain_id, contract_address, token_address) = ANY (ARRAY[0, 3]))),
+  constraint property_tokens_addresses_are_evm CHECK (((contract_address ~ '^0x[0-9a-fA-F]{40}$'::text) AND (token_address ~ '^0x[0-9a-fA-F]{40}$'::text))),
+  constraint property_tokens_available_within_total CHECK (((available_supply_units >= 0) AND (available_supply_units <= total_supply_units))),
+  constraint property_tokens_current_price_is_an_amount CHECK (((current_price_minor >= 1) AND (current_price_minor <= '9007199254740991'::bigint))),
+  constraint property_tokens_decimals_fit_a_bigint CHECK (((token_decimals >= 0) AND (token_decimals <= 6))),
+  constraint property_tokens_initial_price_is_an_amount CHECK (((initial_price_minor >= 1) AND (initial_price_minor <= '9007199254740991'::bigint))),
+  constraint property_tokens_name_is_bounded CHECK (((name ~ '\S'::text) AND (length(name) <= 200))),
+  constraint property_tokens_settlement_is_known CHECK ((settlement = ANY (ARRAY['register'::text, 'chain'::text]))),
+  constraint property_tokens_status_is_known CHECK ((status = ANY (ARRAY['draft'::text, 'active'::text, 'launched'::text]))),
+  constraint property_tokens_symbol_is_bounded CHECK ((symbol ~ '^[A-Za-z0-9._-]{1,64}$'::text)),
+  constraint property_tokens_total_supply_is_exact CHECK (((total_supply_units >= 1) AND (total_supply_units <= '9007199254740991'::bigint))),
+  constraint property_tokens_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint property_tokens_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.property_tokens is 'The share class of one property: supply, price and contract. Written by commands only, the service included.';
+comment on column public.property_tokens.id is 'Identity of the token.';
+comment on column public.property_tokens.property_id is 'The property it is a share of.';
+comment on column public.property_tokens.name is 'Name that wallets show.';
+comment on column public.property_tokens.symbol is 'Symbol that wallets show; not unique.';
+comment on column public.property_tokens.token_decimals is 'Decimals of the token: 0 unless configured, the same on chain.';
+comment on column public.property_tokens.total_supply_units is 'All tokens there can be, in smallest units.';
+comment on column public.property_tokens.total_supply is 'All tokens there can be; derived.';
+comment on column public.property_tokens.available_supply_units is 'Tokens not yet reserved or held, in smallest units: a copy of the deciding counter, written with it.';
+comment on column public.property_tokens.available_supply is 'Tokens not yet reserved or held; derived.';
+comment on column public.property_tokens.currency is 'Currency of the prices.';
+comment on column public.property_tokens.currency_decimals is 'Decimals of that currency.';
+comment on column public.property_tokens.initial_price_minor is 'Price of one whole token at first sale, in smallest units.';
+comment on column public.property_tokens.initial_price is 'Price of one whole token at first sale; derived.';
+comment on column public.property_tokens.current_price_minor is 'Price of one whole token now, in smallest units.';
+comment on column public.property_tokens.current_price is 'Price of one whole token now; derived.';
+comment on column public.property_tokens.status is 'draft (being set up), active (configured) or launched (on sale or sold).';
+comment on column public.property_tokens.settlement is 'register: the register alone says who holds; chain: a contract mirrors it.';
+comment on column public.property_tokens.chain_id is 'EVM chain of the addresses; null while settled in the register alone.';
+comment on column public.property_tokens.contract_address is 'The contract that governs the token, as the chain gave it.';
+comment on column public.property_tokens.token_address is 'The contract that wallets see; equal to contract_address where one contract is both.';
+comment on column public.property_tokens.created_at is 'When the row was made.';
+comment on column public.property_tokens.updated_at is 'When the row last changed.';
+CREATE UNIQUE INDEX property_tokens_contract_address_key ON public.property_tokens USING btree (chain_id, lower(contract_address));
+CREATE INDEX property_tokens_currency_idx ON public.property_tokens USING btree (currency, currency_decimals);
+CREATE INDEX property_tokens_property_id_idx ON public.property_tokens USING btree (property_id);
+CREATE UNIQUE INDEX property_tokens_token_address_key ON public.property_tokens USING btree (chain_id, lower(token_address));
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_tokens REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_tokens REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_tokens FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER property_tokens_updated_at BEFORE UPDATE ON public.property_tokens FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.property_tokens enable row level security;
+grant select on public.property_tokens to anon;
+grant select on public.property_tokens to authenticated;
+grant insert, select, update on public.property_tokens to nexus_engine;
+grant select on public.property_tokens to service_role;
+create policy property_tokens_engine on public.property_tokens for all to nexus_engine
+  using (true)
+  with check (true);
+create policy property_tokens_read_of_visible_property on public.property_tokens for select to anon, authenticated
+  using (((status <> 'draft'::text) AND (EXISTS ( SELECT
+   FROM public.properties p
+  WHERE (p.id = property_tokens.property_id)))));
+create policy property_tokens_read_staff on public.property_tokens for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.smart_contract_events (
+  id uuid default gen_random_uuid() not null,
+  chain_id bigint not null,
+  contract_address text not null,
+  event_name text not null,
+  event_data jsonb default '{}'::jsonb not null,
+  transaction_hash text not null,
+  block_hash text not null,
+  block_number bigint not null,
+  log_index integer not null,
+  processed boolean default false not null,
+  created_at timestamp with time zone default now() not null,
+  constraint smart_contract_events_pkey PRIMARY KEY (id),
+  constraint smart_contract_events_once_a_log UNIQUE (chain_id, block_hash, log_index),
+  constraint smart_contract_events_address_is_evm CHECK ((contract_address ~ '^0x[0-9a-fA-F]{40}$'::text)),
+  constraint smart_contract_events_data_is_an_object CHECK ((jsonb_typeof(event_data) = 'object'::text)),
+  constraint smart_contract_events_hashes_are_evm CHECK (((transaction_hash ~ '^0x[0-9a-f]{64}$'::text) AND (block_hash ~ '^0x[0-9a-f]{64}$'::text))),
+  constraint smart_contract_events_name_is_bounded CHECK (((length(event_name) >= 1) AND (length(event_name) <= 200))),
+  constraint smart_contract_events_place_not_negative CHECK (((block_number >= 0) AND (log_index >= 0)))
+);
+comment on table public.smart_contract_events is 'Events of our contracts as a chain gave them; a block that was left behind keeps its own rows.';
+comment on column public.smart_contract_events.id is 'Identity of the row.';
+comment on column public.smart_contract_events.chain_id is 'EVM chain.';
+comment on column public.smart_contract_events.contract_address is 'The contract that emitted it.';
+comment on column public.smart_contract_events.event_name is 'Name of the event.';
+comment on column public.smart_contract_events.event_data is 'Its arguments, decoded.';
+comment on column public.smart_contract_events.transaction_hash is 'Transaction that caused it.';
+comment on column public.smart_contract_events.block_hash is 'Block that holds it.';
+comment on column public.smart_contract_events.block_number is 'Number of that block.';
+comment on column public.smart_contract_events.log_index is 'Its place in the block.';
+comment on column public.smart_contract_events.processed is 'Whether the platform has acted on it.';
+comment on column public.smart_contract_events.created_at is 'When it was read.';
+CREATE INDEX smart_contract_events_contract_idx ON public.smart_contract_events USING btree (contract_address, block_number);
+CREATE INDEX smart_contract_events_unprocessed_idx ON public.smart_contract_events USING btree (block_number, log_index) WHERE (NOT processed);
+alter table public.smart_contract_events enable row level security;
+grant insert, select, update on public.smart_contract_events to nexus_engine;
+grant select on public.smart_contract_events to nexus_staff;
+grant select on public.smart_contract_events to service_role;
+create policy smart_contract_events_engine on public.smart_contract_events for all to nexus_engine
+  using (true)
+  with check (true);
+create policy smart_contract_events_read_staff on public.smart_contract_events for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.tokenization_processes (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  user_id uuid not null,
+  status text default 'in_progress'::text not null,
+  current_step text,
+  progress_percentage integer default 0 not null,
+  steps_completed jsonb default '[]'::jsonb not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint tokenization_processes_pkey PRIMARY KEY (id),
+  constraint tokenization_processes_current_step_is_known CHECK ((current_step = ANY (ARRAY['submission'::text, 'valuation'::text, 'legal_structuring'::text, 'compliance_review'::text, 'token_configuration'::text, 'contract_deployment'::text, 'audit'::text, 'launch'::text]))),
+  constraint tokenization_processes_ended_has_no_step CHECK (((status = ANY (ARRAY['in_progress'::text, 'rejected'::text])) OR (current_step IS NULL))),
+  constraint tokenization_processes_progress_is_a_percentage CHECK (((progress_percentage >= 0) AND (progress_percentage <= 100))),
+  constraint tokenization_processes_status_is_known CHECK ((status = ANY (ARRAY['in_progress'::text, 'rejected'::text, 'completed'::text, 'cancelled'::text]))),
+  constraint tokenization_processes_steps_are_an_array CHECK ((jsonb_typeof(steps_completed) = 'array'::text)),
+  constraint tokenization_processes_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint tokenization_processes_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.tokenization_processes is 'The walk of one property from submission to launch.';
+comment on column public.tokenization_processes.id is 'Identity of the process.';
+comment on column public.tokenization_processes.property_id is 'The property.';
+comment on column public.tokenization_processes.user_id is 'The login that submitted it.';
+comment on column public.tokenization_processes.status is 'in_progress, rejected (a step was refused and can be resubmitted), completed or cancelled.';
+comment on column public.tokenization_processes.current_step is 'The step that is due: submission, valuation, legal_structuring, compliance_review, token_configuration, contract_deployment, audit, launch; null once ended.';
+comment on column public.tokenization_processes.progress_percentage is 'Part of the steps that are done, in percent; derived from tokenization_steps.';
+comment on column public.tokenization_processes.steps_completed is 'Names of the steps done, in order; derived from tokenization_steps.';
+comment on column public.tokenization_processes.created_at is 'When it was submitted.';
+comment on column public.tokenization_processes.updated_at is 'When the row last changed.';
+CREATE UNIQUE INDEX tokenization_processes_one_under_way_key ON public.tokenization_processes USING btree (property_id) WHERE (status = ANY (ARRAY['in_progress'::text, 'rejected'::text]));
+CREATE INDEX tokenization_processes_property_id_idx ON public.tokenization_processes USING btree (property_id);
+CREATE INDEX tokenization_processes_status_idx ON public.tokenization_processes USING btree (status);
+CREATE INDEX tokenization_processes_user_id_idx ON public.tokenization_processes USING btree (user_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_processes REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_processes REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tokenization_processes FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_processes REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER tokenization_processes_updated_at BEFORE UPDATE ON public.tokenization_processes FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.tokenization_processes enable row level security;
+grant select on public.tokenization_processes to authenticated;
+grant insert, select, update on public.tokenization_processes to nexus_engine;
+grant select on public.tokenization_processes to service_role;
+create policy tokenization_processes_engine on public.tokenization_processes for all to nexus_engine
+  using (true)
+  with check (true);
+create policy tokenization_processes_read_own on public.tokenization_processes for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy tokenization_processes_read_staff on public.tokenization_processes for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.tokenization_reports (
+  id uuid default gen_random_uuid() not null,
+  process_id uuid not null,
+  property_id uuid not null,
+  report_type text not null,
+  report_data jsonb default '{}'::jsonb not null,
+  metrics jsonb default '{}'::jsonb not null,
+  performance_data jsonb default '{}'::jsonb not null,
+  compliance_data jsonb default '{}'::jsonb not null,
+  status text default 'generated'::text not null,
+  generated_at timestamp with time zone default now() not null,
+  generated_by uuid,
+  constraint tokenization_reports_pkey PRIMARY KEY (id),
+  constraint tokenization_reports_data_are_objects CHECK (((jsonb_typeof(report_data) = 'object'::text) AND (jsonb_typeof(metrics) = 'object'::text) AND (jsonb_typeof(performance_data) = 'object'::text) AND (jsonb_typeof(compliance_data) = 'object'::text))),
+  constraint tokenization_reports_status_is_known CHECK ((status = ANY (ARRAY['generated'::text, 'superseded'::text]))),
+  constraint tokenization_reports_type_is_a_word CHECK ((report_type ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
+  constraint tokenization_reports_generated_by_fkey FOREIGN KEY (generated_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint tokenization_reports_process_id_fkey FOREIGN KEY (process_id) REFERENCES public.tokenization_processes(id) ON DELETE RESTRICT,
+  constraint tokenization_reports_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.tokenization_reports is 'Reports about a process, as they were at the instant they were made.';
+comment on column public.tokenization_reports.id is 'Identity of the report.';
+comment on column public.tokenization_reports.process_id is 'The process.';
+comment on column public.tokenization_reports.property_id is 'Its property.';
+comment on column public.tokenization_reports.report_type is 'Which report it is, such as summary or audit.';
+comment on column public.tokenization_reports.report_data is 'The report.';
+comment on column public.tokenization_reports.metrics is 'Durations and counts.';
+comment on column public.tokenization_reports.performance_data is 'Figures of the property.';
+comment on column public.tokenization_reports.compliance_data is 'Evidence and reviews.';
+comment on column public.tokenization_reports.status is 'generated, or superseded by a newer one of its type.';
+comment on column public.tokenization_reports.generated_at is 'When it was made.';
+comment on column public.tokenization_reports.generated_by is 'The login that asked for it; null when a job did.';
+CREATE INDEX tokenization_reports_generated_by_idx ON public.tokenization_reports USING btree (generated_by);
+CREATE INDEX tokenization_reports_process_id_idx ON public.tokenization_reports USING btree (process_id, generated_at DESC);
+CREATE INDEX tokenization_reports_property_id_idx ON public.tokenization_reports USING btree (property_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_reports REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_reports REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tokenization_reports FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_reports REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.tokenization_reports enable row level security;
+grant select on public.tokenization_reports to authenticated;
+grant insert, select, update on public.tokenization_reports to nexus_engine;
+grant select on public.tokenization_reports to service_role;
+create policy tokenization_reports_engine on public.tokenization_reports for all to nexus_engine
+  using (true)
+  with check (true);
+create policy tokenization_reports_read_of_visible_process on public.tokenization_reports for select to authenticated
+  using ((EXISTS ( SELECT
+   FROM public.tokenization_processes p
+  WHERE (p.id = tokenization_reports.process_id))));
+
+create table public.tokenization_steps (
+  id uuid default gen_random_uuid() not null,
+  process_id uuid not null,
+  step_name text not null,
+  step_order smallint not null,
+  status text default 'pending'::text not null,
+  started_at timestamp with time zone,
+  completed_at timestamp with time zone,
+  duration_seconds bigint generated always as (floor(EXTRACT(epoch FROM (completed_at - started_at)))) stored,
+  step_data jsonb default '{}'::jsonb not null,
+  error_details text,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint tokenization_steps_pkey PRIMARY KEY (id),
+  constraint tokenization_steps_once_a_step UNIQUE (process_id, step_name),
+  constraint tokenization_steps_once_an_order UNIQUE (process_id, step_order),
+  constraint tokenization_steps_completed_after_start CHECK ((completed_at >= started_at)),
+  constraint tokenization_steps_completed_has_a_date CHECK (((status <> 'completed'::text) OR (completed_at IS NOT NULL))),
+  constraint tokenization_steps_data_is_an_object CHECK ((jsonb_typeof(step_data) = 'object'::text)),
+  constraint tokenization_steps_error_is_bounded CHECK ((length(error_details) <= 5000)),
+  constraint tokenization_steps_name_is_known CHECK ((step_name = ANY (ARRAY['submission'::text, 'valuation'::text, 'legal_structuring'::text, 'compliance_review'::text, 'token_configuration'::text, 'contract_deployment'::text, 'audit'::text, 'launch'::text]))),
+  constraint tokenization_steps_order_is_positive CHECK ((step_order >= 1)),
+  constraint tokenization_steps_refusal_says_why CHECK (((status <> ALL (ARRAY['rejected'::text, 'not_required'::text])) OR (error_details ~ '\S'::text))),
+  constraint tokenization_steps_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'in_progress'::text, 'submitted'::text, 'completed'::text, 'rejected'::text, 'not_required'::text]))),
+  constraint tokenization_steps_process_id_fkey FOREIGN KEY (process_id) REFERENCES public.tokenization_processes(id) ON DELETE RESTRICT
+);
+comment on table public.tokenization_steps is 'The steps of a process, each with its state.';
+comment on column public.tokenization_steps.id is 'Identity of the step.';
+comment on column public.tokenization_steps.process_id is 'The process.';
+comment on column public.tokenization_steps.step_name is 'Which step it is.';
+comment on column public.tokenization_steps.step_order is 'Its place in the walk, from 1.';
+comment on column public.tokenization_steps.status is 'pending, in_progress, submitted (waits for another person''s approval), completed, rejected or not_required.';
+comment on column public.tokenization_steps.started_at is 'When work on it began.';
+comment on column public.tokenization_steps.completed_at is 'When it was approved.';
+comment on column public.tokenization_steps.duration_seconds is 'Whole seconds from start to completion; derived.';
+comment on column public.tokenization_steps.step_data is 'What was submitted with it, and by whom.';
+comment on column public.tokenization_steps.error_details is 'Why it was rejected or is not required.';
+comment on column public.tokenization_steps.created_at is 'When the row was made.';
+comment on column public.tokenization_steps.updated_at is 'When the row last changed.';
+CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_steps REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_steps REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tokenization_steps FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_steps REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER tokenization_steps_updated_at BEFORE UPDATE ON public.tokenization_steps FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.tokenization_steps enable row level security;
+grant select on public.tokenization_steps to authenticated;
+grant insert, select, update on public.tokenization_steps to nexus_engine;
+grant select on public.tokenization_steps to service_role;
+create policy tokenization_steps_engine on public.tokenization_steps for all to nexus_engine
+  using (true)
+  with check (true);
+create policy tokenization_steps_read_of_visible_process on public.tokenization_steps for select to authenticated
+  using ((EXISTS ( SELECT
+   FROM public.tokenization_processes p
+  WHERE (p.id = tokenization_steps.process_id))));
+
+create table public.user_profiles (
+  id uuid not null,
+  party_id uuid not null,
+  email text,
+  full_name text,
+  display_name text,
+  phone text,
+  avatar_url text,
+  wallet_address text,
+  kyc_status text default 'not_started'::text not null,
+  kyc_level text default 'none'::text not null,
+  kyc_data jsonb default '{}'::jsonb not null,
+  accredited_investor boolean default false not null,
+  investment_experience text,
+  risk_tolerance text,
+  preferred_investment_size numeric,
+  total_invested numeric default 0 not null,
+  total_returns numeric default 0 not null,
+  totals_as_of timestamp with time zone,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint user_profiles_pkey PRIMARY KEY (id),
+  constraint user_profiles_avatar_is_a_path CHECK (nexus.is_storage_path(avatar_url, 'user-avatars'::text)),
+  constraint user_profiles_display_name_is_short CHECK ((length(display_name) <= 100)),
+  constraint user_profiles_email_is_short CHECK ((length(email) <= 320)),
+  constraint user_profiles_experience_is_short CHECK ((length(investment_experience) <= 100)),
+  constraint user_profiles_full_name_is_short CHECK ((length(full_name) <= 200)),
+  constraint user_profiles_kyc_data_is_an_object CHECK ((jsonb_typeof(kyc_data) = 'object'::text)),
+  constraint user_profiles_kyc_level_is_known CHECK ((kyc_level = ANY (ARRAY['none'::text, 'basic'::text, 'enhanced'::text]))),
+  constraint user_profiles_kyc_status_is_known CHECK ((kyc_status = ANY (ARRAY['not_started'::text, 'pending'::text, 'approved'::text, 'rejected'::text, 'expired'::text]))),
+  constraint user_profiles_phone_is_short CHECK ((length(phone) <= 40)),
+  constraint user_profiles_preferred_size_is_money CHECK (nexus.is_money(preferred_investment_size, 2)),
+  constraint user_profiles_risk_tolerance_is_short CHECK ((length(risk_tolerance) <= 100)),
+  constraint user_profiles_totals_are_money CHECK ((nexus.is_money(total_invested, 2) AND nexus.is_money(total_returns, 2))),
+  constraint user_profiles_wallet_is_an_address CHECK ((wallet_address ~ '^0x[0-9a-fA-F]{40}$'::text)),
+  constraint user_profiles_id_fkey FOREIGN KEY (id) REFERENCES auth.users(id) ON DELETE CASCADE,
+  constraint user_profiles_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id)
+);
+comment on table public.user_profiles is 'The profile of a login; its id is auth.users.id. Made by handle_new_user() when the login is made.';
+comment on column public.user_profiles.id is 'The login: auth.users.id.';
+comment on column public.user_profiles.party_id is 'The party in law that this login acts for. Several logins may share one.';
+comment on column public.user_profiles.email is 'Copy of the login''s e-mail address, kept by a trigger; null for a login without one.';
+comment on column public.user_profiles.full_name is 'Name as the person wrote it. Not verified: see parties.legal_name.';
+comment on column public.user_profiles.display_name is 'Name to show to others.';
+comment on column public.user_profiles.phone is 'Telephone number as the person wrote it.';
+comment on column public.user_profiles.avatar_url is 'Picture as user-avatars/path, never a URL.';
+comment on column public.user_profiles.wallet_address is 'A chain address that the person proved to control by a signature; no client may write it.';
+comment on column public.user_profiles.kyc_status is 'Where identity verification stands: not_started, pending, approved, rejected or expired. Decided by a compliance officer''s command.';
+comment on column public.user_profiles.kyc_level is 'How far identity is verified: none, basic or enhanced.';
+comment on column public.user_profiles.kyc_data is 'Summary of verification for its owner (steps done, dates). What the person submitted is in kyc_cases.';
+comment on column public.user_profiles.accredited_investor is 'Whether accreditation was verified and has not expired. Never what the person says of himself.';
+comment on column public.user_profiles.investment_experience is 'What the person says of his experience.';
+comment on column public.user_profiles.risk_tolerance is 'What the person says of the risk he accepts.';
+comment on column public.user_profiles.preferred_investment_size is 'What the person says he likes to invest at once, in USD.';
+comment on column public.user_profiles.total_invested is 'Paid and confirmed principal in USD, folded from the investments by a worker; true as of totals_as_of.';
+comment on column public.user_profiles.total_returns is 'Income paid in USD, folded by a worker; true as of totals_as_of.';
+comment on column public.user_profiles.totals_as_of is 'The instant that the two totals are true for; null before the first folding.';
+comment on column public.user_profiles.created_at is 'When the login was made.';
+comment on column public.user_profiles.updated_at is 'When the row last changed.';
+CREATE INDEX user_profiles_email_idx ON public.user_profiles USING btree (email);
+CREATE INDEX user_profiles_party_id_idx ON public.user_profiles USING btree (party_id);
+CREATE UNIQUE INDEX user_profiles_wallet_address_key ON public.user_profiles USING btree (lower(wallet_address));
+CREATE TRIGGER log_deletes AFTER DELETE ON public.user_profiles REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.user_profiles REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.user_profiles FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.user_profiles REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER user_profiles_updated_at BEFORE UPDATE ON public.user_profiles FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.user_profiles enable row level security;
+grant select on public.user_profiles to authenticated;
+grant update (full_name, display_name, phone, avatar_url, investment_experience, risk_tolerance, preferred_investment_size) on public.user_profiles to authenticated;
+grant insert, select, update on public.user_profiles to nexus_engine;
+grant delete, insert, select, update on public.user_profiles to service_role;
+create policy "Users can update own profile" on public.user_profiles for update to authenticated
+  using ((id = ( SELECT auth.uid() AS uid)))
+  with check ((id = ( SELECT auth.uid() AS uid)));
+create policy "Users can view own profile" on public.user_profiles for select to authenticated
+  using ((id = ( SELECT auth.uid() AS uid)));
+create policy user_profiles_engine on public.user_profiles for all to nexus_engine
+  using (true)
+  with check (true);
+create policy user_profiles_read_staff on public.user_profiles for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.user_role_assignments (
+  id uuid default gen_random_uuid() not null,
+  user_id uuid not null,
+  role text not null,
+  assigned_by uuid default auth.uid(),
+  assigned_at timestamp with time zone default now() not null,
+  is_active boolean default true not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint user_role_assignments_pkey PRIMARY KEY (id),
+  constraint user_role_assignments_once_a_role UNIQUE (user_id, role),
+  constraint user_role_assignments_role_is_known CHECK ((role = ANY (ARRAY['admin'::text, 'compliance_officer'::text, 'property_manager'::text, 'investor'::text]))),
+  constraint user_role_assignments_assigned_by_fkey FOREIGN KEY (assigned_by) REFERENCES auth.users(id) ON DELETE SET NULL,
+  constraint user_role_assignments_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE
+);
+comment on table public.user_role_assignments is 'Who has which of the four roles. A revoked role stays as an inactive row and ends at once, whatever the token says.';
+comment on column public.user_role_assignments.id is 'Identity of the assignment.';
+comment on column public.user_role_assignments.user_id is 'The login that has the role.';
+comment on column public.user_role_assignments.role is 'admin (full access), compliance_officer (audit and compliance), property_manager (properties he is a member of), investor (everybody).';
+comment on column public.user_role_assignments.assigned_by is 'The admin who gave it; null when the operator or the system did.';
+comment on column public.user_role_assignments.assigned_at is 'When it was given.';
+comment on column public.user_role_assignments.is_active is 'False once revoked.';
+comment on column public.user_role_assignments.updated_at is 'When the row last changed.';
+CREATE INDEX user_role_assignments_assigned_by_idx ON public.user_role_assignments USING btree (assigned_by);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.user_role_assignments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.user_role_assignments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.user_role_assignments FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.user_role_assignments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER user_role_assignments_updated_at BEFORE UPDATE ON public.user_role_assignments FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.user_role_assignments enable row level security;
+grant select on public.user_role_assignments to authenticated;
+grant select on public.user_role_assignments to nexus_engine;
+grant insert (user_id, role, assigned_by) on public.user_role_assignments to nexus_staff;
+grant update (is_active) on public.user_role_assignments to nexus_staff;
+grant delete, insert, select, update on public.user_role_assignments to service_role;
+create policy user_role_assignments_engine on public.user_role_assignments for select to nexus_engine
+  using (true);
+create policy user_role_assignments_insert_admin on public.user_role_assignments for insert to nexus_staff
+  with check ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) AND (user_id <> ( SELECT auth.uid() AS uid)) AND (assigned_by = ( SELECT auth.uid() AS uid))));
+create policy user_role_assignments_read_admin on public.user_role_assignments for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role));
+create policy user_role_assignments_read_own on public.user_role_assignments for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy user_role_assignments_update_admin on public.user_role_assignments for update to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) AND (user_id <> ( SELECT auth.uid() AS uid))))
+  with check ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) AND (user_id <> ( SELECT auth.uid() AS uid))));
+
+create view public.public_properties as
+ SELECT properties.id,
+    properties.title,
+    properties.description,
+    properties.property_type,
+    properties.location,
+    properties.address,
+    properties.city,
+    properties.state_province,
+    properties.country,
+    properties.postal_code,
+    properties.coordinates,
+    properties.bedrooms,
+    properties.bathrooms,
+    properties.sqft,
+    properties.lot_size,
+    properties.year_built,
+    properties.images,
+    properties.amenities,
+    properties.virtual_tour_url,
+    properties.currency,
+    properties.price,
+    properties.price_minor,
+    properties.price_per_token,
+    properties.price_per_token_minor,
+    properties.min_investment,
+    properties.funding_target,
+    properties.funding_target_minor,
+    properties.funding_deadline,
+    properties.total_tokens,
+    properties.tokens_issued,
+    properties.tokenization_active,
+    properties.tokenization_status,
+    properties.is_featured,
+    properties.created_at,
+    properties.updated_at
+   FROM public.properties
+  WHERE properties.is_active;
+comment on view public.public_properties is 'Active properties, for lists with filters. Runs with its owner rights, on purpose and read-only: its rows are public, and without a policy in the way every filter (price as numeric, ILIKE, arrays) can use an index.';
+comment on column public.public_properties.id is 'Identity of the property.';
+comment on column public.public_properties.title is 'Name to show.';
+comment on column public.public_properties.description is 'Description to show, plain text.';
+comment on column public.public_properties.property_type is 'Kind of building, such as single_family, apartment, office.';
+comment on column public.public_properties.location is 'Place in one line, as people read it.';
+comment on column public.public_properties.address is 'Street and number.';
+comment on column public.public_properties.city is 'City; clients expect it on every active property.';
+comment on column public.public_properties.state_province is 'State, province or emirate.';
+comment on column public.public_properties.country is 'Country; clients expect it on every active property.';
+comment on column public.public_properties.postal_code is 'Postal code as letters to the building carry it.';
+comment on column public.public_properties.coordinates is 'Place on the map: {"lat": degrees, "lng": degrees}, WGS 84.';
+comment on column public.public_properties.bedrooms is 'Number of bedrooms.';
+comment on column public.public_properties.bathrooms is 'Number of bathrooms, halves left out.';
+comment on column public.public_properties.sqft is 'Living area in square feet.';
+comment on column public.public_properties.lot_size is 'Area of the plot in square feet.';
+comment on column public.public_properties.year_built is 'Year in which it was built.';
+comment on column public.public_properties.images is 'Array of images, in the order to show them: paths in property-images, or https URLs.';
+comment on column public.public_properties.amenities is 'Array of amenities, short texts.';
+comment on column public.public_properties.virtual_tour_url is 'Address of a virtual tour, https.';
+comment on column public.public_properties.currency is 'Currency of every amount in the row.';
+comment on column public.public_properties.price is 'Asking price of the whole property in its currency (USD unless said otherwise). A price, not a valuation.';
+comment on column public.public_properties.price_minor is 'price in smallest units. Filter and sort by this one: numeric comparisons cannot use an index below row-level security.';
+comment on column public.public_properties.price_per_token is 'Price of one token.';
+comment on column public.public_properties.price_per_token_minor is 'price_per_token in smallest units.';
+comment on column public.public_properties.min_investment is 'Least amount that may be invested at once.';
+comment on column public.public_properties.funding_target is 'Amount to be raised.';
+comment on column public.public_properties.funding_target_minor is 'funding_target in smallest units.';
+comment on column public.public_properties.funding_deadline is 'Until when it is to be raised.';
+comment on column public.public_properties.total_tokens is 'Tokens that can be issued in all.';
+comment on column public.public_properties.tokens_issued is 'Tokens held by somebody now: a copy of the ledger''s figure, written with it.';
+comment on column public.public_properties.tokenization_active is 'Whether tokens are being offered.';
+comment on column public.public_properties.tokenization_status is 'Where tokenization stands: not_started, in_progress, rejected, offered, completed or cancelled.';
+comment on column public.public_properties.is_featured is 'Whether to show it first.';
+comment on column public.public_properties.created_at is 'When the row was made.';
+comment on column public.public_properties.updated_at is 'When the row last changed.';
+grant select on public.public_properties to anon;
+grant select on public.public_properties to authenticated;
+grant select on public.public_properties to service_role;
+
+create materialized view public.investment_opportunities_mv as
+ SELECT p.id AS property_id,
+    p.title,
+    p.city,
+    p.property_type,
+    p.price_per_token,
+    COALESCE(i.total_investors, (0)::bigint) AS total_investors,
+    COALESCE(i.total_invested, (0)::numeric) AS total_invested,
+    round((((100)::numeric * COALESCE(i.total_invested, (0)::numeric)) / NULLIF(p.funding_target, (0)::numeric)), 4) AS funding_percentage
+   FROM (public.properties p
+     LEFT JOIN ( SELECT investments.property_id,
+            count(DISTINCT investments.party_id) AS total_investors,
+            sum(investments.total_amount) AS total_invested
+           FROM public.investments
+          WHERE (investments.status = ANY (ARRAY['paid'::text, 'confirmed'::text]))
+          GROUP BY investments.property_id) i ON ((i.property_id = p.id)))
+  WHERE p.is_active;
+comment on materialized view public.investment_opportunities_mv is 'Active properties with how far they are funded, as of the last refresh_analytics_views(). Public: it holds nothing about a single person. Counts parties, and paid and confirmed investments only.';
+comment on column public.investment_opportunities_mv.property_id is 'The property.';
+comment on column public.investment_opportunities_mv.title is 'Its name.';
+comment on column public.investment_opportunities_mv.city is 'Its city.';
+comment on column public.investment_opportunities_mv.property_type is 'Kind of building.';
+comment on column public.investment_opportunities_mv.price_per_token is 'Price of one token.';
+comment on column public.investment_opportunities_mv.total_investors is 'Parties with paid or confirmed investments; several purchases of one party count once.';
+comment on column public.investment_opportunities_mv.total_invested is 'Paid and confirmed principal.';
+comment on column public.investment_opportunities_mv.funding_percentage is 'total_invested over the funding target, in percent, 4 decimals; null without a target.';
+CREATE UNIQUE INDEX investment_opportunities_mv_property_id_key ON public.investment_opportunities_mv USING btree (property_id);
+grant select on public.investment_opportunities_mv to anon;
+grant select on public.investment_opportunities_mv to authenticated;
+grant select on public.investment_opportunities_mv to nexus_engine;
+grant select on public.investment_opportunities_mv to service_role;
+
+create materialized view public.property_market_insights_mv as
+ SELECT p.id AS property_id,
+    p.title,
+    p.price,
+    p.price_per_token,
+    p.tokens_issued,
+    round((((100)::numeric * p.tokens_issued) / NULLIF(p.total_tokens, (0)::numeric)), 4) AS funding_percentage,
+    i.avg_investor_price
+   FROM (public.properties p
+     LEFT JOIN ( SELECT investments.property_id,
+                CASE
+                    WHEN (count(DISTINCT investments.party_id) >= 3) THEN round((sum(investments.total_amount) / sum(investments.token_amount)), 6)
+                    ELSE NULL::numeric
+                END AS avg_investor_price
+           FROM public.investments
+          WHERE (investments.status = ANY (ARRAY['paid'::text, 'confirmed'::text]))
+          GROUP BY investments.property_id) i ON ((i.property_id = p.id)))
+  WHERE p.is_active;
+comment on materialized view public.property_market_insights_mv is 'Active properties with their token figures, as of the last refresh_analytics_views(). Public: an average is shown for three or more parties only. Unlike the seed''s, it leaves inactive properties out, as its sister does.';
+comment on column public.property_market_insights_mv.property_id is 'The property.';
+comment on column public.property_market_insights_mv.title is 'Its name.';
+comment on column public.property_market_insights_mv.price is 'Asking price of the whole property.';
+comment on column public.property_market_insights_mv.price_per_token is 'Price of one token.';
+comment on column public.property_market_insights_mv.tokens_issued is 'Tokens held by somebody.';
+comment on column public.property_market_insights_mv.funding_percentage is 'tokens_issued over total_tokens, in percent, 4 decimals; null without tokens.';
+comment on column public.property_market_insights_mv.avg_investor_price is 'Average price of a paid or confirmed token, weighted by tokens, 6 decimals; null for fewer than three parties.';
+CREATE UNIQUE INDEX property_market_insights_mv_property_id_key ON public.property_market_insights_mv USING btree (property_id);
+grant select on public.property_market_insights_mv to anon;
+grant select on public.property_market_insights_mv to authenticated;
+grant select on public.property_market_insights_mv to nexus_engine;
+grant select on public.property_market_insights_mv to service_role;
+
+-- Schema nexus. What the API never shows: the outbox, details of the audit trail, functions that policies and constraints use.
+
+CREATE OR REPLACE FUNCTION nexus.append_audit(table_name text, operation text, row_key text, before jsonb, after jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  new_id bigint;
+  -- Three random uuids hold 366 random bits; the hash makes 256 of them.
+  new_salt bytea := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+  changed text[];
+begin
+  if before is not null and after is not null then
+    select coalesce(array_agg(a.key order by a.key), '{}') into changed
+    from jsonb_each(after) as a
+    where a.value is distinct from before -> a.key and a.key <> 'updated_at';
+    if cardinality(changed) = 0 then
+      return;
+    end if;
+  else
+    select coalesce(array_agg(k order by k), '{}') into changed from jsonb_object_keys(coalesce(after, before, '{}')) as k;
+  end if;
+  insert into public.audit_log (actor_id, actor_role, table_name, operation, row_key, changed_columns, digest)
+  values (auth.uid(), nexus.caller_role(), append_audit.table_name, append_audit.operation, append_audit.row_key, changed,
+          nexus.audit_digest(new_salt, before, after))
+  returning id into new_id;
+  insert into nexus.audit_details (audit_id, salt, before, after) values (new_id, new_salt, before, after);
+end
+$function$;
+comment on function nexus.append_audit(text,text,text,jsonb,jsonb) is 'Appends one audit row with its details. An update that changed nothing leaves none.';
+
+CREATE OR REPLACE FUNCTION nexus.audit_digest(salt bytea, before jsonb, after jsonb)
+ RETURNS bytea
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN sha256((salt || convert_to(((COALESCE((before)::text, ''::text) || ''::text) || COALESCE((after)::text, ''::text)), 'UTF8'::name)));
+comment on function nexus.audit_digest(bytea,jsonb,jsonb) is 'The digest that binds an audit row to its details.';
+
+CREATE OR REPLACE FUNCTION nexus.audit_table(target regclass, key_column text DEFAULT 'id'::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  execute format('create trigger log_inserts after insert on %s referencing new table as new_rows
+                  for each statement execute function public.log_data_modification(%L)', target, key_column);
+  execute format('create trigger log_updates after update on %s referencing old table as old_rows new table as new_rows
+                  for each statement execute function public.log_data_modification(%L)', target, key_column);
+  execute format('create trigger log_deletes after delete on %s referencing old table as old_rows
+                  for each statement execute function public.log_data_modification(%L)', target, key_column);
+  execute format('create trigger log_truncates after truncate on %s
+                  for each statement execute function public.log_data_modification(%L)', target, key_column);
+end
+$function$;
+comment on function nexus.audit_table(regclass,text) is 'Puts the audit trail on a table; called by the migration that makes the table.';
+
+CREATE OR REPLACE FUNCTION nexus.caller_role()
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN COALESCE(NULLIF(current_setting('role'::text, true), 'none'::text), (SESSION_USER)::text);
+comment on function nexus.caller_role() is 'The database role of the request, also inside a security definer function: what SET ROLE chose, else the login.';
+grant execute on function nexus.caller_role() to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.chat_room_ids()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select coalesce(array_agg(p.room_id), '{}') from public.chat_room_participants as p where p.user_id = auth.uid() and p.is_active
+$function$;
+comment on function nexus.chat_room_ids() is 'Rooms that the caller is in.';
+grant execute on function nexus.chat_room_ids() to authenticated, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.fee_minor(amount_minor bigint, fee_type text, currency text, at timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  schedule record;
+  fee_exact numeric;
+begin
+  if fee_minor.amount_minor is null or fee_minor.amount_minor < 0 then
+    raise exception 'an amount of % smallest units has no fee: give an amount of 0 or more', coalesce(fee_minor.amount_minor::text, 'null')
+      using errcode = 'invalid_parameter_value';
+  end if;
+  select s.rate_ppm, s.fixed_minor, s.minimum_minor, s.maximum_minor into schedule
+  from public.fee_schedules as s
+  where s.fee_type = fee_minor.fee_type and s.currency = fee_minor.currency and s.valid_from <= fee_minor.at
+  order by s.valid_from desc
+  limit 1;
+  if not found then
+    raise exception 'no fee schedule for "%" in % at %', fee_minor.fee_type, fee_minor.currency, fee_minor.at
+      using errcode = 'invalid_parameter_value',
+            hint = 'Fee types in force: ' || coalesce((
+              select string_agg(distinct s.fee_type, ', ' order by s.fee_type)
+              from public.fee_schedules as s
+              where s.currency = fee_minor.currency and s.valid_from <= fee_minor.at), 'none') || '.';
+  end if;
+  -- round() on numeric goes half away from zero, which is half up for amounts.
+  fee_exact := round(fee_minor.amount_minor::numeric * schedule.rate_ppm / 1000000) + schedule.fixed_minor;
+  return least(greatest(fee_exact, schedule.minimum_minor), coalesce(schedule.maximum_minor, 9007199254740991));
+end
+$function$;
+comment on function nexus.fee_minor(bigint,text,text,timestamp with time zone) is 'The fee on an amount, in smallest units: round half up of rate x amount, plus the fixed part, then at least the minimum and at most the maximum, by the schedule in force at an instant.';
+grant execute on function nexus.fee_minor(bigint,text,text,timestamp with time zone) to nexus_engine;
+
+CREATE OR REPLACE FUNCTION nexus.folder_id(object_name text)
+ RETURNS uuid
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.'::text) THEN ("left"(object_name, 36))::uuid ELSE NULL::uuid END;
+comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one.';
+grant execute on function nexus.folder_id(text) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.from_minor(amount_minor bigint, decimals integer)
+ RETURNS numeric
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN round(((amount_minor)::numeric / ((10)::numeric ^ (decimals)::numeric)), decimals);
+comment on function nexus.from_minor(bigint,integer) is 'An amount of smallest units as a decimal figure, exact: 2^53 units have 16 digits, and numeric division keeps more.';
+grant execute on function nexus.from_minor(bigint,integer) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.handle_changed_user()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  update public.user_profiles set email = new.email where id = new.id and email is distinct from new.email;
+  return new;
+end
+$function$;
+comment on function nexus.handle_changed_user() is 'Trigger on auth.users: carries a changed e-mail address to the profile.';
+
+CREATE OR REPLACE FUNCTION nexus.has_any_role(VARIADIC roles text[])
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.user_role_assignments as a
+    where a.user_id = auth.uid() and a.is_active and a.role = any (roles)
+  )
+$function$;
+comment on function nexus.has_any_role(text[]) is 'Whether the caller has one of these roles now. For policies, as (select nexus.has_any_role(...)): once a statement.';
+grant execute on function nexus.has_any_role(text[]) to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.has_approved_kyc()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select exists (select from public.user_profiles as p where p.id = auth.uid() and p.kyc_status = 'approved')
+$function$;
+comment on function nexus.has_approved_kyc() is 'Whether the caller''s identity is verified.';
+grant execute on function nexus.has_approved_kyc() to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.invested_property_ids()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select coalesce(array_agg(distinct i.property_id), '{}')
+  from public.investments as i
+  where i.user_id = auth.uid() and i.status in ('pending', 'paid', 'confirmed', 'refund_due')
+$function$;
+comment on function nexus.invested_property_ids() is 'Properties in which the caller has money or tokens.';
+grant execute on function nexus.invested_property_ids() to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.is_money(amount numeric, decimals integer)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (((amount >= (0)::numeric) AND (amount <= (('9007199254740991'::bigint)::numeric / ((10)::numeric ^ (decimals)::numeric)))) AND (amount = round(amount, decimals)));
+comment on function nexus.is_money(numeric,integer) is 'Whether a typed amount is exact in its currency''s smallest unit and small enough (2^53 - 1 units) to be exact as a JSON number too.';
+grant execute on function nexus.is_money(numeric,integer) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.is_safe_payment_details(details jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select jsonb_typeof(details) = 'object' and not exists (
+    select from jsonb_each_text(case when jsonb_typeof(details) = 'object' then details else '{}' end) as d
+    where d.key not in ('label', 'brand', 'last_four', 'bank_name', 'country', 'expiry_month', 'expiry_year', 'network', 'address')
+      or length(d.value) > 100
+      or (d.key = 'last_four' and d.value !~ '^[0-9]{4}$')
+      or (d.key = 'address' and d.value !~ '^0x[0-9a-fA-F]{40}$')
+      or (d.key <> 'address' and regexp_replace(d.value, '[^0-9]', '', 'g') ~ '[0-9]{7}')
+  )
+$function$;
+comment on function nexus.is_safe_payment_details(jsonb) is 'Whether payment details name only what may be shown: known keys, last four digits at most, no text with seven or more digits.';
+
+CREATE OR REPLACE FUNCTION nexus.is_storage_path(file_url text, bucket text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (starts_with(file_url, (bucket || '/'::text)) AND ((length(file_url) >= (length(bucket) + 2)) AND (length(file_url) <= 1200)) AND (file_url !~ '(^|/)\.{1,2}(/|$)'::text) AND (file_url !~ '//'::text));
+comment on function nexus.is_storage_path(text,text) is 'Whether a text is bucket/path of this bucket, without empty, . and .. parts. File columns never hold a URL.';
+grant execute on function nexus.is_storage_path(text,text) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.is_trusted_caller()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (nexus.caller_role() <> ALL (ARRAY['anon'::text, 'authenticated'::text, 'nexus_staff'::text, 'authenticator'::text]));
+comment on function nexus.is_trusted_caller() is 'Whether the request runs as a command, the service or the database''s owner, and not as a person or visitor.';
+grant execute on function nexus.is_trusted_caller() to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.managed_property_ids()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select coalesce(array_agg(m.property_id), '{}')
+  from public.property_members as m
+  where m.user_id = auth.uid() and m.is_active and m.capacity in ('owner', 'manager') and nexus.has_any_role('property_manager')
+$function$;
+comment on function nexus.managed_property_ids() is 'Properties that the caller, a property manager, may edit.';
+grant execute on function nexus.managed_property_ids() to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.may_ask_about(user_id uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select nexus.is_trusted_caller() or may_ask_about.user_id = auth.uid() or nexus.has_any_role('admin')
+$function$;
+comment on function nexus.may_ask_about(uuid) is 'Whether the caller may be told about this login: about himself, anybody for an admin, a command or the service.';
+grant execute on function nexus.may_ask_about(uuid) to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.member_property_ids()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select coalesce(array_agg(m.property_id), '{}')
+  from public.property_members as m
+  where m.user_id = auth.uid() and m.is_active and nexus.has_any_role('property_manager')
+$function$;
+comment on function nexus.member_property_ids() is 'Properties that the caller, a property manager, acts for in any capacity. For policies: property_id = any ((select nexus.member_property_ids())::uuid[]).';
+grant execute on function nexus.member_property_ids() to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.own_chat_room_ids()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select coalesce(array_agg(r.id), '{}') from public.chat_rooms as r where r.created_by = auth.uid()
+$function$;
+comment on function nexus.own_chat_room_ids() is 'Rooms that the caller made.';
+grant execute on function nexus.own_chat_room_ids() to authenticated, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.party_id()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select p.party_id from public.user_profiles as p where p.id = auth.uid()
+$function$;
+comment on function nexus.party_id() is 'The party that the caller''s login acts for, or null.';
+grant execute on function nexus.party_id() to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.refresh_after_delisting()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if tg_op <> 'UPDATE' or exists (
+    select from old_rows as o where o.is_active and not exists (select from new_rows as n where n.id = o.id and n.is_active)
+  ) then
+    perform nexus.refresh_market_views();
+  end if;
+  return null;
+end
+$function$;
+comment on function nexus.refresh_after_delisting() is 'Trigger: a property that is no longer public leaves the public views in the same transaction.';
+
+CREATE OR REPLACE FUNCTION nexus.refresh_market_views()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  -- One refresh at a time; who waits here refreshes again, since it may know of a later change.
+  perform pg_advisory_xact_lock(hashtext('nexus-mint refresh market views'));
+  refresh materialized view concurrently public.investment_opportunities_mv;
+  refresh materialized view concurrently public.property_market_insights_mv;
+end
+$function$;
+comment on function nexus.refresh_market_views() is 'Refreshes both market views without locking out their readers.';
+
+CREATE OR REPLACE FUNCTION nexus.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  raise exception '% is append-only: rows are never changed or removed', tg_table_schema || '.' || tg_table_name
+    using errcode = 'insufficient_privilege';
+end
+$function$;
+comment on function nexus.refuse_change() is 'Trigger: refuses to change a table that only grows, whoever asks.';
+
+CREATE OR REPLACE FUNCTION nexus.stamp_edit()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  new.edited_at := case when new.message is distinct from old.message then now() else old.edited_at end;
+  return new;
+end
+$function$;
+comment on function nexus.stamp_edit() is 'Trigger: notes when a message''s text changed.';
+
+CREATE OR REPLACE FUNCTION nexus.to_minor(amount numeric, decimals integer)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN nexus.is_money(amount, decimals) THEN ((amount * ((10)::numeric ^ (decimals)::numeric)))::bigint ELSE NULL::bigint END;
+comment on function nexus.to_minor(numeric,integer) is 'A typed amount in the smallest unit of its currency; null where it is not one, which a constraint beside it refuses.';
+grant execute on function nexus.to_minor(numeric,integer) to anon, authenticated, nexus_engine, service_role;
+
+create table nexus.audit_details (
+  audit_id bigint not null,
+  salt bytea not null,
+  before jsonb,
+  after jsonb,
+  constraint audit_details_pkey PRIMARY KEY (audit_id),
+  constraint audit_details_after_is_an_object CHECK ((jsonb_typeof(after) = 'object'::text)),
+  constraint audit_details_before_is_an_object CHECK ((jsonb_typeof(before) = 'object'::text)),
+  constraint audit_details_salt_has_256_bits CHECK ((length(salt) = 32)),
+  constraint audit_details_audit_id_fkey FOREIGN KEY (audit_id) REFERENCES public.audit_log(id)
+);
+comment on table nexus.audit_details is 'What an audited row said. Erased where personal data must go: the digest in audit_log stays and the trail stays true.';
+comment on column nexus.audit_details.audit_id is 'The audit row.';
+comment on column nexus.audit_details.salt is '256 random bits, so that the digest alone does not let anybody guess the content.';
+comment on column nexus.audit_details.before is 'The row before; null for an INSERT.';
+comment on column nexus.audit_details.after is 'The row after; null for a DELETE.';
+alter table nexus.audit_details enable row level security;
+grant select on nexus.audit_details to nexus_engine;
+create policy audit_details_read_engine on nexus.audit_details for select to nexus_engine
+  using (true);
+
+create table nexus.outbox_events (
+  id bigint generated always as identity not null,
+  topic text not null,
+  dedupe_key text not null,
+  payload jsonb default '{}'::jsonb not null,
+  actor_id uuid,
+  created_at timestamp with time zone default now() not null,
+  available_at timestamp with time zone default now() not null,
+  attempts integer default 0 not null,
+  done_at timestamp with time zone,
+  dead_at timestamp with time zone,
+  last_error text,
+  constraint outbox_events_pkey PRIMARY KEY (id),
+  constraint outbox_events_once UNIQUE (topic, dedupe_key),
+  constraint outbox_events_attempts_not_negative CHECK ((attempts >= 0)),
+  constraint outbox_events_end_once CHECK ((num_nonnulls(done_at, dead_at) <= 1)),
+  constraint outbox_events_error_is_bounded CHECK ((length(last_error) <= 5000)),
+  constraint outbox_events_key_is_bounded CHECK (((length(dedupe_key) >= 1) AND (length(dedupe_key) <= 200))),
+  constraint outbox_events_payload_is_an_object CHECK ((jsonb_typeof(payload) = 'object'::text)),
+  constraint outbox_events_topic_is_a_name CHECK ((topic ~ '^[a-z][a-z0-9_.]{0,99}$'::text))
+);
+comment on table nexus.outbox_events is 'What must happen outside the database because of a command, written in the command''s own transaction. A job does it afterwards, perhaps twice.';
+comment on column nexus.outbox_events.id is 'Order of writing.';
+comment on column nexus.outbox_events.topic is 'Which job it is for, such as mail.send.';
+comment on column nexus.outbox_events.dedupe_key is 'What makes the event one: the same topic and key is written once.';
+comment on column nexus.outbox_events.payload is 'What the job needs: ids, and no secret.';
+comment on column nexus.outbox_events.actor_id is 'The login whose command wrote it.';
+comment on column nexus.outbox_events.created_at is 'When it was written.';
+comment on column nexus.outbox_events.available_at is 'Not to be tried before.';
+comment on column nexus.outbox_events.attempts is 'How often it was tried.';
+comment on column nexus.outbox_events.done_at is 'When it was done.';
+comment on column nexus.outbox_events.dead_at is 'When it was given up, for a person to look at.';
+comment on column nexus.outbox_events.last_error is 'Why the last try failed.';
+CREATE INDEX outbox_events_due_idx ON nexus.outbox_events USING btree (available_at, id) WHERE ((done_at IS NULL) AND (dead_at IS NULL));
+alter table nexus.outbox_events enable row level security;
+grant insert, select, update on nexus.outbox_events to nexus_engine;
+create policy outbox_events_engine on nexus.outbox_events for all to nexus_engine
+  using (true)
+  with check (true);
