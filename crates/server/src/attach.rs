@@ -5,7 +5,7 @@
 
 use crate::{
     config::{Config, Database, DatabaseUrl, Secret},
-    db::{ConnectError, Db, Login},
+    db::{ConnectError, Db, Login, sql},
     migrate::{self, MigrateError, Sources},
     postgres::{Cluster, ClusterError, ClusterOptions, Mode},
 };
@@ -175,8 +175,12 @@ impl Postgres {
 async fn make_database(superuser: &Login) -> Result<(), AttachError> {
     use tokio_postgres::error::SqlState;
     let client = superuser.connect().await?;
-    let text = format!("select from pg_catalog.pg_database where datname = '{DATABASE_NAME}'");
-    if !client.query(&text, &[]).await.map_err(AttachError::Prepare)?.is_empty() {
+    let text = sql!("select from pg_catalog.pg_database where datname = $1");
+    let found = client
+        .query(text, &[&DATABASE_NAME])
+        .await
+        .map_err(AttachError::Prepare)?;
+    if !found.is_empty() {
         return Ok(());
     }
     match client.batch_execute(&format!("create database {DATABASE_NAME}")).await {

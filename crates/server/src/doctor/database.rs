@@ -44,6 +44,9 @@ async fn checks(report: &mut Report, postgres: &Postgres, admin: &Client) -> Res
         .await?
         .try_get(0)?;
     report.ok("server version", version);
+    if !may_read_the_history(report, admin).await? {
+        return Ok(());
+    }
     let status = match migrate::status(admin, &Sources::embedded()).await {
         Ok(status) => status,
         Err(error) => {
@@ -64,6 +67,34 @@ async fn checks(report: &mut Report, postgres: &Postgres, admin: &Client) -> Res
         policies(report, admin).await?;
     }
     Ok(())
+}
+
+/// What is applied is known only to who may read it.
+async fn may_read_the_history(report: &mut Report, admin: &Client) -> Result<bool, Error> {
+    let text = sql!(
+        "select session_user::text, schema.nspname || '.' || history.relname
+         from pg_catalog.pg_class as history join pg_catalog.pg_namespace as schema on schema.oid = history.relnamespace
+         where schema.nspname || '.' || history.relname = any ($1::text[])
+           and not (pg_catalog.has_schema_privilege(schema.oid, 'usage')
+                    and pg_catalog.has_table_privilege(history.oid, 'select'))
+         order by 2"
+    );
+    let mut missing = Vec::new();
+    for row in admin.query(text, &[&migrate::HISTORY_TABLES.as_slice()]).await? {
+        let (login, table): (String, String) = (quoted(row.try_get(0)?), row.try_get(1)?);
+        let schema = table.split('.').next().unwrap_or_default();
+        missing.push(format!(
+            "grant usage on schema {schema} to {login};\ngrant select on {table} to {login};"
+        ));
+    }
+    if !missing.is_empty() {
+        report.failed(
+            "migrations",
+            "this login may not see which are applied",
+            Some(missing.join("\n")),
+        );
+    }
+    Ok(missing.is_empty())
 }
 
 fn migrations(report: &mut Report, status: &Status) {
@@ -243,9 +274,10 @@ async fn replication(report: &mut Report, admin: &Client) -> Result<(), Error> {
         if kept <= SLOT_BYTES_MAX {
             report.ok(name, found);
         } else {
+            let quoted = slot.replace('\'', "''");
             let remedy = format!(
-                "select pg_drop_replication_slot('{}'); -- if nobody needs it",
-                slot.replace('\'', "''")
+                "-- if nobody needs it:
+select pg_drop_replication_slot('{quoted}');"
             );
             report.warning(name, found, Some(remedy));
         }
