@@ -18,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::postgres::is_root;
 pub use database_url::DatabaseUrl;
 pub use parse::BaseUrl;
 pub use secret::Secret;
@@ -202,7 +203,7 @@ pub struct InForce {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The server to use; without one, the program runs its own.
-    pub database_url: Option<DatabaseUrl>,
+    pub database_url: Option<Box<DatabaseUrl>>,
     /// Where to listen.
     pub listen: SocketAddr,
     /// How clients reach this server, if it was said.
@@ -252,7 +253,7 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub enum Database {
     /// A server that somebody else runs.
-    Url(DatabaseUrl),
+    Url(Box<DatabaseUrl>),
     /// The private cluster in the data folder.
     Embedded {
         /// Password of its superuser.
@@ -276,7 +277,7 @@ impl Settings {
         loader.read_file(&data_dir)?;
         let smtp_url = loader.get(&SMTP_URL, parse::smtp_url)?;
         let mut settings = Settings {
-            database_url: loader.get(&DATABASE, DatabaseUrl::parse)?,
+            database_url: loader.get(&DATABASE, DatabaseUrl::parse)?.map(Box::new),
             listen: loader.get(&LISTEN, parse::listen)?.unwrap_or(parse::DEFAULT_LISTEN),
             public_url: loader.get(&PUBLIC_URL, BaseUrl::parse)?,
             site_url: loader.get(&SITE_URL, BaseUrl::parse)?,
@@ -363,15 +364,6 @@ impl Settings {
         }
         Ok(())
     }
-}
-
-/// Whether this process acts as root.
-#[must_use]
-pub fn is_root() -> bool {
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    #[allow(unsafe_code)]
-    let user = unsafe { libc::geteuid() };
-    user == 0
 }
 
 struct Loader<'a> {
@@ -475,7 +467,7 @@ impl<'a> Loader<'a> {
             ("database_url", Some(_)) => settings
                 .database_url
                 .as_ref()
-                .map(DatabaseUrl::shown)
+                .map(|url| url.shown())
                 .unwrap_or_default(),
             ("jwt_secret" | "anon_key" | "service_key" | "file_key" | "smtp_url", Some(_)) => "[secret]".to_owned(),
             (_, Some(text)) => text.to_owned(),

@@ -24,6 +24,9 @@ const LOCK: i64 = 0x6e78_6d69_6e74_0001;
 /// property platform.
 const WAIT_FOR_OTHERS_MS: u32 = 600_000;
 
+/// Where it is written what is applied: ours and Supabase's.
+pub const HISTORY_TABLES: [&str; 2] = ["nexus_platform.files", "supabase_migrations.schema_migrations"];
+
 /// A SQL file that the program carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SqlFile {
@@ -199,16 +202,10 @@ pub async fn status(client: &Client, sources: &Sources<'static>) -> Result<Statu
 pub async fn run(client: &mut Client, sources: &Sources<'static>) -> Result<Vec<&'static str>, MigrateError> {
     let quiet = format!("set client_min_messages = warning; set lock_timeout = {WAIT_FOR_OTHERS_MS}");
     history::command(client, "prepare the session", &quiet).await?;
-    history::command(
-        client,
-        "wait for another process that migrates",
-        &format!("select pg_advisory_lock({LOCK})"),
-    )
-    .await?;
+    history::lock(client, LOCK).await?;
     history::command(client, "prepare the session", "reset lock_timeout").await?;
     let result = apply_pending(client, sources).await;
-    let unlock = format!("reset all; select pg_advisory_unlock({LOCK})");
-    let unlocked = history::command(client, "release the lock", &unlock).await;
+    let unlocked = history::unlock(client, LOCK).await;
     let applied = result?;
     unlocked?;
     Ok(applied)

@@ -286,18 +286,12 @@ pub async fn factors(tx: &Tx, user_id: Uuid) -> Result<Vec<Value>, tokio_postgre
 /// What the database answered.
 pub async fn grant(tx: &Tx, user_id: Uuid, role: CompanyRole) -> Result<(), tokio_postgres::Error> {
     let text = sql!(
-        "update public.user_role_assignments set is_active = true
-         where user_id = $1 and role = $2 and not is_active"
+        "insert into public.user_role_assignments as assigned (user_id, role) values ($1, $2)
+         on conflict on constraint user_role_assignments_once_a_role
+         do update set is_active = true, assigned_by = excluded.assigned_by, assigned_at = excluded.assigned_at
+         where not assigned.is_active"
     );
-    let revived = tx.execute(text, &[&user_id, &role.name()]).await?;
-    if revived == 0 {
-        let text = sql!(
-            "insert into public.user_role_assignments (user_id, role)
-             select $1, $2 where not exists
-                 (select from public.user_role_assignments where user_id = $1 and role = $2)"
-        );
-        tx.execute(text, &[&user_id, &role.name()]).await?;
-    }
+    tx.execute(text, &[&user_id, &role.name()]).await?;
     Ok(())
 }
 
@@ -327,19 +321,33 @@ pub async fn roles_of(tx: &Tx, user_id: Uuid) -> Result<Vec<CompanyRole>, tokio_
     Ok(roles)
 }
 
-/// Id, address and creation of everybody, oldest first. `tx` is the auth role's.
+/// A line of the list of people.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The id.
+    pub id: Uuid,
+    /// The address, or nothing.
+    pub email: String,
+    /// When the login was made.
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// Everybody, oldest first. `tx` is the auth role's.
 ///
 /// # Errors
 /// What the database answered.
-pub async fn all(tx: &Tx) -> Result<Vec<(Uuid, String, DateTime<Utc>)>, tokio_postgres::Error> {
+pub async fn all(tx: &Tx) -> Result<Vec<Listed>, tokio_postgres::Error> {
     let text = sql!(
-        "select id, coalesce(email, ''), coalesce(created_at, 'epoch') from auth.users
-         where deleted_at is null order by created_at, id"
+        "select id, coalesce(email, ''), created_at from auth.users where deleted_at is null order by created_at, id"
     );
-    let rows = tx.query(text, &[]).await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-        .collect()
+    let listed = |row: &Row| {
+        Ok(Listed {
+            id: row.try_get(0)?,
+            email: row.try_get(1)?,
+            created_at: row.try_get(2)?,
+        })
+    };
+    tx.query(text, &[]).await?.iter().map(listed).collect()
 }
 
 fn user_of(row: &Row) -> Result<User, tokio_postgres::Error> {

@@ -3,9 +3,14 @@
 // A panic in a test is its report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod auth;
+mod cli;
 mod cluster;
+mod database;
 mod migrations;
+mod program;
 mod schema_lint;
 mod schema_sql;
+mod serve;
 mod tidy;
 mod world;
