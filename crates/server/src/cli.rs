@@ -24,7 +24,7 @@ use crate::{
     doctor,
     migrate::{self, Sources},
     postgres::Mode,
-    problem::{AnyError, chain},
+    problem::{AnyError, chain, is_empty_phrase},
     serve,
 };
 
@@ -217,7 +217,7 @@ fn report(error: &(dyn Error + 'static)) {
     while let Some(error) = next {
         let text = error.to_string();
         // A transparent error and its source have one text.
-        if text != last {
+        if text != last && !is_empty_phrase(error) {
             // Nothing can be done when even this cannot be printed.
             let _ = writeln!(stderr, "{label}: {text}");
             label = "  because";
