@@ -31,18 +31,18 @@ comment on column nexus.seals.public_key is 'Ed25519 key that verifies the signa
 comment on column nexus.seals.signature is 'Signature over number, positions, instant and head.';
 
 create table nexus.chain_links (
-  position   bigint primary key,
+  place      bigint primary key,
   source     text not null,
   source_id  bigint not null,
   row_digest bytea not null,
   link       bytea not null,
-  constraint chain_links_position_counts_from_one check (position >= 1),
+  constraint chain_links_place_counts_from_one check (place >= 1),
   constraint chain_links_source_is_known check (source in ('audit', 'entry')),
   constraint chain_links_once_a_row unique (source, source_id),
   constraint chain_links_digests_are_sha256 check (length(row_digest) = 32 and length(link) = 32)
 );
 comment on table nexus.chain_links is 'One link for each sealed audit row or ledger entry, in the order of the chain.';
-comment on column nexus.chain_links.position is 'Place in the chain, from 1, without gaps.';
+comment on column nexus.chain_links.place is 'Place in the chain, from 1, without gaps.';
 comment on column nexus.chain_links.source is 'audit (a row of audit_log) or entry (of ledger.entries, with its postings).';
 comment on column nexus.chain_links.source_id is 'Which row.';
 comment on column nexus.chain_links.row_digest is 'SHA-256 over the row''s canonical text without its number, so that a row that was moved is recognised.';
