@@ -2,12 +2,14 @@
 
 pub mod app;
 pub mod attach;
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod db;
 pub mod doctor;
 pub mod health;
+pub mod jobs;
 pub mod lint;
 pub mod migrate;
 pub mod postgres;
