@@ -93,11 +93,15 @@ create function nexus.refresh_after_delisting() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
-  if tg_op <> 'UPDATE' or exists (
-    select from old_rows as o where o.is_active and not exists (select from new_rows as n where n.id = o.id and n.is_active)
-  ) then
-    perform nexus.refresh_market_views();
+  -- Two statements, since a DELETE has no new_rows to speak of.
+  if tg_op = 'UPDATE' then
+    if not exists (
+      select from old_rows as o where o.is_active and not exists (select from new_rows as n where n.id = o.id and n.is_active)
+    ) then
+      return null;
+    end if;
   end if;
+  perform nexus.refresh_market_views();
   return null;
 end
 $$;
