@@ -3,8 +3,12 @@
 // A panic in a test is its report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod callers;
 mod cluster;
 mod migrations;
+mod people;
+mod roles;
+mod sales;
 mod schema_lint;
 mod schema_sql;
 mod tidy;
