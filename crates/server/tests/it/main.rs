@@ -5,6 +5,7 @@
 
 mod callers;
 mod cluster;
+mod market_views;
 mod migrations;
 mod people;
 mod roles;
