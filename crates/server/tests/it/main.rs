@@ -5,6 +5,7 @@
 
 mod callers;
 mod cluster;
+mod fees;
 mod market_views;
 mod migrations;
 mod people;
