@@ -14,5 +14,6 @@ mod roles;
 mod sales;
 mod schema_lint;
 mod schema_sql;
+mod storage_tables;
 mod tidy;
 mod world;
