@@ -14,6 +14,7 @@ mod roles;
 mod sales;
 mod schema_lint;
 mod schema_sql;
+mod seed_surface;
 mod storage_tables;
 mod tidy;
 mod world;
