@@ -43,6 +43,11 @@ impl Caller {
         }
     }
 
+    /// Lets a superuser's open transaction act as this caller until it ends.
+    pub(crate) async fn act(&self, client: &Client) {
+        act_as(client, self.role, &self.claims).await;
+    }
+
     fn of_role(role: &'static str) -> Caller {
         Caller {
             role,
@@ -71,16 +76,21 @@ pub(crate) async fn done(client: &Client, caller: &Caller, sql: &str) -> Result<
 
 /// The same in a transaction that is open already; the caller stays who is acting.
 pub(crate) async fn asked_within(client: &Client, caller: &Caller, sql: &str) -> Result<String, String> {
-    act_as(client, caller.role, &caller.claims).await;
+    caller.act(client).await;
     let messages = client.simple_query(sql).await.map_err(|error| refusal(&error))?;
-    let lines = messages.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => {
+    Ok(as_text(&messages))
+}
+
+/// Rows as text: a line a row, `|` between columns, `null` for null.
+pub(crate) fn as_text(messages: &[SimpleQueryMessage]) -> String {
+    let mut lines = Vec::new();
+    for message in messages {
+        if let SimpleQueryMessage::Row(row) = message {
             let cells = (0..row.len()).map(|column| row.get(column).unwrap_or("null"));
-            Some(cells.collect::<Vec<_>>().join("|"))
+            lines.push(cells.collect::<Vec<_>>().join("|"));
         }
-        _ => None,
-    });
-    Ok(lines.collect::<Vec<_>>().join("\n"))
+    }
+    lines.join("\n")
 }
 
 /// SQLSTATE, message and hint of what PostgreSQL refused.

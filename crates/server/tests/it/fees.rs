@@ -23,6 +23,10 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
+    fn coin(&mut self) -> bool {
+        self.next() & 1 == 0
+    }
+
     /// Of every order of magnitude alike, so that small amounts and the largest are met as often.
     fn amount(&mut self) -> Amount {
         let units = self.next() >> (11 + self.next() % 53);
@@ -31,7 +35,7 @@ impl Random {
 
     fn schedule(&mut self) -> FeeSchedule {
         let small = |units: Amount| Amount::try_from(units.get() % 10_000_000).unwrap();
-        let minimum = if self.next() % 2 == 0 {
+        let minimum = if self.coin() {
             Amount::ZERO
         } else {
             small(self.amount())
@@ -42,13 +46,13 @@ impl Random {
                 1 => 1_000_000,
                 _ => u32::try_from(self.next() % 1_000_001).unwrap(),
             },
-            fixed: if self.next() % 2 == 0 {
+            fixed: if self.coin() {
                 Amount::ZERO
             } else {
                 small(self.amount())
             },
             minimum,
-            maximum: (self.next() % 2 == 0).then(|| minimum.plus(small(self.amount())).unwrap()),
+            maximum: (self.coin()).then(|| minimum.plus(small(self.amount())).unwrap()),
         }
     }
 }

@@ -10,6 +10,7 @@ mod fees;
 mod market_views;
 mod migrations;
 mod people;
+mod policy_plans;
 mod roles;
 mod sales;
 mod schema_lint;

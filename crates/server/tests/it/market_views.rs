@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::callers::{Caller, asked, done, is_refused};
+use crate::callers::{Caller, as_text, asked, done, is_refused};
 use crate::sales::Sale;
 use crate::world::{Person, Server, World};
 
@@ -25,15 +25,7 @@ async fn is_listed(client: &Client, property: Uuid) -> String {
         "select (select count(*) from public.investment_opportunities_mv where property_id = '{property}'),
                 (select count(*) from public.property_market_insights_mv where property_id = '{property}')"
     );
-    let rows = client.simple_query(&sql).await.unwrap();
-    rows.iter()
-        .find_map(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => {
-                Some(format!("{}{}", row.get(0).unwrap(), row.get(1).unwrap()))
-            }
-            _ => None,
-        })
-        .unwrap()
+    as_text(&client.simple_query(&sql).await.unwrap())
 }
 
 async fn refresh(client: &Client) {
@@ -151,11 +143,11 @@ async fn a_delisted_property_is_gone_with_the_transaction_that_delists_it() {
         let (sale, neighbour) = (Sale::open(&client).await, Sale::open(&client).await);
         assert_eq!(
             is_listed(&client, sale.property).await,
-            "00",
+            "0|0",
             "a listing shows with the next refresh"
         );
         refresh(&client).await;
-        assert_eq!(is_listed(&client, sale.property).await, "11");
+        assert_eq!(is_listed(&client, sale.property).await, "1|1");
 
         for (delist, caller) in [
             (
@@ -184,18 +176,18 @@ async fn a_delisted_property_is_gone_with_the_transaction_that_delists_it() {
                 .unwrap();
             assert_eq!(
                 is_listed(&client, sale.property).await,
-                "00",
+                "0|0",
                 "gone within the transaction: {delist}"
             );
             assert_eq!(
                 is_listed(&reader, sale.property).await,
-                "11",
+                "1|1",
                 "for others it is there until the commit"
             );
             client.batch_execute("rollback").await.unwrap();
             assert_eq!(
                 is_listed(&client, sale.property).await,
-                "11",
+                "1|1",
                 "a delisting that failed delists nothing: {delist}"
             );
         }
@@ -226,12 +218,12 @@ async fn a_delisted_property_is_gone_with_the_transaction_that_delists_it() {
             .unwrap();
         assert_eq!(
             is_listed(&reader, sale.property).await,
-            "00",
+            "0|0",
             "committed, and gone for everybody"
         );
         assert_eq!(
             is_listed(&reader, neighbour.property).await,
-            "11",
+            "1|1",
             "and nothing else is"
         );
     }

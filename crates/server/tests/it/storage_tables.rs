@@ -1,6 +1,6 @@
 //! What the platform files give a plain PostgreSQL: the functions of auth, storage and realtime behave as Supabase's.
 
-use crate::callers::{Caller, asked, is_refused};
+use crate::callers::{Caller, as_text, asked, is_refused};
 use crate::world::{Server, World};
 
 #[tokio::test]
@@ -132,18 +132,9 @@ async fn who_asks_is_read_from_either_kind_of_setting() {
         ] {
             client.batch_execute("begin").await.unwrap();
             let sql = format!("{settings} select auth.uid(), auth.role(), auth.email(), auth.jwt()");
-            let rows = client.simple_query(&sql).await.unwrap();
-            let told = rows.iter().find_map(|message| match message {
-                tokio_postgres::SimpleQueryMessage::Row(row) => Some(
-                    (0..4)
-                        .map(|column| row.get(column).unwrap_or("null"))
-                        .collect::<Vec<_>>()
-                        .join("|"),
-                ),
-                _ => None,
-            });
+            let told = as_text(&client.simple_query(&sql).await.unwrap());
             client.batch_execute("commit").await.unwrap();
-            assert_eq!(told.as_ref(), Some(expect), "{what} on {server:?}");
+            assert_eq!(&told, expect, "{what} on {server:?}");
         }
     }
 }
