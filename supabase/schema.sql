@@ -67,13 +67,18 @@ CREATE OR REPLACE FUNCTION public.handle_new_user()
  SET search_path TO ''
 AS $function$
 declare
-  -- Metadata is the client's own text: only a name and a picture are taken from it, never a role or a status.
-  given_name text := nullif(btrim(left(coalesce(new.raw_user_meta_data ->> 'full_name', new.raw_user_meta_data ->> 'name', ''), 200)), '');
+  given_name text;
   new_party_id uuid;
 begin
   if exists (select from public.user_profiles where id = new.id) then
     return new;
   end if;
+  -- Metadata is the client's own: only a name is taken from it, where it is a text, and never a role or a status.
+  select btrim(left(new.raw_user_meta_data ->> k.key, 200)) into given_name
+  from unnest(array['full_name', 'name']) with ordinality as k (key, place)
+  where jsonb_typeof(new.raw_user_meta_data -> k.key) = 'string' and left(new.raw_user_meta_data ->> k.key, 200) ~ '\S'
+  order by k.place
+  limit 1;
   insert into public.parties (kind) values ('person') returning id into new_party_id;
   insert into public.user_profiles (id, party_id, email, full_name, display_name, phone)
   values (new.id, new_party_id, new.email, given_name, left(given_name, 100), nullif(left(new.phone, 40), ''));
@@ -347,6 +352,7 @@ comment on column public.chat_rooms.created_at is 'When it was made.';
 comment on column public.chat_rooms.updated_at is 'When the row last changed.';
 CREATE INDEX chat_rooms_created_by_idx ON public.chat_rooms USING btree (created_by);
 CREATE INDEX chat_rooms_property_id_idx ON public.chat_rooms USING btree (property_id);
+CREATE INDEX chat_rooms_public_idx ON public.chat_rooms USING btree (id) WHERE is_public;
 CREATE TRIGGER chat_rooms_updated_at BEFORE UPDATE ON public.chat_rooms FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.chat_rooms enable row level security;
 grant delete, select on public.chat_rooms to authenticated;
@@ -435,7 +441,8 @@ CREATE TRIGGER log_updates AFTER UPDATE ON public.fee_schedules REFERENCING OLD 
 alter table public.fee_schedules enable row level security;
 grant select on public.fee_schedules to anon;
 grant select on public.fee_schedules to authenticated;
-grant insert, select on public.fee_schedules to nexus_engine;
+grant insert (fee_type, currency, currency_decimals, rate_ppm, fixed_minor, minimum_minor, maximum_minor, valid_from, note) on public.fee_schedules to nexus_engine;
+grant select on public.fee_schedules to nexus_engine;
 grant select on public.fee_schedules to service_role;
 create policy fee_schedules_engine on public.fee_schedules for all to nexus_engine
   using (true)
@@ -980,6 +987,7 @@ comment on column public.properties.created_at is 'When the row was made.';
 comment on column public.properties.updated_at is 'When the row last changed.';
 CREATE INDEX properties_active_city_idx ON public.properties USING btree (city, id) WHERE is_active;
 CREATE INDEX properties_active_created_at_idx ON public.properties USING btree (created_at DESC, id) WHERE is_active;
+CREATE INDEX properties_active_price_figure_idx ON public.properties USING btree (price, id) WHERE is_active;
 CREATE INDEX properties_active_price_idx ON public.properties USING btree (price_minor, id) WHERE is_active;
 CREATE INDEX properties_currency_idx ON public.properties USING btree (currency, currency_decimals);
 CREATE INDEX properties_location_idx ON public.properties USING btree (location);
@@ -1647,7 +1655,11 @@ grant select on public.tokenization_reports to service_role;
 create policy tokenization_reports_engine on public.tokenization_reports for all to nexus_engine
   using (true)
   with check (true);
-create policy tokenization_reports_read_of_visible_process on public.tokenization_reports for select to authenticated
+create policy tokenization_reports_read_own on public.tokenization_reports for select to authenticated
+  using ((process_id = ANY (ARRAY( SELECT p.id
+   FROM public.tokenization_processes p
+  WHERE (p.user_id = ( SELECT auth.uid() AS uid))))));
+create policy tokenization_reports_read_staff on public.tokenization_reports for select to nexus_staff
   using ((EXISTS ( SELECT
    FROM public.tokenization_processes p
   WHERE (p.id = tokenization_reports.process_id))));
@@ -1703,7 +1715,11 @@ grant select on public.tokenization_steps to service_role;
 create policy tokenization_steps_engine on public.tokenization_steps for all to nexus_engine
   using (true)
   with check (true);
-create policy tokenization_steps_read_of_visible_process on public.tokenization_steps for select to authenticated
+create policy tokenization_steps_read_own on public.tokenization_steps for select to authenticated
+  using ((process_id = ANY (ARRAY( SELECT p.id
+   FROM public.tokenization_processes p
+  WHERE (p.user_id = ( SELECT auth.uid() AS uid))))));
+create policy tokenization_steps_read_staff on public.tokenization_steps for select to nexus_staff
   using ((EXISTS ( SELECT
    FROM public.tokenization_processes p
   WHERE (p.id = tokenization_steps.process_id))));
@@ -1932,7 +1948,7 @@ create materialized view public.investment_opportunities_mv as
           WHERE (investments.status = ANY (ARRAY['paid'::text, 'confirmed'::text]))
           GROUP BY investments.property_id) i ON ((i.property_id = p.id)))
   WHERE p.is_active;
-comment on materialized view public.investment_opportunities_mv is 'Active properties with how far they are funded, as of the last refresh_analytics_views(). Public: it holds nothing about a single person. Counts parties, and paid and confirmed investments only.';
+comment on materialized view public.investment_opportunities_mv is 'Active properties with how far they are funded, as of the last refresh_analytics_views(). Public: it says how far a property is funded and by how many, never by whom. Counts parties, and paid and confirmed investments only.';
 comment on column public.investment_opportunities_mv.property_id is 'The property.';
 comment on column public.investment_opportunities_mv.title is 'Its name.';
 comment on column public.investment_opportunities_mv.city is 'Its city.';
@@ -2066,8 +2082,8 @@ declare
   schedule record;
   fee_exact numeric;
 begin
-  if fee_minor.amount_minor is null or fee_minor.amount_minor < 0 then
-    raise exception 'an amount of % smallest units has no fee: give an amount of 0 or more', coalesce(fee_minor.amount_minor::text, 'null')
+  if fee_minor.amount_minor is null or fee_minor.amount_minor not between 0 and 9007199254740991 then
+    raise exception 'an amount of % smallest units has no fee: give 0 to 9007199254740991', coalesce(fee_minor.amount_minor::text, 'null')
       using errcode = 'invalid_parameter_value';
   end if;
   select s.rate_ppm, s.fixed_minor, s.minimum_minor, s.maximum_minor into schedule
@@ -2085,7 +2101,11 @@ begin
   end if;
   -- round() on numeric goes half away from zero, which is half up for amounts.
   fee_exact := round(fee_minor.amount_minor::numeric * schedule.rate_ppm / 1000000) + schedule.fixed_minor;
-  return least(greatest(fee_exact, schedule.minimum_minor), coalesce(schedule.maximum_minor, 9007199254740991));
+  if fee_exact > 9007199254740991 then
+    raise exception 'the fee "%" on % smallest units is above the largest amount', fee_minor.fee_type, fee_minor.amount_minor
+      using errcode = 'numeric_value_out_of_range';
+  end if;
+  return least(greatest(fee_exact, schedule.minimum_minor), schedule.maximum_minor);
 end
 $function$;
 comment on function nexus.fee_minor(bigint,text,text,timestamp with time zone) is 'The fee on an amount, in smallest units: round half up of rate x amount, plus the fixed part, then at least the minimum and at most the maximum, by the schedule in force at an instant.';
@@ -2182,6 +2202,7 @@ AS $function$
   )
 $function$;
 comment on function nexus.is_safe_payment_details(jsonb) is 'Whether payment details name only what may be shown: known keys, last four digits at most, no text with seven or more digits.';
+grant execute on function nexus.is_safe_payment_details(jsonb) to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.is_storage_path(file_url text, bucket text)
  RETURNS boolean
@@ -2265,11 +2286,15 @@ CREATE OR REPLACE FUNCTION nexus.refresh_after_delisting()
  SET search_path TO ''
 AS $function$
 begin
-  if tg_op <> 'UPDATE' or exists (
-    select from old_rows as o where o.is_active and not exists (select from new_rows as n where n.id = o.id and n.is_active)
-  ) then
-    perform nexus.refresh_market_views();
+  -- Two statements, since a DELETE has no new_rows to speak of.
+  if tg_op = 'UPDATE' then
+    if not exists (
+      select from old_rows as o where o.is_active and not exists (select from new_rows as n where n.id = o.id and n.is_active)
+    ) then
+      return null;
+    end if;
   end if;
+  perform nexus.refresh_market_views();
   return null;
 end
 $function$;

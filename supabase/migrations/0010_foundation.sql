@@ -7,11 +7,15 @@ do $$
 declare
   wanted text;
 begin
-  -- Roles belong to the whole cluster; another database of it may have made them.
-  perform pg_advisory_xact_lock(hashtext('nexus-mint roles'));
+  -- Roles belong to the whole cluster; another database of it may have made them, or be making them at this moment: then
+  -- this waits for its transaction at the first role and finds everything done.
   foreach wanted in array array['nexus_owner', 'nexus_engine', 'nexus_staff'] loop
     if not exists (select from pg_catalog.pg_roles where rolname = wanted) then
-      execute format('create role %I nologin', wanted);
+      begin
+        execute format('create role %I nologin', wanted);
+      exception when duplicate_object or unique_violation then
+        null;
+      end;
     end if;
   end loop;
   -- A staff member keeps the rights of an ordinary caller; nexus_owner needs the API roles' usage of schema auth.

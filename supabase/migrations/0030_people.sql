@@ -214,13 +214,18 @@ create function public.handle_new_user() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 declare
-  -- Metadata is the client's own text: only a name and a picture are taken from it, never a role or a status.
-  given_name text := nullif(btrim(left(coalesce(new.raw_user_meta_data ->> 'full_name', new.raw_user_meta_data ->> 'name', ''), 200)), '');
+  given_name text;
   new_party_id uuid;
 begin
   if exists (select from public.user_profiles where id = new.id) then
     return new;
   end if;
+  -- Metadata is the client's own: only a name is taken from it, where it is a text, and never a role or a status.
+  select btrim(left(new.raw_user_meta_data ->> k.key, 200)) into given_name
+  from unnest(array['full_name', 'name']) with ordinality as k (key, place)
+  where jsonb_typeof(new.raw_user_meta_data -> k.key) = 'string' and left(new.raw_user_meta_data ->> k.key, 200) ~ '\S'
+  order by k.place
+  limit 1;
   insert into public.parties (kind) values ('person') returning id into new_party_id;
   insert into public.user_profiles (id, party_id, email, full_name, display_name, phone)
   values (new.id, new_party_id, new.email, given_name, left(given_name, 100), nullif(left(new.phone, 40), ''));

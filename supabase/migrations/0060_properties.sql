@@ -103,6 +103,8 @@ comment on column public.properties.updated_at is 'When the row last changed.';
 create index properties_location_idx on public.properties (location);
 create index properties_currency_idx on public.properties (currency, currency_decimals);
 create index properties_active_price_idx on public.properties (price_minor, id) where is_active;
+-- For the numeric figure that people filter public_properties by; below a policy it could not be used.
+create index properties_active_price_figure_idx on public.properties (price, id) where is_active;
 create index properties_active_created_at_idx on public.properties (created_at desc, id) where is_active;
 create index properties_active_city_idx on public.properties (city, id) where is_active;
 

@@ -24,6 +24,7 @@ comment on column public.chat_rooms.created_by is 'The login that made it; null 
 comment on column public.chat_rooms.created_at is 'When it was made.';
 comment on column public.chat_rooms.updated_at is 'When the row last changed.';
 create index chat_rooms_property_id_idx on public.chat_rooms (property_id);
+create index chat_rooms_public_idx on public.chat_rooms (id) where is_public;
 create index chat_rooms_created_by_idx on public.chat_rooms (created_by);
 
 create table public.chat_room_participants (

@@ -3,14 +3,24 @@
 // A panic in a test is its report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod audit_trail;
 mod auth;
+mod callers;
 mod cli;
 mod cluster;
 mod database;
+mod fees;
+mod market_views;
 mod migrations;
+mod people;
+mod policy_plans;
 mod program;
+mod roles;
+mod sales;
 mod schema_lint;
 mod schema_sql;
+mod seed_surface;
 mod serve;
+mod storage_tables;
 mod tidy;
 mod world;
