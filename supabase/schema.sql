@@ -2095,8 +2095,8 @@ CREATE OR REPLACE FUNCTION nexus.folder_id(object_name text)
  RETURNS uuid
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN (object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.'::text) THEN ("left"(object_name, 36))::uuid ELSE NULL::uuid END;
-comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one.';
+RETURN CASE WHEN ((object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.'::text) AND (object_name !~ '(^|/)\.{1,2}(/|$)'::text) AND (object_name !~ '//'::text)) THEN ("left"(object_name, 36))::uuid ELSE NULL::uuid END;
+comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one or the name has empty, . or .. parts.';
 grant execute on function nexus.folder_id(text) to anon, authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.from_minor(amount_minor bigint, decimals integer)
@@ -2182,6 +2182,7 @@ AS $function$
   )
 $function$;
 comment on function nexus.is_safe_payment_details(jsonb) is 'Whether payment details name only what may be shown: known keys, last four digits at most, no text with seven or more digits.';
+grant execute on function nexus.is_safe_payment_details(jsonb) to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.is_storage_path(file_url text, bucket text)
  RETURNS boolean

@@ -100,8 +100,9 @@ comment on function nexus.is_storage_path(text, text) is 'Whether a text is buck
 
 create function nexus.folder_id(object_name text) returns uuid
 language sql immutable parallel safe
-return case when object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.' then left(object_name, 36)::uuid end;
-comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one.';
+return case when object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.' and object_name !~ '(^|/)\.{1,2}(/|$)'
+  and object_name !~ '//' then left(object_name, 36)::uuid end;
+comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one or the name has empty, . or .. parts.';
 
 grant execute on function nexus.folder_id(text), nexus.caller_role(), nexus.is_trusted_caller(), nexus.is_money(numeric, integer), nexus.to_minor(numeric, integer),
   nexus.from_minor(bigint, integer), nexus.is_storage_path(text, text)

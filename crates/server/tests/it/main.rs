@@ -5,6 +5,7 @@
 
 mod cluster;
 mod migrations;
+mod personas;
 mod schema_lint;
 mod schema_sql;
 mod tidy;
