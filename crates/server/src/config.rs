@@ -18,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::postgres::is_root;
 pub use database_url::DatabaseUrl;
 pub use parse::BaseUrl;
 pub use secret::Secret;
@@ -60,9 +61,9 @@ settings! {
     PUBLIC_URL: "public_url", "NEXUS_MINT_PUBLIC_URL", Some("public-url"), "http:// and the listen address",
         "URL under which clients reach this server; tokens carry it as issuer";
     SITE_URL: "site_url", "NEXUS_MINT_SITE_URL", Some("site-url"), "the public URL",
-        "Where links in mails lead back to";
+        "Where links in mails lead back to (for sign-in, which is not built yet)";
     REDIRECT_URLS: "redirect_urls", "NEXUS_MINT_REDIRECT_URLS", Some("redirect-urls"), "none",
-        "Further URLs (with * and **) that a login may return to, separated by commas";
+        "Further URLs (with * and **) that a login may return to, separated by commas (for sign-in, which is not built yet)";
     DATA_DIR: "data_dir", "NEXUS_MINT_DATA_DIR", Some("data-dir"), "/var/lib/nexus-mint as root, else ~/.local/share/nexus-mint",
         "Folder of the private cluster, the secrets and nexus-mint.toml (so not settable there)";
     PG_BIN: "pg_bin", "NEXUS_MINT_PG_BIN", Some("pg-bin"), "searched for",
@@ -74,11 +75,11 @@ settings! {
     SERVICE_KEY: "service_key", "NEXUS_MINT_SERVICE_KEY", None, "signed with the JWT secret",
         "API key of the service, if it must be a given one";
     FILE_KEY: "file_key", "NEXUS_MINT_FILE_KEY", None, "made once",
-        "Encrypts stored files: 32 bytes in base64";
-    SMTP_URL: "smtp_url", "NEXUS_MINT_SMTP_URL", None, "none: mails are logged as not sent",
-        "Mail server, as smtp://user:password@host:587 or smtps://";
+        "Encrypts stored files: 32 bytes in base64 (for storage, which is not built yet)";
+    SMTP_URL: "smtp_url", "NEXUS_MINT_SMTP_URL", None, "none",
+        "Mail server, as smtp://user:password@host:587 or smtps:// (for sign-in, which is not built yet)";
     MAIL_AUTOCONFIRM: "mail_autoconfirm", "NEXUS_MINT_MAIL_AUTOCONFIRM", Some("mail-autoconfirm"), "true without a mail server, else false",
-        "Whether a new e-mail address counts as confirmed at once";
+        "Whether a new e-mail address counts as confirmed at once (for sign-up, which is not built yet)";
     LOG: "log", "NEXUS_MINT_LOG", Some("log"), "info",
         "Log level (error, warn, info, debug, trace), or levels by module: info,nexus_mint::db=debug";
 }
@@ -202,7 +203,7 @@ pub struct InForce {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The server to use; without one, the program runs its own.
-    pub database_url: Option<DatabaseUrl>,
+    pub database_url: Option<Box<DatabaseUrl>>,
     /// Where to listen.
     pub listen: SocketAddr,
     /// How clients reach this server, if it was said.
@@ -252,7 +253,7 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub enum Database {
     /// A server that somebody else runs.
-    Url(DatabaseUrl),
+    Url(Box<DatabaseUrl>),
     /// The private cluster in the data folder.
     Embedded {
         /// Password of its superuser.
@@ -276,7 +277,7 @@ impl Settings {
         loader.read_file(&data_dir)?;
         let smtp_url = loader.get(&SMTP_URL, parse::smtp_url)?;
         let mut settings = Settings {
-            database_url: loader.get(&DATABASE, DatabaseUrl::parse)?,
+            database_url: loader.get(&DATABASE, DatabaseUrl::parse)?.map(Box::new),
             listen: loader.get(&LISTEN, parse::listen)?.unwrap_or(parse::DEFAULT_LISTEN),
             public_url: loader.get(&PUBLIC_URL, BaseUrl::parse)?,
             site_url: loader.get(&SITE_URL, BaseUrl::parse)?,
@@ -363,15 +364,6 @@ impl Settings {
         }
         Ok(())
     }
-}
-
-/// Whether this process acts as root.
-#[must_use]
-pub fn is_root() -> bool {
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    #[allow(unsafe_code)]
-    let user = unsafe { libc::geteuid() };
-    user == 0
 }
 
 struct Loader<'a> {
@@ -475,7 +467,7 @@ impl<'a> Loader<'a> {
             ("database_url", Some(_)) => settings
                 .database_url
                 .as_ref()
-                .map(DatabaseUrl::shown)
+                .map(|url| url.shown())
                 .unwrap_or_default(),
             ("jwt_secret" | "anon_key" | "service_key" | "file_key" | "smtp_url", Some(_)) => "[secret]".to_owned(),
             (_, Some(text)) => text.to_owned(),

@@ -1,12 +1,16 @@
 //! The program: one server over PostgreSQL that speaks Supabase's conventions.
 
 pub mod app;
+pub mod attach;
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod db;
+pub mod doctor;
 pub mod health;
 pub mod lint;
 pub mod migrate;
 pub mod postgres;
 pub mod problem;
 pub mod router;
+pub mod serve;

@@ -52,10 +52,10 @@ async fn user(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>,
     let user_id = caller.user_id().ok_or(AuthRefusal::NoSubject)?;
     let tx = app.db.as_auth().await?;
     let user = users::find(&tx, user_id).await?.ok_or(AuthRefusal::UserNotFound)?;
-    if let Some(session_id) = caller.session_id() {
-        if !session::is_open(&tx, session_id, now).await? {
-            return Err(AuthRefusal::SessionNotFound.into());
-        }
+    if let Some(session_id) = caller.session_id()
+        && !session::is_open(&tx, session_id, now).await?
+    {
+        return Err(AuthRefusal::SessionNotFound.into());
     }
     if user.is_banned(now) {
         return Err(AuthRefusal::UserBanned.into());

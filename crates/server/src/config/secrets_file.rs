@@ -13,10 +13,8 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
-use super::{
-    is_root,
-    secret::{Secret, random_bytes},
-};
+use super::secret::{Secret, random_bytes};
+use crate::postgres::is_root;
 
 /// The name of the file inside the data folder.
 pub const FILE_NAME: &str = "secrets.toml";

@@ -6,7 +6,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::tls;
 use crate::config::{
-    DatabaseUrl, Secret,
+    DatabaseUrl,
     database_url::{TlsMode, shown},
 };
 
@@ -26,7 +26,7 @@ pub struct Login {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The server did not answer or did not let us in.
-    #[error("cannot connect to PostgreSQL as {to}")]
+    #[error("cannot connect to PostgreSQL as {to}; check DATABASE_URL and that the server runs")]
     Refused {
         /// `user@host:port/database`.
         to: String,
@@ -53,13 +53,11 @@ pub enum ConnectError {
 }
 
 impl Login {
-    /// The login of the private cluster: a socket, no encryption.
+    /// A login over a socket: nothing to encrypt.
     #[must_use]
-    pub fn local(admin: &tokio_postgres::Config, user: &str, password: &Secret, database: &str) -> Login {
-        let mut pg = admin.clone();
-        pg.user(user).password(password.expose()).dbname(database);
+    pub fn local(pg: &tokio_postgres::Config) -> Login {
         Login {
-            pg,
+            pg: pg.clone(),
             tls: TlsMode::Disable,
         }
     }

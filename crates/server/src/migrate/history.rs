@@ -35,6 +35,25 @@ pub(super) async fn command(client: &Client, doing: &'static str, text: &str) ->
         .map_err(|source| MigrateError::Bookkeeping { doing, source })
 }
 
+/// Waits until nobody else migrates this database.
+pub(super) async fn lock(client: &Client, key: i64) -> Result<(), MigrateError> {
+    let waiting = |source| MigrateError::Bookkeeping {
+        doing: "wait for another process that migrates",
+        source,
+    };
+    client
+        .execute(sql!("select pg_catalog.pg_advisory_lock($1)"), &[&key])
+        .await
+        .map_err(waiting)?;
+    Ok(())
+}
+
+/// Lets others migrate, and leaves the session as it began.
+pub(super) async fn unlock(client: &Client, key: i64) -> Result<(), MigrateError> {
+    query(client, sql!("select pg_catalog.pg_advisory_unlock($1)"), &[&key]).await?;
+    command(client, "reset the session", "reset all").await
+}
+
 /// Makes the tables of the bookkeeping: Supabase's as its CLI makes it, and ours where the platform is ours.
 pub(super) async fn make_tables(client: &Client) -> Result<(), MigrateError> {
     if platform(client).await? == Platform::Plain {
@@ -139,14 +158,14 @@ pub(super) async fn let_the_program_read(client: &Client) -> Result<(), MigrateE
     command(client, "let nexus_engine read the history", grants).await
 }
 
+/// Asks the catalogue itself: `to_regclass` needs usage of the schema, which a login that may look need not have.
 async fn exists(client: &Client, relation: &str) -> Result<bool, MigrateError> {
-    let rows = query(
-        client,
-        sql!("select 1 where pg_catalog.to_regclass($1) is not null"),
-        &[&relation],
-    )
-    .await?;
-    Ok(!rows.is_empty())
+    let text = sql!(
+        "select from pg_catalog.pg_class as relation
+         join pg_catalog.pg_namespace as schema on schema.oid = relation.relnamespace
+         where schema.nspname || '.' || relation.relname = $1::text"
+    );
+    Ok(!query(client, text, &[&relation]).await?.is_empty())
 }
 
 async fn query(

@@ -196,7 +196,6 @@ mod tests {
             "select 'a;''b;'",
             "select e'a\\';b', 'c\\'",
             "select \"a;b\"",
-            "select 1 -- ; not here",
             "select 1 /* ; /* ; */ ; */ + 1",
             "do $$ begin perform 1; end $$",
             "do $body$ begin perform $$;$$; end $body$",
@@ -205,6 +204,14 @@ mod tests {
         ] {
             check(&format!("{whole};\nselect 2"), &[(1, whole), (2, "select 2")]);
         }
+    }
+
+    #[test]
+    fn a_line_comment_hides_one_to_the_end_of_its_line() {
+        check(
+            "select 1 -- ; not here\n  , 2;",
+            &[(1, "select 1 -- ; not here\n  , 2")],
+        );
     }
 
     #[test]

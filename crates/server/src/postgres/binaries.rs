@@ -177,6 +177,7 @@ fn candidates(options: &ClusterOptions) -> Vec<(PathBuf, BinarySource)> {
 
 /// `PATH`, then where packages put PostgreSQL without telling `PATH`, newest first.
 fn system_folders() -> Vec<PathBuf> {
+    #[allow(clippy::disallowed_methods)] // PATH is no setting of ours: it says where this system keeps its programs
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path)
         .filter(|folder| folder.is_absolute())

@@ -32,7 +32,8 @@ pub(super) enum Signal {
     ImmediateShutdown,
 }
 
-pub(super) fn is_root() -> bool {
+/// Whether this process acts as root.
+pub(crate) fn is_root() -> bool {
     #[allow(unsafe_code)]
     // SAFETY: takes nothing, cannot fail, touches no memory of ours.
     let uid = unsafe { libc::geteuid() };

@@ -498,6 +498,7 @@ fn the_bundle_that_pip_or_npm_fetches_runs_a_cluster() {
 
 /// Not a test: [`Holder`] runs it, in a process of its own, to have one that can be killed.
 #[test]
+#[allow(clippy::disallowed_methods)] // how the holder tells this process what to do
 fn hold_a_cluster_for_another_test() {
     let Ok(data_dir) = std::env::var("NEXUS_MINT_TEST_HOLD") else {
         return;

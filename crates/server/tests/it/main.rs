@@ -3,10 +3,15 @@
 // A panic in a test is its report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod auth;
+mod cli;
 mod cluster;
+mod database;
 mod migrations;
 mod personas;
+mod program;
 mod schema_lint;
 mod schema_sql;
+mod serve;
 mod tidy;
 mod world;

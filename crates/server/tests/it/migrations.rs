@@ -1,7 +1,7 @@
 //! The migrations on a plain server, and on what stands for a stock Supabase project.
 
 use nexus_mint::db::registered_statements;
-use nexus_mint::migrate::{self, Sources};
+use nexus_mint::migrate::{self, Sources, SqlFile};
 use tokio_postgres::Config;
 
 use crate::world::{Server, World, connect};
@@ -141,4 +141,69 @@ async fn every_statement_of_the_program_fits_the_schema() {
         }
         assert!(count > 10, "the program has statements: {count}");
     }
+}
+
+#[tokio::test]
+async fn a_statement_that_fails_is_named_by_file_and_line_and_leaves_nothing() {
+    static GOOD: SqlFile = SqlFile {
+        name: "0001_good.sql",
+        text: "create table public.good (id int);",
+    };
+    for (text, line, said) in [
+        (
+            "create table public.half (id int);\n\n-- why\nselect 1,\n  nonsense;\n",
+            5,
+            "nonsense",
+        ),
+        (
+            "create table public.half (id int);\ncreate table public.good (id int);",
+            2,
+            "public.good",
+        ),
+        (
+            "create table public.half (id int);\ndo $$ begin\n  perform 1 / 0;\nend $$;",
+            2,
+            "line 2 at PERFORM",
+        ),
+    ] {
+        let world = World::own_empty_database_on(Server::OfMachine).await;
+        let mut client = world.admin().await;
+        let bad = SqlFile {
+            name: "0002_bad.sql",
+            text,
+        };
+        let migrations = [GOOD, bad];
+        let sources = Sources {
+            platform: &[],
+            migrations: &migrations,
+        };
+        let error = migrate::run(&mut client, &sources).await.unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("0002_bad.sql:{line}:")) && error.contains(said),
+            "{error}"
+        );
+        let there = client.query_one(
+            "select to_regclass('public.good') is not null, to_regclass('public.half') is null",
+            &[],
+        );
+        let there = there.await.unwrap();
+        assert!(there.get::<_, bool>(0), "what came before stays");
+        assert!(there.get::<_, bool>(1), "the file is undone as a whole");
+    }
+}
+
+#[tokio::test]
+async fn programs_that_start_at_once_apply_everything_once() {
+    let world = World::own_empty_database_on(Server::OfMachine).await;
+    let mut starts = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let config = world.admin_config();
+        starts.spawn(async move { migrate::run(&mut connect(&config).await, &Sources::embedded()).await });
+    }
+    let mut applied = Vec::new();
+    while let Some(start) = starts.join_next().await {
+        applied.extend(start.unwrap().unwrap());
+    }
+    let sources = Sources::embedded();
+    assert_eq!(applied.len(), sources.platform.len() + sources.migrations.len());
 }

@@ -1,0 +1,309 @@
+//! The command line. Answers go to stdout, one value a line; everything else goes to stderr.
+//!
+//! A command fails with one line that says what failed and what to do, and the causes below it; exit code 1, or 2 when
+//! the command itself was wrong.
+
+mod user;
+
+use std::{
+    error::Error,
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use crate::{
+    app::system_clock,
+    attach::{Migrate, Postgres},
+    auth::keys::Keys,
+    config::{Config, Environment, Flags, SETTINGS, Settings},
+    db::Db,
+    doctor,
+    migrate::{self, Sources},
+    postgres::Mode,
+    problem::{AnyError, chain, is_empty_phrase},
+    serve,
+};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "nexus-mint",
+    version,
+    about = "A self-hosted platform for tokenized real estate: one program over PostgreSQL",
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server, with a private PostgreSQL unless DATABASE_URL names another
+    Serve {
+        /// Leave the schema behind DATABASE_URL as it is
+        #[arg(long)]
+        no_migrate: bool,
+    },
+    /// Bring the database's schema up to date and print the files applied
+    Migrate {
+        /// Apply nothing: print what is missing, and exit with 1 if anything is
+        #[arg(long, visible_alias = "status")]
+        check: bool,
+    },
+    /// Look at settings, data folder and database, and say what is wrong and how to mend it
+    Doctor {
+        /// Print the checks as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// People who log in
+    User {
+        #[command(subcommand)]
+        command: user::UserCommand,
+    },
+    /// Print an API key
+    Key {
+        /// Whose
+        which: ApiKey,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ApiKey {
+    /// Visitors: public
+    Anon,
+    /// Other programs of yours: reads and writes past all policies
+    Service,
+}
+
+/// Parses the command line and runs it.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing can be done when even this cannot be printed.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            report(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, AnyError> {
+    let settings = Settings::load(&cli.flags, &Environment::of_process())?;
+    log_to_stderr(&settings);
+    match cli.command {
+        Command::Serve { no_migrate } => serve(settings.into_config()?, no_migrate),
+        Command::Migrate { check: true } => {
+            with_postgres(settings.into_config()?, async |_, postgres| check(postgres).await)
+        }
+        Command::Migrate { check: false } => with_postgres(settings.into_config()?, async |_, postgres| {
+            postgres.migrate().await?.iter().try_for_each(|file| answer(file))?;
+            Ok(ExitCode::SUCCESS)
+        }),
+        Command::Doctor { json } => doctor(settings, json),
+        Command::User { command } => with_db(settings.into_config()?, async |config, db| {
+            user::run(command, config, db).await
+        }),
+        Command::Key { which } => {
+            let keys = Keys::of(&settings.into_config()?, system_clock()())?;
+            answer(match which {
+                ApiKey::Anon => keys.anon_key(),
+                ApiKey::Service => keys.service_key().expose(),
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn serve(config: Config, no_migrate: bool) -> Result<ExitCode, AnyError> {
+    let listener = serve::bind(config.settings.listen)?;
+    let postgres = Postgres::attach(&config, Mode::Own)?;
+    let migrate = if no_migrate {
+        Migrate::OnlyEmbedded
+    } else {
+        Migrate::Yes
+    };
+    let result = runtime()?.block_on(serve::run(config, &postgres, listener, migrate));
+    postgres.stop()?;
+    result?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn check(postgres: &Postgres) -> Result<ExitCode, AnyError> {
+    let admin = postgres.admin().connect().await?;
+    let status = migrate::status(&admin, &Sources::embedded()).await?;
+    status.pending.iter().try_for_each(|file| answer(file))?;
+    Ok(if status.pending.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn doctor(settings: Settings, json: bool) -> Result<ExitCode, AnyError> {
+    let mut report = doctor::examine_machine(&settings);
+    if settings.database_url.is_some() || doctor::has_cluster(&settings) {
+        let config = settings.into_config()?;
+        match Postgres::attach(&config, Mode::AttachOrStart) {
+            Ok(postgres) => {
+                runtime()?.block_on(doctor::examine_database(&mut report, &postgres));
+                postgres.stop()?;
+            }
+            Err(error) => report.failed("database", chain(&error), None),
+        }
+    } else {
+        report.ok("database", "no cluster yet; `nexus-mint serve` makes it");
+    }
+    answer(&if json { report.to_json() } else { report.to_text() })?;
+    Ok(if report.has_failed() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Runs a command against the database server, and leaves that as it was found.
+fn with_postgres(
+    config: Config,
+    command: impl AsyncFnOnce(&Config, &Postgres) -> Result<ExitCode, AnyError>,
+) -> Result<ExitCode, AnyError> {
+    let postgres = Postgres::attach(&config, Mode::AttachOrStart)?;
+    let result = runtime()?.block_on(command(&config, &postgres));
+    postgres.stop()?;
+    result
+}
+
+/// Runs a command that needs the schema.
+fn with_db(
+    config: Config,
+    command: impl AsyncFnOnce(&Config, &Db) -> Result<ExitCode, AnyError>,
+) -> Result<ExitCode, AnyError> {
+    with_postgres(config, async |config, postgres| {
+        let db = postgres.open(Migrate::OnlyEmbedded).await?;
+        let result = command(config, &db).await;
+        db.close();
+        result
+    })
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// One line on stdout. A reader who has gone is an error like any other.
+fn answer(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
+fn report(error: &(dyn Error + 'static)) {
+    let mut stderr = io::stderr().lock();
+    let mut next = Some(error);
+    let mut label = "nexus-mint";
+    let mut last = String::new();
+    while let Some(error) = next {
+        let text = error.to_string();
+        // A transparent error and its source have one text.
+        if text != last && !is_empty_phrase(error) {
+            // Nothing can be done when even this cannot be printed.
+            let _ = writeln!(stderr, "{label}: {text}");
+            label = "  because";
+        }
+        last = text;
+        next = error.source();
+    }
+}
+
+fn log_to_stderr(settings: &Settings) {
+    let stderr = Arc::new(io::stderr());
+    let colours = stderr.is_terminal();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(stderr)
+        .with_target(false)
+        .with_ansi(colours);
+    // Fails only when a log is set up already, and then there is one.
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(settings.log.clone()))
+        .try_init();
+}
+
+/// The flags follow the table of settings, so that none can be forgotten.
+impl Args for Flags {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let command = SETTINGS.iter().fold(command, |command, spec| match spec.flag {
+            None => command,
+            Some(flag) => {
+                let arg = Arg::new(spec.key).long(flag).global(true).help(spec.about);
+                command.arg(arg.help_heading("Settings (flag, environment, nexus-mint.toml; see docs/OPERATIONS.md)"))
+            }
+        });
+        command.arg(
+            Arg::new("dev_keys")
+                .long("dev-keys")
+                .global(true)
+                .action(clap::ArgAction::SetTrue)
+                .help("Use Supabase's well-known local keys; for a loopback address only")
+                .help_heading("Settings (flag, environment, nexus-mint.toml; see docs/OPERATIONS.md)"),
+        )
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Flags::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Flags, clap::Error> {
+        let mut flags = Flags {
+            dev_keys: matches.get_flag("dev_keys"),
+            ..Flags::default()
+        };
+        for spec in SETTINGS.iter().filter(|spec| spec.flag.is_some()) {
+            if let Some(text) = matches.get_one::<String>(spec.key) {
+                flags.values.insert(spec.key, text.clone());
+            }
+        }
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Flags::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_are_flags_before_and_after_the_command() {
+        let cli = Cli::try_parse_from(["nexus-mint", "--listen", "1", "serve", "--data-dir", "/x"]).unwrap();
+        assert_eq!(cli.flags.values["listen"], "1");
+        assert_eq!(cli.flags.values["data_dir"], "/x");
+        assert!(
+            Cli::try_parse_from(["nexus-mint", "serve", "--jwt-secret", "x"]).is_err(),
+            "a secret has no flag"
+        );
+    }
+}
