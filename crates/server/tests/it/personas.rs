@@ -11,6 +11,7 @@ mod reach;
 mod relations;
 mod tampered;
 mod tokens;
+mod trial;
 mod tries;
 
 use std::path::Path;

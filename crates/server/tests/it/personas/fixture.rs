@@ -56,6 +56,11 @@ pub(super) fn property(number: u8) -> Uuid {
     format!("b0000000-0000-4000-8000-00000000000{number}").parse().unwrap()
 }
 
+/// The other investor, or for him the first.
+pub(super) fn other_than(who: &Persona) -> Uuid {
+    person(if who.login == Some(person(2)) { 1 } else { 2 })
+}
+
 pub(super) async fn load(client: &Client) {
     client.batch_execute(include_str!("tries.sql")).await.unwrap();
     client.batch_execute(include_str!("fixture.sql")).await.unwrap();

@@ -146,17 +146,18 @@ insert into public.chat_messages (room_id, user_id, message, reply_to)
 select room_id, user_id, 'Again', id from public.chat_messages;
 insert into public.chat_messages (room_id, user_id, message, message_type) select room, null, 'Opened', 'system' from people;
 
--- In every bucket: a file in every person's, property's and room's folder, under names that say no folder, and under one that
--- climbs out of its own. In a room's folder each participant has one.
+-- In every bucket: a file in every person's and property's folder and in a room's, under names that say no folder, and under
+-- some that climb out of their own. Where rooms have files, each participant has one.
 insert into storage.objects (bucket_id, name, owner, owner_id, metadata, version, user_metadata)
 select b.id, f.name, f.owner, f.owner::text, '{"size": 1}', 'v1', '{}'
-from storage.buckets as b, (
-  select id || '/file' as name, id as owner from people
-  union all select id || '/../file', id from people
-  union all select id || '/file', 'a0000000-0000-4000-8000-000000000003' from public.properties
-  union all select room_id || '/' || user_id, user_id from public.chat_room_participants
-  union all select name, 'a0000000-0000-4000-8000-000000000001' from unnest(array['file', '../file', 'folder/file', '/file']) as name
-) as f;
+from storage.buckets as b join (
+  select id || '/file' as name, id as owner, '' as only_in from people
+  union all select id || '/../file', id, '' from people where number in (1, 3)
+  union all select id || '/file', 'a0000000-0000-4000-8000-000000000003', '' from public.properties
+  union all select 'd0000000-0000-4000-8000-000000000001/file', 'a0000000-0000-4000-8000-000000000001', ''
+  union all select room_id || '/' || user_id, user_id, 'chat-attachments' from public.chat_room_participants
+  union all select name, 'a0000000-0000-4000-8000-000000000001', '' from unnest(array['file', '../file', 'folder/file', '/file']) as name
+) as f on f.only_in in ('', b.id);
 update storage.buckets set owner = 'a0000000-0000-4000-8000-000000000006', owner_id = 'a0000000-0000-4000-8000-000000000006';
 insert into realtime.messages (topic, extension, payload, event, private) values
   ('room', 'broadcast', '{}', 'said', true), ('news', 'broadcast', '{}', 'told', false);

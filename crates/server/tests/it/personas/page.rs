@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::matrix::{Block, Cell, Matrix};
+use super::matrix::{Answers, Block, Cell, Matrix};
 use super::reach::Reach;
 
 /// A list of columns is turned round where few are left out.
@@ -46,7 +46,7 @@ impl Matrix {
                 block.cells.iter().map(|cell| block.lines(cell)).collect(),
             ));
         }
-        for (signature, questions) in &self.functions {
+        for Answers { signature, questions } in &self.functions {
             let _ = write!(page, "\n{signature}\n");
             let answers = (0..names.len()).map(|at| {
                 let lines = questions

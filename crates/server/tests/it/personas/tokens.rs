@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use super::fixture::{Persona, load, nobody, person, persona};
 use super::matrix::{Matrix, subjects};
@@ -32,6 +33,31 @@ async fn can_do(client: &Client, personas: Vec<Persona>) -> Vec<String> {
             .collect::<String>()
     };
     (1..matrix.personas.len()).map(of).collect()
+}
+
+/// The same wall, stood before as the program stands before it: a login of its own, a transaction, a role.
+#[tokio::test]
+async fn nobody_raises_himself() {
+    let world = World::shared().await;
+    let client = world.admin().await;
+    for roles in [&["investor"][..], &["admin"]] {
+        let person = world.person(roles).await;
+        for raise in [
+            "update public.user_profiles set kyc_status = 'approved'",
+            "update public.user_profiles set accredited_investor = true",
+            "insert into public.user_role_assignments (user_id, role) values (auth.uid(), 'compliance_officer')",
+        ] {
+            client.batch_execute("begin").await.unwrap();
+            person.act(&client).await;
+            let refused = client.batch_execute(raise).await.unwrap_err();
+            client.batch_execute("rollback").await.unwrap();
+            assert_eq!(
+                refused.code(),
+                Some(&SqlState::INSUFFICIENT_PRIVILEGE),
+                "{roles:?}: {raise}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use super::fixture::Persona;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The wall said no: no privilege, or no policy that lets it through (SQLSTATE 42501).
+    /// The wall said no before it looked at any row.
+    NoPrivilege,
+    /// The wall said no: no policy lets it through, or a trigger guards the table.
     Refused,
     /// So many rows were reached.
     Hit(i64),
@@ -19,9 +21,13 @@ pub(super) enum Outcome {
 impl Outcome {
     pub(super) fn is_let_through(&self) -> bool {
         match self {
-            Outcome::Refused | Outcome::Hit(0) => false,
+            Outcome::NoPrivilege | Outcome::Refused | Outcome::Hit(0) => false,
             Outcome::Hit(_) | Outcome::LetThrough => true,
         }
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self, Outcome::NoPrivilege | Outcome::Refused)
     }
 }
 
@@ -63,7 +69,11 @@ async fn run(client: &Client, who: &Persona, numbered: &[(usize, String)]) -> Ve
         match row.get(1) {
             "ZZ000" => Outcome::Hit(row.get(2)),
             // A policy or constraint whose function the role may not call is no wall but a broken door.
-            "42501" if !said.contains("permission denied for function") => Outcome::Refused,
+            "42501" if said.starts_with("permission denied for function") => {
+                panic!("{}: {said}\n{statements:#?}", who.name)
+            }
+            "42501" if said.starts_with("permission denied for") => Outcome::NoPrivilege,
+            "42501" => Outcome::Refused,
             // What nobody can write: a view that is no window, a generated column seen through one.
             "42809" | "55000" | "428C9" => Outcome::Refused,
             // 0A000: a TRUNCATE that was allowed, of a table that others refer to.
