@@ -252,7 +252,7 @@ create table public.chat_messages (
   created_at timestamp with time zone default now() not null,
   constraint chat_messages_pkey PRIMARY KEY (id),
   constraint chat_messages_id_room_id_key UNIQUE (id, room_id),
-  constraint chat_messages_attachments_are_an_array CHECK ((jsonb_typeof(attachments) = 'array'::text)),
+  constraint chat_messages_attachments_are_of_the_room CHECK (((jsonb_typeof(attachments) = 'array'::text) AND nexus.are_paths_in_folder(attachments, 'chat-attachments'::text, room_id))),
   constraint chat_messages_message_is_bounded CHECK ((length(message) <= 10000)),
   constraint chat_messages_says_something CHECK (((message ~ '\S'::text) OR (attachments <> '[]'::jsonb))),
   constraint chat_messages_type_is_known CHECK ((message_type = ANY (ARRAY['text'::text, 'image'::text, 'file'::text, 'system'::text]))),
@@ -280,7 +280,7 @@ grant insert (room_id, user_id, message, message_type, attachments, reply_to) on
 grant update (message) on public.chat_messages to authenticated;
 grant delete, insert, select, update on public.chat_messages to service_role;
 create policy chat_messages_delete_own on public.chat_messages for delete to authenticated
-  using (((user_id = ( SELECT auth.uid() AS uid)) AND (message_type <> 'system'::text)));
+  using (((user_id = ( SELECT auth.uid() AS uid)) AND (message_type <> 'system'::text) AND (room_id = ANY (( SELECT nexus.chat_room_ids() AS chat_room_ids)::uuid[]))));
 create policy chat_messages_insert_own on public.chat_messages for insert to authenticated
   with check (((user_id = ( SELECT auth.uid() AS uid)) AND (message_type <> 'system'::text) AND (room_id = ANY (( SELECT nexus.chat_room_ids() AS chat_room_ids)::uuid[]))));
 create policy chat_messages_read on public.chat_messages for select to authenticated
@@ -355,12 +355,10 @@ CREATE INDEX chat_rooms_property_id_idx ON public.chat_rooms USING btree (proper
 CREATE INDEX chat_rooms_public_idx ON public.chat_rooms USING btree (id) WHERE is_public;
 CREATE TRIGGER chat_rooms_updated_at BEFORE UPDATE ON public.chat_rooms FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.chat_rooms enable row level security;
-grant delete, select on public.chat_rooms to authenticated;
 grant insert (name, description, property_id, is_public, created_by) on public.chat_rooms to authenticated;
-grant update (name, description, is_public) on public.chat_rooms to authenticated;
+grant select on public.chat_rooms to authenticated;
+grant update (name, description) on public.chat_rooms to authenticated;
 grant delete, insert, select, update on public.chat_rooms to service_role;
-create policy chat_rooms_delete_own on public.chat_rooms for delete to authenticated
-  using ((created_by = ( SELECT auth.uid() AS uid)));
 create policy chat_rooms_insert_own on public.chat_rooms for insert to authenticated
   with check (((created_by = ( SELECT auth.uid() AS uid)) AND ((property_id IS NULL) OR (EXISTS ( SELECT
    FROM public.properties p
@@ -683,7 +681,7 @@ create table public.notifications (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint notifications_pkey PRIMARY KEY (id),
-  constraint notifications_action_is_a_local_path CHECK (((action_url ~ '^/[^/\\]'::text) AND (length(action_url) <= 2000))),
+  constraint notifications_action_is_a_local_path CHECK (((action_url ~ '^/([^/\\[:cntrl:]][^[:cntrl:]]*)?$'::text) AND (length(action_url) <= 2000))),
   constraint notifications_message_is_bounded CHECK ((length(message) <= 5000)),
   constraint notifications_title_is_not_blank CHECK (((title ~ '\S'::text) AND (length(title) <= 300))),
   constraint notifications_type_is_a_word CHECK ((type ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
@@ -928,11 +926,11 @@ create table public.properties (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint properties_pkey PRIMARY KEY (id),
-  constraint properties_amenities_are_an_array CHECK ((jsonb_typeof(amenities) = 'array'::text)),
+  constraint properties_amenities_are_an_array CHECK (((jsonb_typeof(amenities) = 'array'::text) AND nexus.is_list_of_texts(amenities))),
   constraint properties_coordinates_are_lat_lng CHECK (((coordinates IS NULL) OR ((jsonb_typeof(coordinates) = 'object'::text) AND (jsonb_typeof((coordinates -> 'lat'::text)) = 'number'::text) AND (jsonb_typeof((coordinates -> 'lng'::text)) = 'number'::text) AND ((((coordinates ->> 'lat'::text))::numeric >= ('-90'::integer)::numeric) AND (((coordinates ->> 'lat'::text))::numeric <= (90)::numeric)) AND ((((coordinates ->> 'lng'::text))::numeric >= ('-180'::integer)::numeric) AND (((coordinates ->> 'lng'::text))::numeric <= (180)::numeric))))),
   constraint properties_description_is_bounded CHECK ((length(description) <= 20000)),
   constraint properties_funding_target_is_money CHECK (nexus.is_money(funding_target, (currency_decimals)::integer)),
-  constraint properties_images_are_an_array CHECK ((jsonb_typeof(images) = 'array'::text)),
+  constraint properties_images_are_an_array CHECK (((jsonb_typeof(images) = 'array'::text) AND nexus.is_list_of_texts(images))),
   constraint properties_min_investment_is_money CHECK (nexus.is_money(min_investment, (currency_decimals)::integer)),
   constraint properties_place_is_bounded CHECK (((GREATEST(length(location), length(address), length(city), length(state_province), length(country)) <= 300) AND (length(postal_code) <= 20))),
   constraint properties_price_is_money CHECK (nexus.is_money(price, (currency_decimals)::integer)),
@@ -1003,9 +1001,9 @@ grant select on public.properties to anon;
 grant select on public.properties to authenticated;
 grant insert, select, update on public.properties to nexus_engine;
 grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url) on public.properties to nexus_staff;
-grant delete, select on public.properties to service_role;
-grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, price_per_token, min_investment, funding_target, funding_deadline, total_tokens, tokenization_active, tokenization_status, is_active, is_featured) on public.properties to service_role;
-grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, price_per_token, min_investment, funding_target, funding_deadline, total_tokens, tokenization_active, tokenization_status, is_active, is_featured) on public.properties to service_role;
+grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
+grant select on public.properties to service_role;
+grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
 create policy "Public properties are viewable by everyone" on public.properties for select to anon, authenticated
   using ((is_active = true));
 create policy properties_engine on public.properties for all to nexus_engine
@@ -1735,6 +1733,7 @@ create table public.user_profiles (
   wallet_address text,
   kyc_status text default 'not_started'::text not null,
   kyc_level text default 'none'::text not null,
+  kyc_expires_at timestamp with time zone,
   kyc_data jsonb default '{}'::jsonb not null,
   accredited_investor boolean default false not null,
   investment_experience text,
@@ -1746,7 +1745,7 @@ create table public.user_profiles (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint user_profiles_pkey PRIMARY KEY (id),
-  constraint user_profiles_avatar_is_a_path CHECK (nexus.is_storage_path(avatar_url, 'user-avatars'::text)),
+  constraint user_profiles_avatar_is_a_path CHECK ((nexus.is_storage_path(avatar_url, 'user-avatars'::text) AND (split_part(avatar_url, '/'::text, 2) = (id)::text))),
   constraint user_profiles_display_name_is_short CHECK ((length(display_name) <= 100)),
   constraint user_profiles_email_is_short CHECK ((length(email) <= 320)),
   constraint user_profiles_experience_is_short CHECK ((length(investment_experience) <= 100)),
@@ -1769,10 +1768,11 @@ comment on column public.user_profiles.email is 'Copy of the login''s e-mail add
 comment on column public.user_profiles.full_name is 'Name as the person wrote it. Not verified: see parties.legal_name.';
 comment on column public.user_profiles.display_name is 'Name to show to others.';
 comment on column public.user_profiles.phone is 'Telephone number as the person wrote it.';
-comment on column public.user_profiles.avatar_url is 'Picture as user-avatars/path, never a URL.';
+comment on column public.user_profiles.avatar_url is 'Picture as user-avatars/<own id>/..., never a URL.';
 comment on column public.user_profiles.wallet_address is 'A chain address that the person proved to control by a signature; no client may write it.';
 comment on column public.user_profiles.kyc_status is 'Where identity verification stands: not_started, pending, approved, rejected or expired. Decided by a compliance officer''s command.';
 comment on column public.user_profiles.kyc_level is 'How far identity is verified: none, basic or enhanced.';
+comment on column public.user_profiles.kyc_expires_at is 'Until when an approval holds; null: it has no end.';
 comment on column public.user_profiles.kyc_data is 'Summary of verification for its owner (steps done, dates). What the person submitted is in kyc_cases.';
 comment on column public.user_profiles.accredited_investor is 'Whether accreditation was verified and has not expired. Never what the person says of himself.';
 comment on column public.user_profiles.investment_experience is 'What the person says of his experience.';
@@ -1795,7 +1795,8 @@ alter table public.user_profiles enable row level security;
 grant select on public.user_profiles to authenticated;
 grant update (full_name, display_name, phone, avatar_url, investment_experience, risk_tolerance, preferred_investment_size) on public.user_profiles to authenticated;
 grant insert, select, update on public.user_profiles to nexus_engine;
-grant delete, insert, select, update on public.user_profiles to service_role;
+grant select on public.user_profiles to service_role;
+grant update (full_name, display_name, phone, avatar_url, investment_experience, risk_tolerance, preferred_investment_size) on public.user_profiles to service_role;
 create policy "Users can update own profile" on public.user_profiles for update to authenticated
   using ((id = ( SELECT auth.uid() AS uid)))
   with check ((id = ( SELECT auth.uid() AS uid)));
@@ -1837,12 +1838,13 @@ CREATE TRIGGER log_updates AFTER UPDATE ON public.user_role_assignments REFERENC
 CREATE TRIGGER user_role_assignments_updated_at BEFORE UPDATE ON public.user_role_assignments FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.user_role_assignments enable row level security;
 grant select on public.user_role_assignments to authenticated;
-grant select on public.user_role_assignments to nexus_engine;
+grant insert, select, update on public.user_role_assignments to nexus_engine;
 grant insert (user_id, role, assigned_by) on public.user_role_assignments to nexus_staff;
 grant update (is_active) on public.user_role_assignments to nexus_staff;
-grant delete, insert, select, update on public.user_role_assignments to service_role;
-create policy user_role_assignments_engine on public.user_role_assignments for select to nexus_engine
-  using (true);
+grant select on public.user_role_assignments to service_role;
+create policy user_role_assignments_engine on public.user_role_assignments for all to nexus_engine
+  using (true)
+  with check (true);
 create policy user_role_assignments_insert_admin on public.user_role_assignments for insert to nexus_staff
   with check ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) AND (user_id <> ( SELECT auth.uid() AS uid)) AND (assigned_by = ( SELECT auth.uid() AS uid))));
 create policy user_role_assignments_read_admin on public.user_role_assignments for select to nexus_staff
@@ -2028,6 +2030,14 @@ end
 $function$;
 comment on function nexus.append_audit(text,text,text,jsonb,jsonb) is 'Appends one audit row with its details. An update that changed nothing leaves none.';
 
+CREATE OR REPLACE FUNCTION nexus.are_paths_in_folder(paths jsonb, bucket text, folder uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (nexus.is_list_of_texts(paths) AND (NOT (EXISTS (SELECT FROM jsonb_array_elements_text(CASE WHEN (jsonb_typeof(are_paths_in_folder.paths) = 'array'::text) THEN are_paths_in_folder.paths ELSE '[]'::jsonb END) p(path) WHERE (NOT (nexus.is_storage_path(p.path, are_paths_in_folder.bucket) AND (split_part(p.path, '/'::text, 2) = (are_paths_in_folder.folder)::text)))))));
+comment on function nexus.are_paths_in_folder(jsonb,text,uuid) is 'Whether a value is an array of bucket/folder/... paths of this bucket and folder.';
+grant execute on function nexus.are_paths_in_folder(jsonb,text,uuid) to authenticated, service_role;
+
 CREATE OR REPLACE FUNCTION nexus.audit_digest(salt bytea, before jsonb, after jsonb)
  RETURNS bytea
  LANGUAGE sql
@@ -2115,8 +2125,8 @@ CREATE OR REPLACE FUNCTION nexus.folder_id(object_name text)
  RETURNS uuid
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN (object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.'::text) THEN ("left"(object_name, 36))::uuid ELSE NULL::uuid END;
-comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one.';
+RETURN CASE WHEN ((object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.'::text) AND (object_name !~ '(^|/)\.{1,2}(/|$)'::text) AND (object_name !~ '//'::text)) THEN ("left"(object_name, 36))::uuid ELSE NULL::uuid END;
+comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one or the name has empty, . or .. parts.';
 grant execute on function nexus.folder_id(text) to anon, authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.from_minor(amount_minor bigint, decimals integer)
@@ -2160,9 +2170,12 @@ CREATE OR REPLACE FUNCTION nexus.has_approved_kyc()
  STABLE SECURITY DEFINER
  SET search_path TO ''
 AS $function$
-  select exists (select from public.user_profiles as p where p.id = auth.uid() and p.kyc_status = 'approved')
+  select exists (
+    select from public.user_profiles as p
+    where p.id = auth.uid() and p.kyc_status = 'approved' and coalesce(p.kyc_expires_at > now(), true)
+  )
 $function$;
-comment on function nexus.has_approved_kyc() is 'Whether the caller''s identity is verified.';
+comment on function nexus.has_approved_kyc() is 'Whether the caller''s identity is verified, and that has not expired.';
 grant execute on function nexus.has_approved_kyc() to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.invested_property_ids()
@@ -2177,6 +2190,14 @@ AS $function$
 $function$;
 comment on function nexus.invested_property_ids() is 'Properties in which the caller has money or tokens.';
 grant execute on function nexus.invested_property_ids() to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.is_list_of_texts(list jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((jsonb_typeof(list) = 'array'::text) AND (NOT jsonb_path_exists(list, '$[*]?(@.type() != "string")'::jsonpath)) AND (jsonb_array_length(list) <= 200) AND (length((list)::text) <= 100000));
+comment on function nexus.is_list_of_texts(jsonb) is 'Whether a value is an array of at most 200 texts, 100,000 characters in all.';
+grant execute on function nexus.is_list_of_texts(jsonb) to anon, authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.is_money(amount numeric, decimals integer)
  RETURNS boolean
@@ -2216,8 +2237,8 @@ CREATE OR REPLACE FUNCTION nexus.is_trusted_caller()
  RETURNS boolean
  LANGUAGE sql
  STABLE PARALLEL SAFE
-RETURN (nexus.caller_role() <> ALL (ARRAY['anon'::text, 'authenticated'::text, 'nexus_staff'::text, 'authenticator'::text]));
-comment on function nexus.is_trusted_caller() is 'Whether the request runs as a command, the service or the database''s owner, and not as a person or visitor.';
+RETURN ((nexus.caller_role() = ANY (ARRAY['nexus_engine'::text, 'nexus_owner'::text])) OR (EXISTS (SELECT FROM pg_roles r WHERE ((r.rolname = nexus.caller_role()) AND (r.rolsuper OR r.rolbypassrls)))));
+comment on function nexus.is_trusted_caller() is 'Whether the request runs as a command, as nexus_owner, or as a role that no policy holds (the service, a superuser), and so not as a person or visitor.';
 grant execute on function nexus.is_trusted_caller() to anon, authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.managed_property_ids()

@@ -235,7 +235,7 @@ async fn the_trail_itself_holds_nothing_personal() {
         .batch_execute(&format!(
             "update auth.users set email = 'marker@example.com' where id = '{0}';
              update public.user_profiles set full_name = 'marker', phone = 'marker', wallet_address = '0x' || repeat('ab', 20),
-               kyc_data = '{{\"marker\": \"marker\"}}', avatar_url = 'user-avatars/marker' where id = '{0}';
+               kyc_data = '{{\"marker\": \"marker\"}}', avatar_url = 'user-avatars/{0}/marker' where id = '{0}';
              update public.parties set legal_name = 'marker' where id = (select party_id from public.user_profiles where id = '{0}');
              insert into public.kyc_cases (user_id, party_id, kyc_level, submission)
                select id, party_id, 'basic', '{{\"passport\": \"marker\"}}' from public.user_profiles where id = '{0}';

@@ -13,6 +13,7 @@ mod fees;
 mod market_views;
 mod migrations;
 mod people;
+mod personas;
 mod policy_plans;
 mod program;
 mod roles;

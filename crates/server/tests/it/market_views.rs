@@ -156,7 +156,7 @@ async fn a_delisted_property_is_gone_with_the_transaction_that_delists_it() {
             ),
             (
                 "update public.properties set is_active = false where id = '$1'",
-                "service_role",
+                "nexus_engine",
             ),
             (
                 "with moved as (update public.properties set is_active = false, title = 'x' where id = '$1' returning 1) select * from moved",
