@@ -7,6 +7,8 @@ mod auth;
 mod cli;
 mod cluster;
 mod database;
+mod examples;
+mod ledger;
 mod migrations;
 mod program;
 mod schema_lint;
