@@ -67,13 +67,18 @@ CREATE OR REPLACE FUNCTION public.handle_new_user()
  SET search_path TO ''
 AS $function$
 declare
-  -- Metadata is the client's own text: only a name and a picture are taken from it, never a role or a status.
-  given_name text := nullif(btrim(left(coalesce(new.raw_user_meta_data ->> 'full_name', new.raw_user_meta_data ->> 'name', ''), 200)), '');
+  given_name text;
   new_party_id uuid;
 begin
   if exists (select from public.user_profiles where id = new.id) then
     return new;
   end if;
+  -- Metadata is the client's own: only a name is taken from it, where it is a text, and never a role or a status.
+  select btrim(left(new.raw_user_meta_data ->> k.key, 200)) into given_name
+  from unnest(array['full_name', 'name']) with ordinality as k (key, place)
+  where jsonb_typeof(new.raw_user_meta_data -> k.key) = 'string' and left(new.raw_user_meta_data ->> k.key, 200) ~ '\S'
+  order by k.place
+  limit 1;
   insert into public.parties (kind) values ('person') returning id into new_party_id;
   insert into public.user_profiles (id, party_id, email, full_name, display_name, phone)
   values (new.id, new_party_id, new.email, given_name, left(given_name, 100), nullif(left(new.phone, 40), ''));
@@ -247,7 +252,7 @@ create table public.chat_messages (
   created_at timestamp with time zone default now() not null,
   constraint chat_messages_pkey PRIMARY KEY (id),
   constraint chat_messages_id_room_id_key UNIQUE (id, room_id),
-  constraint chat_messages_attachments_are_an_array CHECK ((jsonb_typeof(attachments) = 'array'::text)),
+  constraint chat_messages_attachments_are_of_the_room CHECK (((jsonb_typeof(attachments) = 'array'::text) AND nexus.are_paths_in_folder(attachments, 'chat-attachments'::text, room_id))),
   constraint chat_messages_message_is_bounded CHECK ((length(message) <= 10000)),
   constraint chat_messages_says_something CHECK (((message ~ '\S'::text) OR (attachments <> '[]'::jsonb))),
   constraint chat_messages_type_is_known CHECK ((message_type = ANY (ARRAY['text'::text, 'image'::text, 'file'::text, 'system'::text]))),
@@ -275,7 +280,7 @@ grant insert (room_id, user_id, message, message_type, attachments, reply_to) on
 grant update (message) on public.chat_messages to authenticated;
 grant delete, insert, select, update on public.chat_messages to service_role;
 create policy chat_messages_delete_own on public.chat_messages for delete to authenticated
-  using (((user_id = ( SELECT auth.uid() AS uid)) AND (message_type <> 'system'::text)));
+  using (((user_id = ( SELECT auth.uid() AS uid)) AND (message_type <> 'system'::text) AND (room_id = ANY (( SELECT nexus.chat_room_ids() AS chat_room_ids)::uuid[]))));
 create policy chat_messages_insert_own on public.chat_messages for insert to authenticated
   with check (((user_id = ( SELECT auth.uid() AS uid)) AND (message_type <> 'system'::text) AND (room_id = ANY (( SELECT nexus.chat_room_ids() AS chat_room_ids)::uuid[]))));
 create policy chat_messages_read on public.chat_messages for select to authenticated
@@ -347,14 +352,13 @@ comment on column public.chat_rooms.created_at is 'When it was made.';
 comment on column public.chat_rooms.updated_at is 'When the row last changed.';
 CREATE INDEX chat_rooms_created_by_idx ON public.chat_rooms USING btree (created_by);
 CREATE INDEX chat_rooms_property_id_idx ON public.chat_rooms USING btree (property_id);
+CREATE INDEX chat_rooms_public_idx ON public.chat_rooms USING btree (id) WHERE is_public;
 CREATE TRIGGER chat_rooms_updated_at BEFORE UPDATE ON public.chat_rooms FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.chat_rooms enable row level security;
-grant delete, select on public.chat_rooms to authenticated;
 grant insert (name, description, property_id, is_public, created_by) on public.chat_rooms to authenticated;
-grant update (name, description, is_public) on public.chat_rooms to authenticated;
+grant select on public.chat_rooms to authenticated;
+grant update (name, description) on public.chat_rooms to authenticated;
 grant delete, insert, select, update on public.chat_rooms to service_role;
-create policy chat_rooms_delete_own on public.chat_rooms for delete to authenticated
-  using ((created_by = ( SELECT auth.uid() AS uid)));
 create policy chat_rooms_insert_own on public.chat_rooms for insert to authenticated
   with check (((created_by = ( SELECT auth.uid() AS uid)) AND ((property_id IS NULL) OR (EXISTS ( SELECT
    FROM public.properties p
@@ -436,7 +440,8 @@ CREATE TRIGGER log_updates AFTER UPDATE ON public.fee_schedules REFERENCING OLD 
 alter table public.fee_schedules enable row level security;
 grant select on public.fee_schedules to anon;
 grant select on public.fee_schedules to authenticated;
-grant insert, select on public.fee_schedules to nexus_engine;
+grant insert (fee_type, currency, currency_decimals, rate_ppm, fixed_minor, minimum_minor, maximum_minor, valid_from, note) on public.fee_schedules to nexus_engine;
+grant select on public.fee_schedules to nexus_engine;
 grant select on public.fee_schedules to service_role;
 create policy fee_schedules_engine on public.fee_schedules for all to nexus_engine
   using (true)
@@ -677,7 +682,7 @@ create table public.notifications (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint notifications_pkey PRIMARY KEY (id),
-  constraint notifications_action_is_a_local_path CHECK (((action_url ~ '^/[^/\\]'::text) AND (length(action_url) <= 2000))),
+  constraint notifications_action_is_a_local_path CHECK (((action_url ~ '^/([^/\\[:cntrl:]][^[:cntrl:]]*)?$'::text) AND (length(action_url) <= 2000))),
   constraint notifications_message_is_bounded CHECK ((length(message) <= 5000)),
   constraint notifications_title_is_not_blank CHECK (((title ~ '\S'::text) AND (length(title) <= 300))),
   constraint notifications_type_is_a_word CHECK ((type ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
@@ -922,11 +927,11 @@ create table public.properties (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint properties_pkey PRIMARY KEY (id),
-  constraint properties_amenities_are_an_array CHECK ((jsonb_typeof(amenities) = 'array'::text)),
+  constraint properties_amenities_are_an_array CHECK (((jsonb_typeof(amenities) = 'array'::text) AND nexus.is_list_of_texts(amenities))),
   constraint properties_coordinates_are_lat_lng CHECK (((coordinates IS NULL) OR ((jsonb_typeof(coordinates) = 'object'::text) AND (jsonb_typeof((coordinates -> 'lat'::text)) = 'number'::text) AND (jsonb_typeof((coordinates -> 'lng'::text)) = 'number'::text) AND ((((coordinates ->> 'lat'::text))::numeric >= ('-90'::integer)::numeric) AND (((coordinates ->> 'lat'::text))::numeric <= (90)::numeric)) AND ((((coordinates ->> 'lng'::text))::numeric >= ('-180'::integer)::numeric) AND (((coordinates ->> 'lng'::text))::numeric <= (180)::numeric))))),
   constraint properties_description_is_bounded CHECK ((length(description) <= 20000)),
   constraint properties_funding_target_is_money CHECK (nexus.is_money(funding_target, (currency_decimals)::integer)),
-  constraint properties_images_are_an_array CHECK ((jsonb_typeof(images) = 'array'::text)),
+  constraint properties_images_are_an_array CHECK (((jsonb_typeof(images) = 'array'::text) AND nexus.is_list_of_texts(images))),
   constraint properties_min_investment_is_money CHECK (nexus.is_money(min_investment, (currency_decimals)::integer)),
   constraint properties_place_is_bounded CHECK (((GREATEST(length(location), length(address), length(city), length(state_province), length(country)) <= 300) AND (length(postal_code) <= 20))),
   constraint properties_price_is_money CHECK (nexus.is_money(price, (currency_decimals)::integer)),
@@ -981,6 +986,7 @@ comment on column public.properties.created_at is 'When the row was made.';
 comment on column public.properties.updated_at is 'When the row last changed.';
 CREATE INDEX properties_active_city_idx ON public.properties USING btree (city, id) WHERE is_active;
 CREATE INDEX properties_active_created_at_idx ON public.properties USING btree (created_at DESC, id) WHERE is_active;
+CREATE INDEX properties_active_price_figure_idx ON public.properties USING btree (price, id) WHERE is_active;
 CREATE INDEX properties_active_price_idx ON public.properties USING btree (price_minor, id) WHERE is_active;
 CREATE INDEX properties_currency_idx ON public.properties USING btree (currency, currency_decimals);
 CREATE INDEX properties_location_idx ON public.properties USING btree (location);
@@ -996,9 +1002,9 @@ grant select on public.properties to anon;
 grant select on public.properties to authenticated;
 grant insert, select, update on public.properties to nexus_engine;
 grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url) on public.properties to nexus_staff;
-grant delete, select on public.properties to service_role;
-grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, price_per_token, min_investment, funding_target, funding_deadline, total_tokens, tokenization_active, tokenization_status, is_active, is_featured) on public.properties to service_role;
-grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, price_per_token, min_investment, funding_target, funding_deadline, total_tokens, tokenization_active, tokenization_status, is_active, is_featured) on public.properties to service_role;
+grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
+grant select on public.properties to service_role;
+grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
 create policy "Public properties are viewable by everyone" on public.properties for select to anon, authenticated
   using ((is_active = true));
 create policy properties_engine on public.properties for all to nexus_engine
@@ -1649,7 +1655,11 @@ grant select on public.tokenization_reports to service_role;
 create policy tokenization_reports_engine on public.tokenization_reports for all to nexus_engine
   using (true)
   with check (true);
-create policy tokenization_reports_read_of_visible_process on public.tokenization_reports for select to authenticated
+create policy tokenization_reports_read_own on public.tokenization_reports for select to authenticated
+  using ((process_id = ANY (ARRAY( SELECT p.id
+   FROM public.tokenization_processes p
+  WHERE (p.user_id = ( SELECT auth.uid() AS uid))))));
+create policy tokenization_reports_read_staff on public.tokenization_reports for select to nexus_staff
   using ((EXISTS ( SELECT
    FROM public.tokenization_processes p
   WHERE (p.id = tokenization_reports.process_id))));
@@ -1705,7 +1715,11 @@ grant select on public.tokenization_steps to service_role;
 create policy tokenization_steps_engine on public.tokenization_steps for all to nexus_engine
   using (true)
   with check (true);
-create policy tokenization_steps_read_of_visible_process on public.tokenization_steps for select to authenticated
+create policy tokenization_steps_read_own on public.tokenization_steps for select to authenticated
+  using ((process_id = ANY (ARRAY( SELECT p.id
+   FROM public.tokenization_processes p
+  WHERE (p.user_id = ( SELECT auth.uid() AS uid))))));
+create policy tokenization_steps_read_staff on public.tokenization_steps for select to nexus_staff
   using ((EXISTS ( SELECT
    FROM public.tokenization_processes p
   WHERE (p.id = tokenization_steps.process_id))));
@@ -1721,6 +1735,7 @@ create table public.user_profiles (
   wallet_address text,
   kyc_status text default 'not_started'::text not null,
   kyc_level text default 'none'::text not null,
+  kyc_expires_at timestamp with time zone,
   kyc_data jsonb default '{}'::jsonb not null,
   accredited_investor boolean default false not null,
   investment_experience text,
@@ -1732,7 +1747,7 @@ create table public.user_profiles (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint user_profiles_pkey PRIMARY KEY (id),
-  constraint user_profiles_avatar_is_a_path CHECK (nexus.is_storage_path(avatar_url, 'user-avatars'::text)),
+  constraint user_profiles_avatar_is_a_path CHECK ((nexus.is_storage_path(avatar_url, 'user-avatars'::text) AND (split_part(avatar_url, '/'::text, 2) = (id)::text))),
   constraint user_profiles_display_name_is_short CHECK ((length(display_name) <= 100)),
   constraint user_profiles_email_is_short CHECK ((length(email) <= 320)),
   constraint user_profiles_experience_is_short CHECK ((length(investment_experience) <= 100)),
@@ -1755,10 +1770,11 @@ comment on column public.user_profiles.email is 'Copy of the login''s e-mail add
 comment on column public.user_profiles.full_name is 'Name as the person wrote it. Not verified: see parties.legal_name.';
 comment on column public.user_profiles.display_name is 'Name to show to others.';
 comment on column public.user_profiles.phone is 'Telephone number as the person wrote it.';
-comment on column public.user_profiles.avatar_url is 'Picture as user-avatars/path, never a URL.';
+comment on column public.user_profiles.avatar_url is 'Picture as user-avatars/<own id>/..., never a URL.';
 comment on column public.user_profiles.wallet_address is 'A chain address that the person proved to control by a signature; no client may write it.';
 comment on column public.user_profiles.kyc_status is 'Where identity verification stands: not_started, pending, approved, rejected or expired. Decided by a compliance officer''s command.';
 comment on column public.user_profiles.kyc_level is 'How far identity is verified: none, basic or enhanced.';
+comment on column public.user_profiles.kyc_expires_at is 'Until when an approval holds; null: it has no end.';
 comment on column public.user_profiles.kyc_data is 'Summary of verification for its owner (steps done, dates). What the person submitted is in kyc_cases.';
 comment on column public.user_profiles.accredited_investor is 'Whether accreditation was verified and has not expired. Never what the person says of himself.';
 comment on column public.user_profiles.investment_experience is 'What the person says of his experience.';
@@ -1781,7 +1797,8 @@ alter table public.user_profiles enable row level security;
 grant select on public.user_profiles to authenticated;
 grant update (full_name, display_name, phone, avatar_url, investment_experience, risk_tolerance, preferred_investment_size) on public.user_profiles to authenticated;
 grant insert, select, update on public.user_profiles to nexus_engine;
-grant delete, insert, select, update on public.user_profiles to service_role;
+grant select on public.user_profiles to service_role;
+grant update (full_name, display_name, phone, avatar_url, investment_experience, risk_tolerance, preferred_investment_size) on public.user_profiles to service_role;
 create policy "Users can update own profile" on public.user_profiles for update to authenticated
   using ((id = ( SELECT auth.uid() AS uid)))
   with check ((id = ( SELECT auth.uid() AS uid)));
@@ -1823,12 +1840,13 @@ CREATE TRIGGER log_updates AFTER UPDATE ON public.user_role_assignments REFERENC
 CREATE TRIGGER user_role_assignments_updated_at BEFORE UPDATE ON public.user_role_assignments FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.user_role_assignments enable row level security;
 grant select on public.user_role_assignments to authenticated;
-grant select on public.user_role_assignments to nexus_engine;
+grant insert, select, update on public.user_role_assignments to nexus_engine;
 grant insert (user_id, role, assigned_by) on public.user_role_assignments to nexus_staff;
 grant update (is_active) on public.user_role_assignments to nexus_staff;
-grant delete, insert, select, update on public.user_role_assignments to service_role;
-create policy user_role_assignments_engine on public.user_role_assignments for select to nexus_engine
-  using (true);
+grant select on public.user_role_assignments to service_role;
+create policy user_role_assignments_engine on public.user_role_assignments for all to nexus_engine
+  using (true)
+  with check (true);
 create policy user_role_assignments_insert_admin on public.user_role_assignments for insert to nexus_staff
   with check ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) AND (user_id <> ( SELECT auth.uid() AS uid)) AND (assigned_by = ( SELECT auth.uid() AS uid))));
 create policy user_role_assignments_read_admin on public.user_role_assignments for select to nexus_staff
@@ -1934,7 +1952,7 @@ create materialized view public.investment_opportunities_mv as
           WHERE (investments.status = ANY (ARRAY['paid'::text, 'confirmed'::text]))
           GROUP BY investments.property_id) i ON ((i.property_id = p.id)))
   WHERE p.is_active;
-comment on materialized view public.investment_opportunities_mv is 'Active properties with how far they are funded, as of the last refresh_analytics_views(). Public: it holds nothing about a single person. Counts parties, and paid and confirmed investments only.';
+comment on materialized view public.investment_opportunities_mv is 'Active properties with how far they are funded, as of the last refresh_analytics_views(). Public: it says how far a property is funded and by how many, never by whom. Counts parties, and paid and confirmed investments only.';
 comment on column public.investment_opportunities_mv.property_id is 'The property.';
 comment on column public.investment_opportunities_mv.title is 'Its name.';
 comment on column public.investment_opportunities_mv.city is 'Its city.';
@@ -2027,6 +2045,14 @@ end
 $function$;
 comment on function nexus.append_audit(text,text,text,jsonb,jsonb) is 'Appends one audit row with its details. An update that changed nothing leaves none.';
 
+CREATE OR REPLACE FUNCTION nexus.are_paths_in_folder(paths jsonb, bucket text, folder uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (nexus.is_list_of_texts(paths) AND (NOT (EXISTS (SELECT FROM jsonb_array_elements_text(CASE WHEN (jsonb_typeof(are_paths_in_folder.paths) = 'array'::text) THEN are_paths_in_folder.paths ELSE '[]'::jsonb END) p(path) WHERE (NOT (nexus.is_storage_path(p.path, are_paths_in_folder.bucket) AND (split_part(p.path, '/'::text, 2) = (are_paths_in_folder.folder)::text)))))));
+comment on function nexus.are_paths_in_folder(jsonb,text,uuid) is 'Whether a value is an array of bucket/folder/... paths of this bucket and folder.';
+grant execute on function nexus.are_paths_in_folder(jsonb,text,uuid) to authenticated, service_role;
+
 CREATE OR REPLACE FUNCTION nexus.audit_digest(salt bytea, before jsonb, after jsonb)
  RETURNS bytea
  LANGUAGE sql
@@ -2118,8 +2144,8 @@ declare
   schedule record;
   fee_exact numeric;
 begin
-  if fee_minor.amount_minor is null or fee_minor.amount_minor < 0 then
-    raise exception 'an amount of % smallest units has no fee: give an amount of 0 or more', coalesce(fee_minor.amount_minor::text, 'null')
+  if fee_minor.amount_minor is null or fee_minor.amount_minor not between 0 and 9007199254740991 then
+    raise exception 'an amount of % smallest units has no fee: give 0 to 9007199254740991', coalesce(fee_minor.amount_minor::text, 'null')
       using errcode = 'invalid_parameter_value';
   end if;
   select s.rate_ppm, s.fixed_minor, s.minimum_minor, s.maximum_minor into schedule
@@ -2137,7 +2163,11 @@ begin
   end if;
   -- round() on numeric goes half away from zero, which is half up for amounts.
   fee_exact := round(fee_minor.amount_minor::numeric * schedule.rate_ppm / 1000000) + schedule.fixed_minor;
-  return least(greatest(fee_exact, schedule.minimum_minor), coalesce(schedule.maximum_minor, 9007199254740991));
+  if fee_exact > 9007199254740991 then
+    raise exception 'the fee "%" on % smallest units is above the largest amount', fee_minor.fee_type, fee_minor.amount_minor
+      using errcode = 'numeric_value_out_of_range';
+  end if;
+  return least(greatest(fee_exact, schedule.minimum_minor), schedule.maximum_minor);
 end
 $function$;
 comment on function nexus.fee_minor(bigint,text,text,timestamp with time zone) is 'The fee on an amount, in smallest units: round half up of rate x amount, plus the fixed part, then at least the minimum and at most the maximum, by the schedule in force at an instant.';
@@ -2147,8 +2177,8 @@ CREATE OR REPLACE FUNCTION nexus.folder_id(object_name text)
  RETURNS uuid
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN (object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.'::text) THEN ("left"(object_name, 36))::uuid ELSE NULL::uuid END;
-comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one.';
+RETURN CASE WHEN ((object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.'::text) AND (object_name !~ '(^|/)\.{1,2}(/|$)'::text) AND (object_name !~ '//'::text)) THEN ("left"(object_name, 36))::uuid ELSE NULL::uuid END;
+comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one or the name has empty, . or .. parts.';
 grant execute on function nexus.folder_id(text) to anon, authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.from_minor(amount_minor bigint, decimals integer)
@@ -2192,9 +2222,12 @@ CREATE OR REPLACE FUNCTION nexus.has_approved_kyc()
  STABLE SECURITY DEFINER
  SET search_path TO ''
 AS $function$
-  select exists (select from public.user_profiles as p where p.id = auth.uid() and p.kyc_status = 'approved')
+  select exists (
+    select from public.user_profiles as p
+    where p.id = auth.uid() and p.kyc_status = 'approved' and coalesce(p.kyc_expires_at > now(), true)
+  )
 $function$;
-comment on function nexus.has_approved_kyc() is 'Whether the caller''s identity is verified.';
+comment on function nexus.has_approved_kyc() is 'Whether the caller''s identity is verified, and that has not expired.';
 grant execute on function nexus.has_approved_kyc() to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.invested_property_ids()
@@ -2209,6 +2242,14 @@ AS $function$
 $function$;
 comment on function nexus.invested_property_ids() is 'Properties in which the caller has money or tokens.';
 grant execute on function nexus.invested_property_ids() to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.is_list_of_texts(list jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((jsonb_typeof(list) = 'array'::text) AND (NOT jsonb_path_exists(list, '$[*]?(@.type() != "string")'::jsonpath)) AND (jsonb_array_length(list) <= 200) AND (length((list)::text) <= 100000));
+comment on function nexus.is_list_of_texts(jsonb) is 'Whether a value is an array of at most 200 texts, 100,000 characters in all.';
+grant execute on function nexus.is_list_of_texts(jsonb) to anon, authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.is_money(amount numeric, decimals integer)
  RETURNS boolean
@@ -2234,6 +2275,7 @@ AS $function$
   )
 $function$;
 comment on function nexus.is_safe_payment_details(jsonb) is 'Whether payment details name only what may be shown: known keys, last four digits at most, no text with seven or more digits.';
+grant execute on function nexus.is_safe_payment_details(jsonb) to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.is_storage_path(file_url text, bucket text)
  RETURNS boolean
@@ -2247,8 +2289,8 @@ CREATE OR REPLACE FUNCTION nexus.is_trusted_caller()
  RETURNS boolean
  LANGUAGE sql
  STABLE PARALLEL SAFE
-RETURN (nexus.caller_role() <> ALL (ARRAY['anon'::text, 'authenticated'::text, 'nexus_staff'::text, 'authenticator'::text]));
-comment on function nexus.is_trusted_caller() is 'Whether the request runs as a command, the service or the database''s owner, and not as a person or visitor.';
+RETURN ((nexus.caller_role() = ANY (ARRAY['nexus_engine'::text, 'nexus_owner'::text])) OR (EXISTS (SELECT FROM pg_roles r WHERE ((r.rolname = nexus.caller_role()) AND (r.rolsuper OR r.rolbypassrls)))));
+comment on function nexus.is_trusted_caller() is 'Whether the request runs as a command, as nexus_owner, or as a role that no policy holds (the service, a superuser), and so not as a person or visitor.';
 grant execute on function nexus.is_trusted_caller() to anon, authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.managed_property_ids()
@@ -2317,11 +2359,15 @@ CREATE OR REPLACE FUNCTION nexus.refresh_after_delisting()
  SET search_path TO ''
 AS $function$
 begin
-  if tg_op <> 'UPDATE' or exists (
-    select from old_rows as o where o.is_active and not exists (select from new_rows as n where n.id = o.id and n.is_active)
-  ) then
-    perform nexus.refresh_market_views();
+  -- Two statements, since a DELETE has no new_rows to speak of.
+  if tg_op = 'UPDATE' then
+    if not exists (
+      select from old_rows as o where o.is_active and not exists (select from new_rows as n where n.id = o.id and n.is_active)
+    ) then
+      return null;
+    end if;
   end if;
+  perform nexus.refresh_market_views();
   return null;
 end
 $function$;

@@ -134,7 +134,7 @@ async fn create(
     )
     .await?;
     tx.commit().await?;
-    let tx = db.as_service(OPERATOR).await?;
+    let tx = db.as_engine(OPERATOR).await?;
     for role in roles {
         users::grant(&tx, id, *role).await?;
     }
@@ -150,7 +150,7 @@ enum Change {
 
 async fn change_role(db: &Db, email: &Email, role: Role, change: Change) -> Result<(), AnyError> {
     let id = find(db, email).await?;
-    let tx = db.as_service(OPERATOR).await?;
+    let tx = db.as_engine(OPERATOR).await?;
     match change {
         Change::Grant => users::grant(&tx, id, role).await?,
         Change::Revoke => {
