@@ -383,6 +383,7 @@ comment on table public.currencies is 'Currencies that prices, payments and rent
 comment on column public.currencies.code is 'ISO 4217 code, or the ticker of a stablecoin.';
 comment on column public.currencies.name is 'Name in English.';
 comment on column public.currencies.decimals is 'Digits after the point of the smallest unit: 2 for USD, 3 for KWD, 0 for JPY, 6 for USDC. Never changed once used.';
+CREATE TRIGGER currencies_are_assets AFTER INSERT ON public.currencies FOR EACH ROW EXECUTE FUNCTION ledger.add_asset();
 CREATE TRIGGER log_deletes AFTER DELETE ON public.currencies REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.currencies REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.currencies FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
@@ -1497,6 +1498,7 @@ CREATE TRIGGER log_deletes AFTER DELETE ON public.property_tokens REFERENCING OL
 CREATE TRIGGER log_inserts AFTER INSERT ON public.property_tokens REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_tokens FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_updates AFTER UPDATE ON public.property_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER property_tokens_are_assets AFTER INSERT ON public.property_tokens FOR EACH ROW EXECUTE FUNCTION ledger.add_asset();
 CREATE TRIGGER property_tokens_updated_at BEFORE UPDATE ON public.property_tokens FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_tokens enable row level security;
 grant select on public.property_tokens to anon;
@@ -1999,6 +2001,17 @@ grant select on public.property_market_insights_mv to service_role;
 
 -- Schema nexus. What the API never shows: the outbox, details of the audit trail, functions that policies and constraints use.
 
+CREATE OR REPLACE FUNCTION nexus.actor_id()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select auth.uid()
+$function$;
+comment on function nexus.actor_id() is 'The login for which the request acts, for roles that have nothing to do in schema auth.';
+grant execute on function nexus.actor_id() to nexus_engine, service_role;
+
 CREATE OR REPLACE FUNCTION nexus.append_audit(table_name text, operation text, row_key text, before jsonb, after jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -2011,6 +2024,8 @@ declare
   new_salt bytea := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
   changed text[];
 begin
+  -- A transaction number before a row number: nexus.seal_limits() rests on it.
+  perform pg_current_xact_id();
   if before is not null and after is not null then
     select coalesce(array_agg(a.key order by a.key), '{}') into changed
     from jsonb_each(after) as a
@@ -2044,6 +2059,14 @@ CREATE OR REPLACE FUNCTION nexus.audit_digest(salt bytea, before jsonb, after js
  IMMUTABLE PARALLEL SAFE
 RETURN sha256((salt || convert_to(((COALESCE((before)::text, ''::text) || ''::text) || COALESCE((after)::text, ''::text)), 'UTF8'::name)));
 comment on function nexus.audit_digest(bytea,jsonb,jsonb) is 'The digest that binds an audit row to its details.';
+
+CREATE OR REPLACE FUNCTION nexus.audit_row_text(r public.audit_log)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (jsonb_build_array(to_char(((r).recorded_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US'::text), ((r).transaction_id)::text, (r).actor_id, (r).actor_role, (r).table_name, (r).operation, (r).row_key, to_jsonb((r).changed_columns), encode((r).digest, 'hex'::text)))::text;
+comment on function nexus.audit_row_text(public.audit_log) is 'Canonical text of an audit row without its number.';
+grant execute on function nexus.audit_row_text(public.audit_log) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.audit_table(target regclass, key_column text DEFAULT 'id'::text)
  RETURNS void
@@ -2081,6 +2104,35 @@ AS $function$
 $function$;
 comment on function nexus.chat_room_ids() is 'Rooms that the caller is in.';
 grant execute on function nexus.chat_room_ids() to authenticated, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.entry_text(e ledger.entries)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+RETURN (jsonb_build_array((e).key, (e).kind, (e).business_date, to_char(((e).recorded_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US'::text), ((e).transaction_id)::text, (e).actor_id, (e).cause, encode((e).digest, 'hex'::text), (SELECT jsonb_agg(jsonb_build_array(p.line, p.account_id, p.amount, p.account_seq, p.balance_after) ORDER BY p.line) AS jsonb_agg FROM ledger.postings p WHERE (p.entry_id = (entry_text.e).id))))::text;
+comment on function nexus.entry_text(ledger.entries) is 'Canonical text of a ledger entry with its postings, without its number.';
+grant execute on function nexus.entry_text(ledger.entries) to nexus_engine;
+
+CREATE OR REPLACE FUNCTION nexus.erase_audit_details(audit_ids bigint[], reason text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  erased bigint;
+begin
+  insert into nexus.audit_erasures (audit_id, reason, actor_id)
+  select d.audit_id, erase_audit_details.reason, auth.uid()
+  from nexus.audit_details as d where d.audit_id = any (audit_ids)
+  order by d.audit_id;
+  get diagnostics erased = row_count;
+  delete from nexus.audit_details as d where d.audit_id = any (audit_ids);
+  return erased;
+end
+$function$;
+comment on function nexus.erase_audit_details(bigint[],text) is 'Erases what audit rows said, with a case for each; returns how many. The rows themselves and the chain stay.';
+grant execute on function nexus.erase_audit_details(bigint[],text) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.fee_minor(amount_minor bigint, fee_type text, currency text, at timestamp with time zone)
  RETURNS bigint
@@ -2348,6 +2400,24 @@ end
 $function$;
 comment on function nexus.refuse_change() is 'Trigger: refuses to change a table that only grows, whoever asks.';
 
+CREATE OR REPLACE FUNCTION nexus.seal_limits(OUT audit_up_to bigint, OUT entries_up_to bigint, OUT decided_from xid8)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  -- A writer has its transaction number before it takes a row number. So whoever has a row number up to these has a
+  -- transaction number below the one that is taken here after them, and once all of those have ended, these rows are
+  -- decided. (The xmax of a snapshot would not do: it is below numbers that running transactions have already.)
+  audit_up_to := coalesce(pg_sequence_last_value(pg_get_serial_sequence('public.audit_log', 'id')), 0);
+  entries_up_to := coalesce(pg_sequence_last_value(pg_get_serial_sequence('ledger.entries', 'id')), 0);
+  decided_from := pg_current_xact_id();
+end
+$function$;
+comment on function nexus.seal_limits() is 'Row numbers given so far, and the transaction number from which on nobody can have one of them: they may be sealed once pg_snapshot_xmin(pg_current_snapshot()) has reached it.';
+grant execute on function nexus.seal_limits() to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.stamp_edit()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2389,6 +2459,58 @@ grant select on nexus.audit_details to nexus_engine;
 create policy audit_details_read_engine on nexus.audit_details for select to nexus_engine
   using (true);
 
+create table nexus.audit_erasures (
+  id bigint generated always as identity not null,
+  audit_id bigint not null,
+  reason text not null,
+  actor_id uuid,
+  erased_at timestamp with time zone default now() not null,
+  constraint audit_erasures_pkey PRIMARY KEY (id),
+  constraint audit_erasures_once_a_row UNIQUE (audit_id),
+  constraint audit_erasures_reason_is_said CHECK (((reason ~ '\S'::text) AND (length(reason) <= 1000))),
+  constraint audit_erasures_audit_id_fkey FOREIGN KEY (audit_id) REFERENCES public.audit_log(id)
+);
+comment on table nexus.audit_erasures is 'Which details of the audit trail were erased because somebody''s data had to go: the trail stays true, and verifying says erased by case.';
+comment on column nexus.audit_erasures.id is 'Number of the case.';
+comment on column nexus.audit_erasures.audit_id is 'The audit row whose details are gone.';
+comment on column nexus.audit_erasures.reason is 'Why: the request or the law.';
+comment on column nexus.audit_erasures.actor_id is 'The login that erased; null when the operator did.';
+comment on column nexus.audit_erasures.erased_at is 'When.';
+CREATE TRIGGER audit_erasures_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON nexus.audit_erasures FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+CREATE TRIGGER log_deletes AFTER DELETE ON nexus.audit_erasures REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON nexus.audit_erasures REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON nexus.audit_erasures FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON nexus.audit_erasures REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table nexus.audit_erasures enable row level security;
+grant select on nexus.audit_erasures to nexus_engine;
+create policy audit_erasures_read_engine on nexus.audit_erasures for select to nexus_engine
+  using (true);
+
+create table nexus.chain_links (
+  place bigint not null,
+  source text not null,
+  source_id bigint not null,
+  row_digest bytea not null,
+  link bytea not null,
+  constraint chain_links_pkey PRIMARY KEY (place),
+  constraint chain_links_once_a_row UNIQUE (source, source_id),
+  constraint chain_links_digests_are_sha256 CHECK (((length(row_digest) = 32) AND (length(link) = 32))),
+  constraint chain_links_place_counts_from_one CHECK ((place >= 1)),
+  constraint chain_links_source_is_known CHECK ((source = ANY (ARRAY['audit'::text, 'entry'::text])))
+);
+comment on table nexus.chain_links is 'One link for each sealed audit row or ledger entry, in the order of the chain.';
+comment on column nexus.chain_links.place is 'Place in the chain, from 1, without gaps.';
+comment on column nexus.chain_links.source is 'audit (a row of audit_log) or entry (of ledger.entries, with its postings).';
+comment on column nexus.chain_links.source_id is 'Which row.';
+comment on column nexus.chain_links.row_digest is 'SHA-256 over the row''s canonical text without its number, so that a row that was moved is recognised.';
+comment on column nexus.chain_links.link is 'SHA-256 over the link before (32 zero bytes at first), source, number and row_digest.';
+CREATE TRIGGER chain_links_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON nexus.chain_links FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table nexus.chain_links enable row level security;
+grant insert, select on nexus.chain_links to nexus_engine;
+create policy chain_links_engine on nexus.chain_links for all to nexus_engine
+  using (true)
+  with check (true);
+
 create table nexus.outbox_events (
   id bigint generated always as identity not null,
   topic text not null,
@@ -2428,3 +2550,465 @@ grant insert, select, update on nexus.outbox_events to nexus_engine;
 create policy outbox_events_engine on nexus.outbox_events for all to nexus_engine
   using (true)
   with check (true);
+
+create table nexus.seals (
+  number bigint not null,
+  sealed_at timestamp with time zone not null,
+  audit_up_to bigint not null,
+  entries_up_to bigint not null,
+  links_up_to bigint not null,
+  head bytea not null,
+  public_key bytea not null,
+  signature bytea not null,
+  constraint seals_pkey PRIMARY KEY (number),
+  constraint seals_are_signed_by_ed25519 CHECK (((length(public_key) = 32) AND (length(signature) = 64))),
+  constraint seals_head_is_sha256 CHECK ((length(head) = 32)),
+  constraint seals_number_counts_from_one CHECK ((number >= 1)),
+  constraint seals_reach_forward CHECK (((LEAST(audit_up_to, entries_up_to) >= 0) AND (links_up_to >= 0)))
+);
+comment on table nexus.seals is 'Signed batches of the chain, numbered without gaps: everything up to these numbers is sealed.';
+comment on column nexus.seals.number is 'Place in the row of seals, from 1.';
+comment on column nexus.seals.sealed_at is 'When it was sealed.';
+comment on column nexus.seals.audit_up_to is 'Largest id of audit_log that it covers: larger than the seal before covers, up to this.';
+comment on column nexus.seals.entries_up_to is 'Largest id of ledger.entries that it covers.';
+comment on column nexus.seals.links_up_to is 'Position of the last link of the chain at this seal; 0 while there is none.';
+comment on column nexus.seals.head is 'The last link, or 32 zero bytes while there is none: what is exported.';
+comment on column nexus.seals.public_key is 'Ed25519 key that verifies the signature.';
+comment on column nexus.seals.signature is 'Signature over number, positions, instant and head.';
+CREATE TRIGGER seals_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON nexus.seals FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table nexus.seals enable row level security;
+grant insert, select on nexus.seals to nexus_engine;
+create policy seals_engine on nexus.seals for all to nexus_engine
+  using (true)
+  with check (true);
+
+-- Schema ledger. The book: assets, accounts, entries, postings, balances. Written by ledger.post and ledger.post_batch only.
+
+CREATE OR REPLACE FUNCTION ledger.add_asset()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if tg_table_name = 'currencies' then
+    insert into ledger.assets (code, kind, decimals) values (new.code, 'currency', new.decimals);
+  else
+    insert into ledger.assets (code, kind, decimals, property_token_id)
+    values ('token:' || new.id, 'token', new.token_decimals, new.id);
+  end if;
+  return null;
+end
+$function$;
+comment on function ledger.add_asset() is 'Trigger: a new currency or property token can be posted from then on.';
+
+CREATE OR REPLACE FUNCTION ledger.check_postings(new_ids bigint[], posting_entries integer[], posting_accounts bigint[], posting_amounts bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  bad record;
+begin
+  select p.entry, p.account, p.amount into bad
+  from unnest(posting_entries, posting_accounts, posting_amounts) as p (entry, account, amount)
+  left join ledger.accounts as a on a.id = p.account
+  where p.entry is null or p.entry not between 1 and cardinality(new_ids) or a.id is null or coalesce(p.amount, 0) = 0
+  limit 1;
+  if found then
+    raise exception 'posting of % to account % in entry % of the batch: the entry or account does not exist, or nothing is moved', bad.amount, bad.account, bad.entry
+      using errcode = 'check_violation', constraint = 'postings_move_something', schema = 'ledger', table = 'postings';
+  end if;
+
+  select e.place as entry into bad
+  from generate_subscripts(new_ids, 1) as e (place)
+  where not exists (select from unnest(posting_entries) as p (entry) where p.entry = e.place)
+  limit 1;
+  if found then
+    raise exception 'entry % of the batch has no postings', bad.entry
+      using errcode = 'check_violation', constraint = 'entries_balance_per_asset', schema = 'ledger', table = 'entries';
+  end if;
+
+  select p.entry, a.asset, sum(p.amount) as off into bad
+  from unnest(posting_entries, posting_accounts, posting_amounts) as p (entry, account, amount)
+  join ledger.accounts as a on a.id = p.account
+  group by p.entry, a.asset
+  having sum(p.amount) <> 0
+  limit 1;
+  if found then
+    raise exception 'entry % of the batch does not balance: its postings in % add up to %', bad.entry, bad.asset, bad.off
+      using errcode = 'check_violation', constraint = 'entries_balance_per_asset', schema = 'ledger', table = 'entries';
+  end if;
+
+  select p.entry, min(a.property_id::text) as one, max(a.property_id::text) as other into bad
+  from unnest(posting_entries, posting_accounts) as p (entry, account)
+  join ledger.accounts as a on a.id = p.account
+  where a.asset_kind = 'currency'
+  group by p.entry
+  having min(a.property_id::text) <> max(a.property_id::text)
+  limit 1;
+  if found then
+    raise exception 'entry % of the batch moves cash between properties % and %: each property is ring-fenced', bad.entry, bad.one, bad.other
+      using errcode = 'check_violation', constraint = 'entries_stay_in_one_property', schema = 'ledger', table = 'entries';
+  end if;
+end
+$function$;
+comment on function ledger.check_postings(bigint[],integer[],bigint[],bigint[]) is 'Refuses postings that name nothing, do not balance per asset (L1), or move cash between two properties (L9).';
+
+CREATE OR REPLACE FUNCTION ledger.open_accounts(purposes text[], assets text[], property_ids uuid[], party_ids uuid[])
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  answer bigint[];
+begin
+  if cardinality(purposes) is null or cardinality(purposes) <> all (array[cardinality(assets), cardinality(property_ids), cardinality(party_ids)]) then
+    raise exception 'the four lists must be of one length' using errcode = 'invalid_parameter_value';
+  end if;
+  with wanted as (
+    select distinct w.purpose, w.asset, w.property_id, w.party_id
+    from unnest(purposes, assets, property_ids, party_ids) as w (purpose, asset, property_id, party_id)
+  ), opened as (
+    insert into ledger.accounts (purpose, asset, asset_kind, scope, is_outside, property_id, party_id)
+    select w.purpose, w.asset, a.kind, p.scope, p.is_outside, w.property_id, w.party_id
+    from wanted as w
+    left join ledger.purposes as p on p.name = w.purpose
+    left join ledger.assets as a on a.code = w.asset
+    where not exists (
+      select from ledger.accounts as c
+      where c.purpose = w.purpose and c.asset = w.asset
+        and c.property_id is not distinct from w.property_id and c.party_id is not distinct from w.party_id)
+    order by w.purpose, w.asset, w.property_id, w.party_id
+    on conflict on constraint accounts_one_of_a_kind do nothing
+    returning id, is_outside
+  )
+  insert into ledger.balances (account_id, is_outside) select o.id, o.is_outside from opened as o;
+  -- A statement of its own sees what another session opened meanwhile.
+  select array_agg(c.id order by w.place) into answer
+  from unnest(purposes, assets, property_ids, party_ids) with ordinality as w (purpose, asset, property_id, party_id, place)
+  join ledger.accounts as c on c.purpose = w.purpose and c.asset = w.asset
+    and c.property_id is not distinct from w.property_id and c.party_id is not distinct from w.party_id;
+  return answer;
+end
+$function$;
+comment on function ledger.open_accounts(text[],text[],uuid[],uuid[]) is 'The accounts of these purposes, assets and owners, in the order asked; opened where they are new.';
+grant execute on function ledger.open_accounts(text[],text[],uuid[],uuid[]) to nexus_engine;
+
+CREATE OR REPLACE FUNCTION ledger.post(key text, kind text, business_date date, actor_id uuid, cause jsonb, accounts bigint[], amounts bigint[])
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select b.entry_id
+  from ledger.post_batch(array[post.key], array[post.kind], array[post.business_date], array[post.actor_id], array[post.cause],
+    array_fill(1, array[cardinality(post.accounts)]), post.accounts, post.amounts) as b
+$function$;
+comment on function ledger.post(text,text,date,uuid,jsonb,bigint[],bigint[]) is 'Posts one entry, or returns the number of the same entry posted before.';
+grant execute on function ledger.post(text,text,date,uuid,jsonb,bigint[],bigint[]) to nexus_engine;
+
+CREATE OR REPLACE FUNCTION ledger.post_batch(keys text[], kinds text[], business_dates date[], actor_ids uuid[], causes jsonb[], posting_entries integer[], posting_accounts bigint[], posting_amounts bigint[])
+ RETURNS TABLE(key text, entry_id bigint, is_new boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  entry_count integer := cardinality(keys);
+  new_ids bigint[];
+  digests bytea[];
+  bad record;
+begin
+  -- A transaction number before a row number: nexus.seal_limits() rests on it.
+  perform pg_current_xact_id();
+  if entry_count is null or entry_count <> all (array[cardinality(kinds), cardinality(business_dates), cardinality(actor_ids), cardinality(causes)])
+     or cardinality(posting_entries) <> all (array[cardinality(posting_accounts), cardinality(posting_amounts)]) then
+    raise exception 'the lists that describe entries must be of one length, and those that describe postings too'
+      using errcode = 'invalid_parameter_value';
+  end if;
+
+  -- What the caller asks for, in one value an entry; the order of the postings counts.
+  select array_agg(
+    sha256(convert_to(jsonb_build_array(e.kind, e.business_date, e.actor_id, e.cause, p.lines)::text, 'UTF8')) order by e.place)
+    into digests
+  from unnest(kinds, business_dates, actor_ids, causes) with ordinality as e (kind, business_date, actor_id, cause, place)
+  left join (
+    select w.entry, jsonb_agg(jsonb_build_array(w.account, w.amount) order by w.place) as lines
+    from unnest(posting_entries, posting_accounts, posting_amounts) with ordinality as w (entry, account, amount, place)
+    group by w.entry
+  ) as p on p.entry = e.place;
+
+  -- Entries first: a key that somebody else is just posting makes us wait here, before any balance is locked.
+  with inserted as (
+    insert into ledger.entries (key, kind, business_date, actor_id, cause, digest)
+    select e.key, e.kind, e.business_date, e.actor_id, e.cause, e.digest
+    from unnest(keys, kinds, business_dates, actor_ids, causes, digests) with ordinality
+      as e (key, kind, business_date, actor_id, cause, digest, place)
+    order by e.place
+    on conflict on constraint entries_key_key do nothing
+    returning entries.id, entries.key
+  )
+  select array_agg(i.id order by k.place) into new_ids
+  from unnest(keys) with ordinality as k (key, place) left join inserted as i on i.key = k.key;
+
+  select k.key into bad
+  from unnest(keys, digests, new_ids) as k (key, digest, new_id)
+  join ledger.entries as e on e.key = k.key
+  where e.digest <> k.digest
+  limit 1;
+  if found then
+    raise exception 'key "%" was used for another entry', bad.key
+      using errcode = 'unique_violation', constraint = 'entries_key_key', schema = 'ledger', table = 'entries',
+            hint = 'A retry must be the same in every field; another entry needs another key.';
+  end if;
+  if (select count(distinct k.key) <> entry_count from unnest(keys) as k (key)) then
+    raise exception 'a key stands in the batch twice' using errcode = 'unique_violation', constraint = 'entries_key_key';
+  end if;
+
+  perform from ledger.balances as b
+  where b.account_id in (
+    select p.account from unnest(posting_entries, posting_accounts) as p (entry, account) where new_ids[p.entry] is not null)
+  order by b.account_id
+  for no key update;
+
+  perform ledger.check_postings(new_ids, posting_entries, posting_accounts, posting_amounts);
+
+  with lines as (
+    select new_ids[p.entry] as entry_id,
+           row_number() over (partition by p.entry order by p.place) as line,
+           p.account,
+           p.amount,
+           b.postings + row_number() over w as account_seq,
+           b.balance + sum(p.amount) over w as balance_after
+    from unnest(posting_entries, posting_accounts, posting_amounts) with ordinality as p (entry, account, amount, place)
+    join ledger.balances as b on b.account_id = p.account
+    where new_ids[p.entry] is not null
+    window w as (partition by p.account order by new_ids[p.entry], p.place)
+  ), posted as (
+    insert into ledger.postings (entry_id, line, account_id, amount, account_seq, balance_after)
+    select l.entry_id, l.line, l.account, l.amount, l.account_seq, l.balance_after from lines as l
+    order by l.entry_id, l.line
+    returning postings.account_id, postings.amount, postings.balance_after
+  ), sums as (
+    select p.account_id, sum(p.amount) as amount, count(*) as postings, min(p.balance_after) as lowest
+    from posted as p group by p.account_id
+  ), moved as (
+    update ledger.balances as b
+    set balance = b.balance + s.amount, postings = b.postings + s.postings
+    from sums as s where b.account_id = s.account_id and (s.lowest >= 0 or b.is_outside)
+  )
+  -- The lowest balance counts: no account passes below zero between two entries of one batch either.
+  select a.id, a.purpose, a.asset, s.lowest into bad
+  from sums as s join ledger.accounts as a on a.id = s.account_id
+  where s.lowest < 0 and not a.is_outside
+  limit 1;
+  if found then
+    raise exception 'account % (% in %) would go to %', bad.id, bad.purpose, bad.asset, bad.lowest
+      using errcode = 'check_violation', constraint = 'balances_not_below_zero', schema = 'ledger', table = 'balances';
+  end if;
+
+  return query
+  select k.key, coalesce(k.new_id, e.id), k.new_id is not null
+  from unnest(keys, new_ids) with ordinality as k (key, new_id, place)
+  left join ledger.entries as e on k.new_id is null and e.key = k.key
+  order by k.place;
+end
+$function$;
+comment on function ledger.post_batch(text[],text[],date[],uuid[],jsonb[],integer[],bigint[],bigint[]) is 'Posts many entries at once, or none. Postings name their entry by its place in keys, from 1. An entry whose key was posted before with the same content is left alone and its number returned; with other content the batch is refused. Balances are locked in the order of the accounts'' ids.';
+grant execute on function ledger.post_batch(text[],text[],date[],uuid[],jsonb[],integer[],bigint[],bigint[]) to nexus_engine;
+
+create table ledger.accounts (
+  id bigint generated always as identity not null,
+  purpose text not null,
+  asset text not null,
+  asset_kind text not null,
+  scope text not null,
+  is_outside boolean not null,
+  property_id uuid,
+  party_id uuid,
+  created_at timestamp with time zone default now() not null,
+  constraint accounts_pkey PRIMARY KEY (id),
+  constraint accounts_one_of_a_kind UNIQUE NULLS NOT DISTINCT (purpose, asset, property_id, party_id),
+  constraint accounts_belong_to_their_scope CHECK ((((property_id IS NOT NULL) = (scope = ANY (ARRAY['property'::text, 'token'::text, 'token_party'::text]))) AND ((party_id IS NOT NULL) = (scope = ANY (ARRAY['party'::text, 'token_party'::text]))))),
+  constraint accounts_asset_fkey FOREIGN KEY (asset, asset_kind) REFERENCES ledger.assets(code, kind),
+  constraint accounts_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint accounts_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint accounts_purpose_fkey FOREIGN KEY (purpose, asset_kind, scope, is_outside) REFERENCES ledger.purposes(name, asset_kind, scope, is_outside)
+);
+comment on table ledger.accounts is 'Where amounts lie: one account for each purpose, asset and owner.';
+comment on column ledger.accounts.id is 'Identity; locks are taken in its order.';
+comment on column ledger.accounts.purpose is 'What it is for, from the chart.';
+comment on column ledger.accounts.asset is 'What lies in it.';
+comment on column ledger.accounts.asset_kind is 'currency or token, as asset and chart have it.';
+comment on column ledger.accounts.scope is 'Whose it is, as the chart has it.';
+comment on column ledger.accounts.is_outside is 'Whether it may go below zero, as the chart has it.';
+comment on column ledger.accounts.property_id is 'The property it is of; of a token account, the token''s property.';
+comment on column ledger.accounts.party_id is 'The party it is of.';
+comment on column ledger.accounts.created_at is 'When it was opened.';
+CREATE INDEX accounts_asset_idx ON ledger.accounts USING btree (asset, asset_kind);
+CREATE INDEX accounts_party_id_idx ON ledger.accounts USING btree (party_id);
+CREATE INDEX accounts_property_id_idx ON ledger.accounts USING btree (property_id);
+CREATE INDEX accounts_purpose_idx ON ledger.accounts USING btree (purpose, asset_kind, scope, is_outside);
+CREATE TRIGGER accounts_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.accounts FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table ledger.accounts enable row level security;
+grant select on ledger.accounts to nexus_engine;
+grant select on ledger.accounts to nexus_staff;
+grant select on ledger.accounts to service_role;
+create policy accounts_read_engine on ledger.accounts for select to nexus_engine
+  using (true);
+create policy accounts_read_staff on ledger.accounts for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table ledger.assets (
+  code text not null,
+  kind text not null,
+  decimals smallint not null,
+  property_token_id uuid,
+  created_at timestamp with time zone default now() not null,
+  constraint assets_pkey PRIMARY KEY (code),
+  constraint assets_code_kind_key UNIQUE (code, kind),
+  constraint assets_property_token_id_key UNIQUE (property_token_id),
+  constraint assets_code_names_the_token CHECK (((kind = 'currency'::text) OR (code = ('token:'::text || property_token_id)))),
+  constraint assets_decimals_fit_a_bigint CHECK (((decimals >= 0) AND (decimals <= 6))),
+  constraint assets_kind_is_known CHECK ((kind = ANY (ARRAY['currency'::text, 'token'::text]))),
+  constraint assets_token_has_its_row CHECK (((kind = 'token'::text) = (property_token_id IS NOT NULL))),
+  constraint assets_property_token_id_fkey FOREIGN KEY (property_token_id) REFERENCES public.property_tokens(id) ON DELETE RESTRICT
+);
+comment on table ledger.assets is 'What can lie in an account: a currency or the token of a property. One is never exchanged for another inside an entry.';
+comment on column ledger.assets.code is 'Code of the currency, or token:<id of the property token>.';
+comment on column ledger.assets.kind is 'currency or token.';
+comment on column ledger.assets.decimals is 'Decimals of the smallest unit that amounts count.';
+comment on column ledger.assets.property_token_id is 'The property token; null for a currency.';
+comment on column ledger.assets.created_at is 'When it could first be posted.';
+CREATE TRIGGER assets_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.assets FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table ledger.assets enable row level security;
+grant select on ledger.assets to nexus_engine;
+grant select on ledger.assets to nexus_staff;
+grant select on ledger.assets to service_role;
+create policy assets_read_engine on ledger.assets for select to nexus_engine
+  using (true);
+create policy assets_read_staff on ledger.assets for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table ledger.balances (
+  account_id bigint not null,
+  balance bigint default 0 not null,
+  postings bigint default 0 not null,
+  is_outside boolean not null,
+  constraint balances_pkey PRIMARY KEY (account_id),
+  constraint balances_are_exact CHECK (((balance >= '-9007199254740991'::bigint) AND (balance <= '9007199254740991'::bigint))),
+  constraint balances_not_below_zero CHECK ((is_outside OR (balance >= 0))),
+  constraint balances_account_id_fkey FOREIGN KEY (account_id) REFERENCES ledger.accounts(id)
+);
+comment on table ledger.balances is 'What lies in each account now: always the sum of its postings. Narrow, because it is what every entry locks.';
+comment on column ledger.balances.account_id is 'The account.';
+comment on column ledger.balances.balance is 'Amount in smallest units.';
+comment on column ledger.balances.postings is 'How many postings made it; the last one''s account_seq.';
+comment on column ledger.balances.is_outside is 'Copy of the account''s, so that the constraint can see it.';
+alter table ledger.balances enable row level security;
+grant select on ledger.balances to nexus_engine;
+grant select on ledger.balances to nexus_staff;
+grant select on ledger.balances to service_role;
+create policy balances_read_engine on ledger.balances for select to nexus_engine
+  using (true);
+create policy balances_read_staff on ledger.balances for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table ledger.entries (
+  id bigint generated always as identity not null,
+  key text not null,
+  kind text not null,
+  business_date date not null,
+  recorded_at timestamp with time zone default clock_timestamp() not null,
+  transaction_id xid8 default pg_current_xact_id() not null,
+  actor_id uuid,
+  cause jsonb not null,
+  digest bytea not null,
+  constraint entries_pkey PRIMARY KEY (id),
+  constraint entries_key_key UNIQUE (key),
+  constraint entries_cause_is_an_object CHECK ((jsonb_typeof(cause) = 'object'::text)),
+  constraint entries_digest_is_sha256 CHECK ((length(digest) = 32)),
+  constraint entries_key_is_bounded CHECK (((length(key) >= 1) AND (length(key) <= 200))),
+  constraint entries_kind_is_a_name CHECK ((kind ~ '^[a-z][a-z0-9_.]{0,99}$'::text))
+);
+comment on table ledger.entries is 'The journal: each entry moves amounts between accounts, once, for ever. A correction is another entry.';
+comment on column ledger.entries.id is 'Sequence number, in the order of recording; gaps are rolled back transactions.';
+comment on column ledger.entries.key is 'What makes a retry the same entry, chosen by the command, such as investment:<id>:reserve.';
+comment on column ledger.entries.kind is 'Which business event it is, such as investment.reserved.';
+comment on column ledger.entries.business_date is 'The day it counts for.';
+comment on column ledger.entries.recorded_at is 'The instant at which it was recorded.';
+comment on column ledger.entries.transaction_id is 'The transaction that recorded it.';
+comment on column ledger.entries.actor_id is 'The login whose command it is; null when a job did it.';
+comment on column ledger.entries.cause is 'What it is about: ids of the rows that caused it, and the entry that it reverses.';
+comment on column ledger.entries.digest is 'SHA-256 over everything that the caller gave: the same key with another digest is refused.';
+CREATE INDEX entries_business_date_idx ON ledger.entries USING btree (business_date, id);
+CREATE TRIGGER entries_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.entries FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table ledger.entries enable row level security;
+grant select on ledger.entries to nexus_engine;
+grant select on ledger.entries to nexus_staff;
+grant select on ledger.entries to service_role;
+create policy entries_read_engine on ledger.entries for select to nexus_engine
+  using (true);
+create policy entries_read_staff on ledger.entries for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table ledger.postings (
+  entry_id bigint not null,
+  line smallint not null,
+  account_id bigint not null,
+  amount bigint not null,
+  account_seq bigint not null,
+  balance_after bigint not null,
+  constraint postings_pkey PRIMARY KEY (entry_id, line),
+  constraint postings_follow_one_another UNIQUE (account_id, account_seq),
+  constraint postings_line_counts_from_one CHECK ((line >= 1)),
+  constraint postings_move_something CHECK ((amount <> 0)),
+  constraint postings_account_id_fkey FOREIGN KEY (account_id) REFERENCES ledger.accounts(id),
+  constraint postings_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entries(id)
+);
+comment on table ledger.postings is 'The lines of the entries: how much left (below zero) or arrived in (above zero) an account.';
+comment on column ledger.postings.entry_id is 'The entry.';
+comment on column ledger.postings.line is 'Its place in the entry, from 1.';
+comment on column ledger.postings.account_id is 'The account.';
+comment on column ledger.postings.amount is 'Amount in smallest units of the account''s asset; never 0.';
+comment on column ledger.postings.account_seq is 'Its place among the account''s postings, from 1, without gaps.';
+comment on column ledger.postings.balance_after is 'The account''s balance after it.';
+CREATE TRIGGER postings_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.postings FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table ledger.postings enable row level security;
+grant select on ledger.postings to nexus_engine;
+grant select on ledger.postings to nexus_staff;
+grant select on ledger.postings to service_role;
+create policy postings_read_engine on ledger.postings for select to nexus_engine
+  using (true);
+create policy postings_read_staff on ledger.postings for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table ledger.purposes (
+  name text not null,
+  asset_kind text not null,
+  scope text not null,
+  is_outside boolean not null,
+  meaning text not null,
+  constraint purposes_pkey PRIMARY KEY (name),
+  constraint purposes_as_accounts_refer_key UNIQUE (name, asset_kind, scope, is_outside),
+  constraint purposes_asset_kind_is_known CHECK ((asset_kind = ANY (ARRAY['currency'::text, 'token'::text]))),
+  constraint purposes_meaning_is_said CHECK ((meaning ~ '\S'::text)),
+  constraint purposes_name_is_a_word CHECK ((name ~ '^[a-z][a-z_]{0,49}$'::text)),
+  constraint purposes_scope_is_known CHECK ((scope = ANY (ARRAY['platform'::text, 'property'::text, 'party'::text, 'token'::text, 'token_party'::text])))
+);
+comment on table ledger.purposes is 'The chart of accounts: what accounts there can be, for whom, in what, and whether they stand for the outside world.';
+comment on column ledger.purposes.name is 'What the account is for.';
+comment on column ledger.purposes.asset_kind is 'Whether it holds a currency or a token.';
+comment on column ledger.purposes.scope is 'Whose it is: one of the platform, of a property, of a party, of a token, or of a party''s holding of a token.';
+comment on column ledger.purposes.is_outside is 'Whether it stands for the outside world and may go below zero.';
+comment on column ledger.purposes.meaning is 'What lies in it.';
+alter table ledger.purposes enable row level security;
+grant select on ledger.purposes to nexus_engine;
+grant select on ledger.purposes to nexus_staff;
+grant select on ledger.purposes to service_role;
+create policy purposes_read_engine on ledger.purposes for select to nexus_engine
+  using (true);
+create policy purposes_read_staff on ledger.purposes for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));

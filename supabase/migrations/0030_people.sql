@@ -171,6 +171,13 @@ as $$
 $$;
 comment on function nexus.has_any_role(text[]) is 'Whether the caller has one of these roles now. For policies, as (select nexus.has_any_role(...)): once a statement.';
 
+create function nexus.actor_id() returns uuid
+language sql stable security definer set search_path = ''
+as $$
+  select auth.uid()
+$$;
+comment on function nexus.actor_id() is 'The login for which the request acts, for roles that have nothing to do in schema auth.';
+
 create function nexus.may_ask_about(user_id uuid) returns boolean
 language sql stable security definer set search_path = ''
 as $$
@@ -251,6 +258,7 @@ end
 $$;
 comment on function nexus.handle_changed_user() is 'Trigger on auth.users: carries a changed e-mail address to the profile.';
 
+grant execute on function nexus.actor_id() to service_role, nexus_engine;
 grant execute on function nexus.has_any_role(text[]), nexus.may_ask_about(uuid), nexus.party_id(), nexus.has_approved_kyc(),
   public.has_role(uuid, text), public.get_user_role(uuid)
   to authenticated, service_role, nexus_engine;

@@ -292,7 +292,7 @@ pub(super) async fn unknown(client: &Client) -> Vec<String> {
     };
     let relations = names(
         "select format('%s.%s', n.nspname, c.relname) from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-         where n.nspname in ('public', 'nexus') and c.relkind in ('r', 'p', 'v', 'm', 'f') order by 1",
+         where n.nspname in ('public', 'nexus', 'ledger') and c.relkind in ('r', 'p', 'v', 'm', 'f') order by 1",
     )
     .await;
     let functions = names(

@@ -162,9 +162,20 @@ update storage.buckets set owner = 'a0000000-0000-4000-8000-000000000006', owner
 insert into realtime.messages (topic, extension, payload, event, private) values
   ('room', 'broadcast', '{}', 'said', true), ('news', 'broadcast', '{}', 'told', false);
 
+-- The book: money in escrow of each property, and some owed to the investor; a seal over what there is.
+select ledger.post('fixture:' || n, 'test.moved', '2025-01-31', 'a0000000-0000-4000-8000-000000000006', '{}',
+  ledger.open_accounts(array['outside_bank', 'escrow_bank', 'payable'], array['USD', 'USD', 'USD'],
+    array[null, ('b0000000-0000-4000-8000-00000000000' || n)::uuid, null],
+    array[null, null, (select party_id from public.user_profiles where id = 'a0000000-0000-4000-8000-000000000001')]),
+  array[-100, 60, 40])
+from generate_series(1, 5) as n;
+insert into nexus.seals (number, sealed_at, audit_up_to, entries_up_to, links_up_to, head, public_key, signature)
+values (1, now(), 0, 1, 1, sha256('head'), sha256('key'), sha256('a') || sha256('b'));
+insert into nexus.chain_links (place, source, source_id, row_digest, link) values (1, 'entry', 1, sha256('row'), sha256('head'));
+
 -- Of the trail of all this, one change by each person is kept.
 set session_replication_role = replica;
-truncate public.audit_log, nexus.audit_details;
+truncate public.audit_log, nexus.audit_details, nexus.audit_erasures;
 set session_replication_role = origin;
 do $$
 declare
@@ -181,3 +192,6 @@ insert into public.currencies (code, name, decimals) values ('CHF', 'Swiss franc
 delete from public.currencies where code = 'CHF';
 select nexus.refresh_market_views();
 drop table people;
+-- A case of erasure for one row of each person's trail.
+insert into nexus.audit_erasures (audit_id, reason, actor_id)
+select min(l.id), 'a request', l.actor_id from public.audit_log as l where l.actor_id is not null group by l.actor_id;

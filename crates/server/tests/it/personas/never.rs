@@ -65,6 +65,37 @@ const DECIDED_BY_COMMANDS: &[(&str, &[&str])] = &[
     ("public.chat_messages", &["edited_at", "created_at"]),
 ];
 
+/// What of these the service may write all the same: it describes and prices, and it speaks with payment providers.
+const SERVICE_MAY: &[(&str, &[&str])] = &[
+    (
+        "public.properties",
+        &[
+            "currency",
+            "currency_decimals",
+            "price",
+            "min_investment",
+            "funding_target",
+            "funding_deadline",
+            "is_featured",
+        ],
+    ),
+    ("public.payment_methods", &["is_verified"]),
+    ("public.chat_messages", &["edited_at", "created_at"]),
+];
+
+/// The book and the chain over it: written by functions of the database's owner, and by nobody who asks.
+const WRITTEN_BY_NOBODY: &[&str] = &[
+    "ledger.accounts",
+    "ledger.assets",
+    "ledger.balances",
+    "ledger.entries",
+    "ledger.postings",
+    "ledger.purposes",
+    "nexus.audit_details",
+    "nexus.audit_erasures",
+    "public.audit_log",
+];
+
 /// Read by their owner, and by whom the second part names.
 const PERSONAL: &[(&str, &[&str])] = &[
     ("public.ai_interactions", &["admin", "service", "engine"]),
@@ -95,7 +126,10 @@ const PERSONAL: &[(&str, &[&str])] = &[
 const SECRET: &[(&str, &[&str])] = &[
     ("auth.users", &[]),
     ("nexus.audit_details", &["engine"]),
+    ("nexus.audit_erasures", &["engine"]),
+    ("nexus.chain_links", &["engine"]),
     ("nexus.outbox_events", &["engine"]),
+    ("nexus.seals", &["engine"]),
     ("public.party_screenings", &["compliance_officer", "service", "engine"]),
 ];
 
@@ -115,6 +149,7 @@ pub(super) fn broken_laws(matrix: &Matrix) -> Vec<String> {
                 case.nobody_truncates(),
                 case.visitor_writes_nothing(),
                 case.value_is_written_by_the_engine(),
+                case.the_book_is_closed(),
                 case.commands_decide(),
                 case.personal_rows_are_seen_by_their_owner(),
                 case.secrets_are_seen_by_few(),
@@ -176,17 +211,29 @@ impl Case<'_> {
         (!self.cell.writes_nothing()).then(|| "writes what carries value or decides".to_owned())
     }
 
+    fn the_book_is_closed(&self) -> Option<String> {
+        let is_about = WRITTEN_BY_NOBODY.contains(&self.block.subject.relation.name);
+        (is_about && !self.cell.writes_nothing()).then(|| "writes the book or its trail past the kernel".to_owned())
+    }
+
     fn commands_decide(&self) -> Option<String> {
         let columns = DECIDED_BY_COMMANDS.iter().find(|(relation, _)| self.is_of(relation))?.1;
         let written = |name: &str| {
             let given = self.cell.insert_columns.iter();
             self.cell.update.contains_key(name) || given.map(|given| given.split('=').next()).any(|g| g == Some(name))
         };
-        if self.who.role == "service_role" {
-            let copied = self.is_of("public.properties") && written("tokens_issued");
-            return copied.then(|| "writes the copy of the ledger's figure".to_owned());
-        }
-        let found: Vec<&str> = columns.iter().copied().filter(|name| written(name)).collect();
+        let may = match self.who.role.as_ref() {
+            "service_role" => SERVICE_MAY
+                .iter()
+                .find(|(relation, _)| self.is_of(relation))
+                .map_or(&[][..], |found| found.1),
+            _ => &[],
+        };
+        let found = columns
+            .iter()
+            .copied()
+            .filter(|name| written(name) && !may.contains(name));
+        let found: Vec<&str> = found.collect();
         (self.who.name != "engine" && !found.is_empty()).then(|| format!("writes {}", found.join(", ")))
     }
 

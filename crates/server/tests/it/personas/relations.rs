@@ -90,11 +90,23 @@ const LOGIN_OF_PARTY: &str = "(select u.id from public.user_profiles as u where 
 
 pub(super) const RELATIONS: &[Relation] = &[
     nobodys("auth.users"),
+    Relation {
+        property: "t.property_id",
+        ..nobodys("ledger.accounts")
+    },
+    nobodys("ledger.assets"),
+    nobodys("ledger.balances"),
+    nobodys("ledger.entries"),
+    nobodys("ledger.postings"),
+    nobodys("ledger.purposes"),
     a_persons(
         "nexus.audit_details",
         "(select l.actor_id from public.audit_log as l where l.id = t.audit_id)",
     ),
+    a_persons("nexus.audit_erasures", "t.actor_id"),
+    nobodys("nexus.chain_links"),
     a_persons("nexus.outbox_events", "t.actor_id"),
+    nobodys("nexus.seals"),
     a_persons("public.ai_interactions", "t.user_id"),
     a_persons("public.audit_log", "t.actor_id"),
     Relation {
