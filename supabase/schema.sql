@@ -383,7 +383,7 @@ comment on table public.currencies is 'Currencies that prices, payments and rent
 comment on column public.currencies.code is 'ISO 4217 code, or the ticker of a stablecoin.';
 comment on column public.currencies.name is 'Name in English.';
 comment on column public.currencies.decimals is 'Digits after the point of the smallest unit: 2 for USD, 3 for KWD, 0 for JPY, 6 for USDC. Never changed once used.';
-CREATE TRIGGER currencies_are_assets AFTER INSERT ON public.currencies FOR EACH ROW EXECUTE FUNCTION ledger.add_asset();
+CREATE TRIGGER currencies_are_assets AFTER INSERT ON public.currencies FOR EACH ROW EXECUTE FUNCTION ledger.add_currency();
 CREATE TRIGGER log_deletes AFTER DELETE ON public.currencies REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.currencies REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.currencies FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
@@ -1498,7 +1498,6 @@ CREATE TRIGGER log_deletes AFTER DELETE ON public.property_tokens REFERENCING OL
 CREATE TRIGGER log_inserts AFTER INSERT ON public.property_tokens REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_tokens FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_updates AFTER UPDATE ON public.property_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER property_tokens_are_assets AFTER INSERT ON public.property_tokens FOR EACH ROW EXECUTE FUNCTION ledger.add_asset();
 CREATE TRIGGER property_tokens_updated_at BEFORE UPDATE ON public.property_tokens FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_tokens enable row level security;
 grant select on public.property_tokens to anon;
@@ -2584,23 +2583,18 @@ create policy seals_engine on nexus.seals for all to nexus_engine
 
 -- Schema ledger. The book: assets, accounts, entries, postings, balances. Written by ledger.post and ledger.post_batch only.
 
-CREATE OR REPLACE FUNCTION ledger.add_asset()
+CREATE OR REPLACE FUNCTION ledger.add_currency()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
 AS $function$
 begin
-  if tg_table_name = 'currencies' then
-    insert into ledger.assets (code, kind, decimals) values (new.code, 'currency', new.decimals);
-  else
-    insert into ledger.assets (code, kind, decimals, property_token_id)
-    values ('token:' || new.id, 'token', new.token_decimals, new.id);
-  end if;
+  insert into ledger.assets (code, kind, decimals) values (new.code, 'currency', new.decimals);
   return null;
 end
 $function$;
-comment on function ledger.add_asset() is 'Trigger: a new currency or property token can be posted from then on.';
+comment on function ledger.add_currency() is 'Trigger: a new currency can be posted from then on.';
 
 CREATE OR REPLACE FUNCTION ledger.check_postings(new_ids bigint[], posting_entries integer[], posting_accounts bigint[], posting_amounts bigint[])
  RETURNS void
@@ -2667,6 +2661,14 @@ begin
   if cardinality(purposes) is null or cardinality(purposes) <> all (array[cardinality(assets), cardinality(property_ids), cardinality(party_ids)]) then
     raise exception 'the four lists must be of one length' using errcode = 'invalid_parameter_value';
   end if;
+  insert into ledger.assets (code, kind, decimals, property_token_id)
+  select 'token:' || t.id, 'token', t.token_decimals, t.id
+  from public.property_tokens as t
+  where t.id in (
+    select substr(w.asset, 7)::uuid from unnest(assets) as w (asset)
+    where starts_with(w.asset, 'token:') and not exists (select from ledger.assets as a where a.code = w.asset))
+  order by t.id
+  on conflict on constraint assets_pkey do nothing;
   with wanted as (
     select distinct w.purpose, w.asset, w.property_id, w.party_id
     from unnest(purposes, assets, property_ids, party_ids) as w (purpose, asset, property_id, party_id)
@@ -2693,7 +2695,7 @@ begin
   return answer;
 end
 $function$;
-comment on function ledger.open_accounts(text[],text[],uuid[],uuid[]) is 'The accounts of these purposes, assets and owners, in the order asked; opened where they are new.';
+comment on function ledger.open_accounts(text[],text[],uuid[],uuid[]) is 'The accounts of these purposes, assets and owners, in the order asked; opened where they are new, and a token''s asset with its first account.';
 grant execute on function ledger.open_accounts(text[],text[],uuid[],uuid[]) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION ledger.post(key text, kind text, business_date date, actor_id uuid, cause jsonb, accounts bigint[], amounts bigint[])
