@@ -10,7 +10,7 @@ use nexus_mint::db::{Actor, CommitError, Db, Login, OnConstraint as _, registere
 use nexus_mint::problem::Problem;
 
 use crate::program::url_of;
-use crate::world::World;
+use crate::world::{World, make_temporary_tables};
 
 fn db(world: &World) -> Db {
     Db::new(&Login::local(&world.runtime_config())).unwrap()
@@ -24,6 +24,7 @@ async fn text(tx: &nexus_mint::db::Tx, sql: &'static str) -> String {
 async fn every_statement_of_the_program_fits_the_schema() {
     let world = World::shared().await;
     let client = world.admin().await;
+    make_temporary_tables(&client).await;
     let mut wrong = Vec::new();
     for statement in registered_statements() {
         if let Err(error) = client.prepare(statement.text).await {

@@ -11,6 +11,7 @@ mod migrations;
 mod program;
 mod schema_lint;
 mod schema_sql;
+mod seed;
 mod serve;
 mod tidy;
 mod world;

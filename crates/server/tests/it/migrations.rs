@@ -4,7 +4,7 @@ use nexus_mint::db::registered_statements;
 use nexus_mint::migrate::{self, Sources};
 use tokio_postgres::Config;
 
-use crate::world::{Server, World, connect};
+use crate::world::{Server, World, connect, make_temporary_tables};
 
 #[tokio::test]
 async fn applying_twice_changes_nothing() {
@@ -132,6 +132,7 @@ async fn every_statement_of_the_program_fits_the_schema() {
     for server in Server::all() {
         let world = World::own_database_on(server).await;
         let client = world.admin().await;
+        make_temporary_tables(&client).await;
         let mut count = 0;
         for statement in registered_statements() {
             if let Err(error) = client.prepare(statement.text).await {
