@@ -115,9 +115,9 @@ begin
   case tg_op
     when 'INSERT' then
       if (select count(*) from (select from new_rows limit rows_told_apart + 1) as first_rows) > rows_told_apart then
-        perform nexus.append_audit(full_name, tg_op, '', null, jsonb_build_object('rows', count(*), 'sha256',
-          encode(sha256(string_agg(sha256(convert_to(r.after::text, 'UTF8')), '' order by r.after ->> key_column)), 'hex')))
-        from (select to_jsonb(n) as after from new_rows as n) as r;
+        perform nexus.append_audit(full_name, tg_op, '', null,
+          jsonb_build_object('rows', count(*), 'sha256', encode(sha256(string_agg(r.digest, '' order by r.digest)), 'hex')))
+        from (select sha256(convert_to(n::text, 'UTF8')) as digest from new_rows as n) as r;
         return null;
       end if;
       perform nexus.append_audit(full_name, tg_op, r.after ->> key_column, null, r.after)
@@ -229,7 +229,7 @@ comment on column public.audit_log.actor_id is 'The login that acted, from the v
 comment on column public.audit_log.actor_role is 'The database role that acted.';
 comment on column public.audit_log.table_name is 'schema.table that changed.';
 comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE.';
-comment on column public.audit_log.row_key is 'Primary key of the row as text; empty of a TRUNCATE and of an insert of more than 1000 rows, whose details are their number and the SHA-256 over the SHA-256 of each in order of key.';
+comment on column public.audit_log.row_key is 'Primary key of the row as text; empty of a TRUNCATE and of an insert of more than 1000 rows, whose details are their number and the SHA-256 over the sorted SHA-256s of the rows as text.';
 comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at; all columns of an INSERT or DELETE.';
 comment on column public.audit_log.digest is 'SHA-256 over salt and canonical before and after of nexus.audit_details.';
 CREATE INDEX audit_log_actor_id_idx ON public.audit_log USING btree (actor_id, id);

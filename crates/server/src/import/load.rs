@@ -23,8 +23,11 @@ use crate::db::{Actor, CommitError, Db, DbError, Tx, sql};
 /// everything there.
 const LOCK: i64 = 0x6e78_6d69_6e74_0003;
 
-/// A million rows take longer than any command; and a load may wait for another.
-const LIMITS: &str = "set local statement_timeout = 0; set local lock_timeout = '10min'";
+/// A million rows take longer than any command, and a load may wait for another. The tables may have been empty when
+/// PostgreSQL last looked, and a nested loop over what they hold by now would never end: sets are hashed, in memory
+/// where they fit.
+const SESSION: &str = "set local statement_timeout = 0; set local lock_timeout = '10min'; \
+                       set local enable_nestloop = off; set local work_mem = '64MB'";
 
 /// What is sent to PostgreSQL at once.
 const SEND_BYTES: usize = 64 * 1024;
@@ -178,7 +181,7 @@ pub async fn load(
 ) -> Result<Loaded, LoadError> {
     let layout = dataset.layout();
     let tx = db.as_engine(Actor::Program("load")).await?;
-    tx.connection().batch_execute(LIMITS).await?;
+    tx.connection().batch_execute(SESSION).await?;
     tx.query(sql!("select pg_catalog.pg_advisory_xact_lock($1)"), &[&LOCK])
         .await?;
     tx.connection().batch_execute(layout.stage).await?;
