@@ -55,8 +55,8 @@ create table public.properties (
   constraint properties_bathrooms_is_the_floor check (
     bathrooms_exact is null or (bathrooms_exact between 0 and 1000 and bathrooms is not distinct from floor(bathrooms_exact)::integer)),
   constraint properties_year_built_is_a_year check (year_built between 1000 and 2200),
-  constraint properties_images_are_an_array check (jsonb_typeof(images) = 'array'),
-  constraint properties_amenities_are_an_array check (jsonb_typeof(amenities) = 'array'),
+  constraint properties_images_are_an_array check (jsonb_typeof(images) = 'array' and nexus.is_list_of_texts(images)),
+  constraint properties_amenities_are_an_array check (jsonb_typeof(amenities) = 'array' and nexus.is_list_of_texts(amenities)),
   constraint properties_virtual_tour_is_https check (virtual_tour_url ~ '^https://' and length(virtual_tour_url) <= 2000),
   constraint properties_price_is_money check (nexus.is_money(price, currency_decimals)),
   constraint properties_price_per_token_is_money check (nexus.is_money(price_per_token, currency_decimals)),
@@ -117,6 +117,8 @@ comment on column public.properties.updated_at is 'When the row last changed.';
 create index properties_location_idx on public.properties (location);
 create index properties_currency_idx on public.properties (currency, currency_decimals);
 create index properties_active_price_idx on public.properties (price_minor, id) where is_active;
+-- For the numeric figure that people filter public_properties by; below a policy it could not be used.
+create index properties_active_price_figure_idx on public.properties (price, id) where is_active;
 create index properties_active_created_at_idx on public.properties (created_at desc, id) where is_active;
 create index properties_active_city_idx on public.properties (city, id) where is_active;
 
@@ -175,16 +177,13 @@ select nexus.audit_table('public.property_members');
 alter table public.properties enable row level security;
 grant select on public.properties to anon, authenticated, service_role, nexus_engine;
 grant insert, update on public.properties to nexus_engine;
--- The service may write everything but the copy of the ledger's figure.
-grant delete on public.properties to service_role;
+-- The service describes and prices; what is offered, and who sees it, is decided by commands.
 grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates,
     bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price,
-    price_per_token, min_investment, funding_target, funding_deadline, total_tokens, tokenization_active, tokenization_status,
-    is_active, is_featured),
+    min_investment, funding_target, funding_deadline, is_featured),
   update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates,
-    bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price,
-    price_per_token, min_investment, funding_target, funding_deadline, total_tokens, tokenization_active, tokenization_status,
-    is_active, is_featured)
+    bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, price,
+    min_investment, funding_target, funding_deadline, is_featured)
   on public.properties to service_role;
 -- What describes the building. Prices, tokens and states change by commands, whoever the staff member is.
 grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates,

@@ -22,10 +22,10 @@ use crate::{
     auth::keys::Keys,
     config::{Config, Environment, Flags, SETTINGS, Settings},
     db::Db,
-    doctor,
+    doctor, ledger,
     migrate::{self, Sources},
     postgres::Mode,
-    problem::{AnyError, chain},
+    problem::{AnyError, chain, is_empty_phrase},
     serve,
 };
 
@@ -79,11 +79,22 @@ enum Command {
         #[command(subcommand)]
         command: user::UserCommand,
     },
+    /// The book of record
+    Ledger {
+        #[command(subcommand)]
+        command: LedgerCommand,
+    },
     /// Print an API key
     Key {
         /// Whose
         which: ApiKey,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum LedgerCommand {
+    /// Replay the journal and compare every balance; exit with 1 when anything differs
+    Verify,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -132,6 +143,11 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
         Command::User { command } => with_db(settings.into_config()?, async |config, db| {
             user::run(command, config, db).await
         }),
+        Command::Ledger {
+            command: LedgerCommand::Verify,
+        } => with_postgres(settings.into_config()?, async |_, postgres| {
+            verify_ledger(postgres).await
+        }),
         Command::Key { which } => {
             let keys = Keys::of(&settings.into_config()?, system_clock()())?;
             answer(match which {
@@ -162,6 +178,27 @@ async fn check(postgres: &Postgres) -> Result<ExitCode, AnyError> {
     let status = migrate::status(&admin, &Sources::embedded()).await?;
     status.pending.iter().try_for_each(|file| answer(file))?;
     Ok(if status.pending.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn verify_ledger(postgres: &Postgres) -> Result<ExitCode, AnyError> {
+    let verdict = ledger::verify::verify(&postgres.runtime().connect().await?).await?;
+    verdict.faults.iter().try_for_each(|fault| answer(&fault.to_string()))?;
+    answer(&format!(
+        "{} entries, {} postings, {} accounts replayed: {}",
+        verdict.entries,
+        verdict.postings,
+        verdict.accounts,
+        match verdict.faults_count {
+            0 => "everything agrees".to_owned(),
+            1 => "1 fault".to_owned(),
+            count => format!("{count} faults"),
+        }
+    ))?;
+    Ok(if verdict.faults_count == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -231,7 +268,7 @@ fn report(error: &(dyn Error + 'static)) {
     while let Some(error) = next {
         let text = error.to_string();
         // A transparent error and its source have one text.
-        if text != last {
+        if text != last && !is_empty_phrase(error) {
             // Nothing can be done when even this cannot be printed.
             let _ = writeln!(stderr, "{label}: {text}");
             label = "  because";

@@ -9,6 +9,7 @@ pub mod db;
 pub mod doctor;
 pub mod health;
 pub mod import;
+pub mod ledger;
 pub mod lint;
 pub mod migrate;
 pub mod postgres;

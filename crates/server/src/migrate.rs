@@ -27,6 +27,9 @@ const WAIT_FOR_OTHERS_MS: u32 = 600_000;
 /// Where it is written what is applied: ours and Supabase's.
 pub const HISTORY_TABLES: [&str; 2] = ["nexus_platform.files", "supabase_migrations.schema_migrations"];
 
+/// How much of a statement or of a place in a function an error quotes: enough to find it.
+const EXCERPT_CHARACTERS: usize = 200;
+
 /// A SQL file that the program carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SqlFile {
@@ -155,7 +158,7 @@ impl SqlFile {
 ///
 /// # Errors
 /// See [`MigrateError`].
-pub async fn status(client: &Client, sources: &Sources<'static>) -> Result<Status, MigrateError> {
+pub async fn status(client: &Client, sources: &Sources<'_>) -> Result<Status, MigrateError> {
     let platform = history::platform(client).await?;
     let mut pending = Vec::new();
     if platform == Platform::Plain {
@@ -199,7 +202,7 @@ pub async fn status(client: &Client, sources: &Sources<'static>) -> Result<Statu
 ///
 /// # Errors
 /// See [`MigrateError`]. Files before the failing one stay applied.
-pub async fn run(client: &mut Client, sources: &Sources<'static>) -> Result<Vec<&'static str>, MigrateError> {
+pub async fn run(client: &mut Client, sources: &Sources<'_>) -> Result<Vec<&'static str>, MigrateError> {
     let quiet = format!("set client_min_messages = warning; set lock_timeout = {WAIT_FOR_OTHERS_MS}");
     history::command(client, "prepare the session", &quiet).await?;
     history::lock(client, LOCK).await?;
@@ -211,7 +214,7 @@ pub async fn run(client: &mut Client, sources: &Sources<'static>) -> Result<Vec<
     Ok(applied)
 }
 
-async fn apply_pending(client: &mut Client, sources: &Sources<'static>) -> Result<Vec<&'static str>, MigrateError> {
+async fn apply_pending(client: &mut Client, sources: &Sources<'_>) -> Result<Vec<&'static str>, MigrateError> {
     history::make_tables(client).await?;
     let todo = status(client, sources).await?;
     for file in sources.platform.iter().filter(|file| todo.pending.contains(&file.name)) {
@@ -268,15 +271,19 @@ fn statement_error(file: &SqlFile, statement: &Statement<'_>, source: tokio_post
         .filter(|letter| *letter == '\n')
         .count();
     let mut context = String::new();
-    if let Some(place) = server
-        .and_then(|error| error.where_())
-        .and_then(|text| text.lines().next())
-    {
+    if let Some(places) = server.and_then(|error| error.where_()) {
+        let places: String = places
+            .lines()
+            .collect::<Vec<_>>()
+            .join(", ")
+            .chars()
+            .take(EXCERPT_CHARACTERS)
+            .collect();
         // Writing to a String cannot fail.
-        let _ = write!(context, " ({place})");
+        let _ = write!(context, " ({places})");
     }
     let line_text = statement.text.lines().nth(before).unwrap_or_default().trim();
-    let excerpt = line_text.chars().take(120).collect();
+    let excerpt = line_text.chars().take(EXCERPT_CHARACTERS).collect();
     MigrateError::Statement {
         file: file.name,
         line: statement.line + before,

@@ -151,6 +151,14 @@ impl From<crate::db::CommitError> for Problem {
     }
 }
 
+/// Whether an error only says that its source says it.
+#[must_use]
+pub fn is_empty_phrase(error: &(dyn Error + 'static)) -> bool {
+    error
+        .downcast_ref::<tokio_postgres::Error>()
+        .is_some_and(|error| error.as_db_error().is_some())
+}
+
 /// An error and its causes in one line. Of a database error code, message and constraint, and not the detail, which
 /// quotes rows.
 #[must_use]
@@ -170,6 +178,8 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
                     server.message()
                 )
             }
+            // The driver's own words for "the server answered with an error", which follows.
+            None if is_empty_phrase(error) => Ok(()),
             None => write!(text, "{separator}{error}"),
         };
         next = error.source();

@@ -41,7 +41,7 @@ impl Tx {
                     .await?;
                 // Polled together, in this order, the two leave in one packet.
                 let params: Params<'_> = &[&claims];
-                tokio::try_join!(tx.client.batch_execute("begin"), tx.client.execute(&set, params))?;
+                tokio::try_join!(biased; tx.client.batch_execute("begin"), tx.client.execute(&set, params))?;
             }
         }
         Ok(tx)

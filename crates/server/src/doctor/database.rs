@@ -21,7 +21,7 @@ const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::seconds(2);
 const SLOT_BYTES_MAX: i64 = 1 << 30;
 
 /// The schemas whose policies are ours to look at.
-const SCHEMAS: [&str; 2] = ["public", "nexus"];
+const SCHEMAS: [&str; 3] = ["public", "nexus", "ledger"];
 
 /// Schemas that Supabase's conventions expect.
 const SCHEMAS_EXPECTED: [&str; 4] = ["public", "auth", "storage", "realtime"];
@@ -210,7 +210,8 @@ async fn migrating_login(report: &mut Report, admin: &Client, platform: Platform
     let text = sql!(
         "select session_user::text, rolsuper, rolcreaterole,
                 pg_catalog.has_database_privilege(current_database(), 'create'),
-                pg_catalog.has_schema_privilege('public', 'create'), current_database()::text
+                pg_catalog.has_schema_privilege('public', 'create'), current_database()::text,
+                exists (select from pg_catalog.pg_roles where rolname = 'service_role')
          from pg_catalog.pg_roles where rolname = session_user"
     );
     let row = admin.query_one(text, &[]).await?;
@@ -231,17 +232,17 @@ async fn migrating_login(report: &mut Report, admin: &Client, platform: Platform
             }
         }
     }
+    let has_service_role: bool = row.try_get(6)?;
+    if platform == Platform::Plain && !is_superuser && !has_service_role {
+        missing.push("-- as a superuser, once a cluster: only he can make a role that passes policies".to_owned());
+        missing.push("create role service_role nologin noinherit bypassrls;".to_owned());
+        missing.push(format!("grant service_role to {login} with admin option;"));
+    }
     let name = format!("login {login}");
-    match (missing.is_empty(), platform) {
-        (false, _) => report.failed(name, "lacks rights that migrations need", Some(missing.join("\n"))),
-        (true, Platform::Plain) if !is_superuser => {
-            let text = "may migrate; roles that pass policies can be made by a superuser only, once a cluster";
-            let remedy = format!(
-                "create role service_role nologin noinherit bypassrls;\ngrant service_role to {login} with admin option;"
-            );
-            report.warning(name, text, Some(remedy));
-        }
-        (true, _) => report.ok(name, "may migrate"),
+    if missing.is_empty() {
+        report.ok(name, "may migrate");
+    } else {
+        report.failed(name, "lacks rights that migrations need", Some(missing.join("\n")));
     }
     Ok(())
 }

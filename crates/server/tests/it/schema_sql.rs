@@ -20,7 +20,10 @@ async fn the_generated_schema_is_true() {
     }
     client.batch_execute("set search_path = ''").await.unwrap();
     let rows = client
-        .query(include_str!("schema_sql.sql"), &[&["public", "nexus"].as_slice()])
+        .query(
+            include_str!("schema_sql.sql"),
+            &[&["public", "nexus", "ledger"].as_slice()],
+        )
         .await
         .unwrap();
     let mut text = HEADER.to_owned();
