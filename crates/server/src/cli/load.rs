@@ -68,7 +68,7 @@ pub(super) async fn import(db: &Db, command: ImportCommand) -> Result<ExitCode, 
     let cannot = |error| format!("cannot read {}: {error}", path.display());
     let file = File::open(&path).map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
-    let bytes = metadata.is_file().then(|| metadata.len());
+    let bytes = metadata.is_file().then_some(metadata.len());
     let mut progress = Progress::to_stderr(&name, bytes);
     let loaded = load(db, Dataset::Realt { as_of }, &name, file, &mut progress).await?;
     answer(&format!("{name}: {loaded}"))?;

@@ -6,6 +6,8 @@
 
 use std::io::{self, Read};
 
+use super::field::shown;
+
 /// Bytes of one field. No figure or name of a building comes near; a quote that nobody closed does.
 pub const FIELD_BYTES_MAX: usize = 10_000;
 
@@ -33,12 +35,6 @@ impl Record {
             begin = *end;
             field
         })
-    }
-
-    /// How many they are.
-    #[must_use]
-    pub fn fields_count(&self) -> usize {
-        self.ends.len()
     }
 }
 
@@ -306,17 +302,6 @@ impl<R: Read> Reader<R> {
             expected,
         })
     }
-}
-
-/// The beginning of a field for an error: quoted, escaped, short.
-pub(super) fn shown(field: &[u8]) -> String {
-    const SHOWN_MAX: usize = 60;
-    let text = String::from_utf8_lossy(field);
-    let mut short: String = text.chars().take(SHOWN_MAX).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    format!("{short:?}")
 }
 
 #[cfg(test)]

@@ -142,6 +142,17 @@ fn is_address(field: &str) -> bool {
     digits.is_some_and(|digits| digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
+/// The beginning of a field for an error: quoted, escaped, short.
+pub(super) fn shown(field: &[u8]) -> String {
+    const SHOWN_MAX: usize = 60;
+    let text = String::from_utf8_lossy(field);
+    let mut short: String = text.chars().take(SHOWN_MAX).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("{short:?}")
+}
+
 /// Appends a field to a line of COPY's text format.
 pub(super) fn push_copied(line: &mut Vec<u8>, value: &Value<'_>) {
     match value {

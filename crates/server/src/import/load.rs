@@ -12,9 +12,9 @@ use tokio_postgres::CopyInSink;
 
 use super::{
     Dataset, Progress,
-    csv::{Malformed, ReadError, Reader, Record, shown},
+    csv::{Malformed, ReadError, Reader, Record},
     dubai,
-    field::{Column, push_copied},
+    field::{Column, push_copied, shown},
     realt, seattle,
 };
 use crate::db::{Actor, CommitError, Db, DbError, Tx, sql};

@@ -11,6 +11,7 @@ mod cluster;
 mod database;
 mod examples;
 mod fees;
+mod imports;
 mod ledger;
 mod market_views;
 mod migrations;

@@ -225,7 +225,7 @@ impl Case<'_> {
             let given = self.cell.insert_columns.iter();
             self.cell.update.contains_key(name) || given.map(|given| given.split('=').next()).any(|g| g == Some(name))
         };
-        let may = match self.who.role.as_ref() {
+        let may = match self.who.role {
             "service_role" => SERVICE_MAY
                 .iter()
                 .find(|(relation, _)| self.is_of(relation))
