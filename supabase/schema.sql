@@ -112,10 +112,19 @@ AS $function$
 declare
   full_name text := tg_table_schema || '.' || tg_table_name;
   key_column text := coalesce(tg_argv[0], 'id');
+  -- A statement that inserts more rows than any command of a person does is the load of a file. Nothing is lost by one
+  -- audit row for it: the rows themselves say what was inserted, and whoever changes one leaves what it said before.
+  rows_told_apart constant integer := 1000;
 begin
   -- Dynamic only in the name of the key column, which comes from the trigger's definition.
   case tg_op
     when 'INSERT' then
+      if (select count(*) from (select from new_rows limit rows_told_apart + 1) as first_rows) > rows_told_apart then
+        perform nexus.append_audit(full_name, tg_op, '', null,
+          jsonb_build_object('rows', count(*), 'sha256', encode(sha256(string_agg(r.digest, '' order by r.digest)), 'hex')))
+        from (select sha256(convert_to(n::text, 'UTF8')) as digest from new_rows as n) as r;
+        return null;
+      end if;
       perform nexus.append_audit(full_name, tg_op, r.after ->> key_column, null, r.after)
       from (select to_jsonb(n) as after from new_rows as n) as r;
     when 'DELETE' then
@@ -131,7 +140,7 @@ begin
   return null;
 end
 $function$;
-comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row. Its argument names the key column where that is not id.';
+comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows. Its argument names the key column where that is not id.';
 
 CREATE OR REPLACE FUNCTION public.refresh_analytics_views()
  RETURNS void
@@ -225,7 +234,7 @@ comment on column public.audit_log.actor_id is 'The login that acted, from the v
 comment on column public.audit_log.actor_role is 'The database role that acted.';
 comment on column public.audit_log.table_name is 'schema.table that changed.';
 comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE.';
-comment on column public.audit_log.row_key is 'Primary key of the row as text; of a TRUNCATE, empty.';
+comment on column public.audit_log.row_key is 'Primary key of the row as text; empty of a TRUNCATE and of an insert of more than 1000 rows, whose details are their number and the SHA-256 over the sorted SHA-256s of the rows as text.';
 comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at; all columns of an INSERT or DELETE.';
 comment on column public.audit_log.digest is 'SHA-256 over salt and canonical before and after of nexus.audit_details.';
 CREATE INDEX audit_log_actor_id_idx ON public.audit_log USING btree (actor_id, id);
@@ -449,6 +458,94 @@ create policy fee_schedules_engine on public.fee_schedules for all to nexus_engi
 create policy fee_schedules_read_all on public.fee_schedules for select to anon, authenticated
   using (true);
 
+create table public.foreign_tokens (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  name text not null,
+  symbol text not null,
+  chain_id bigint not null,
+  contract_address text not null,
+  bridged_chain_id bigint,
+  bridged_address text,
+  supply bigint not null,
+  currency text default 'USD'::text not null,
+  currency_decimals smallint default 2 not null,
+  token_price_minor bigint not null,
+  token_price numeric generated always as (nexus.from_minor(token_price_minor, (currency_decimals)::integer)) stored,
+  total_value_minor bigint generated always as ((supply * token_price_minor)) stored,
+  total_value numeric generated always as (nexus.from_minor((supply * token_price_minor), (currency_decimals)::integer)) stored,
+  net_rent_year_minor bigint not null,
+  net_rent_year numeric generated always as (nexus.from_minor(net_rent_year_minor, (currency_decimals)::integer)) stored,
+  stated_net_rent_year_per_token numeric not null,
+  stated_apr_percent numeric not null,
+  venues integer not null,
+  is_migrated boolean not null,
+  snapshot_on date not null,
+  source text not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint foreign_tokens_pkey PRIMARY KEY (id),
+  constraint foreign_tokens_addresses_are_evm CHECK (((contract_address ~ '^0x[0-9a-fA-F]{40}$'::text) AND (bridged_address ~ '^0x[0-9a-fA-F]{40}$'::text))),
+  constraint foreign_tokens_bridged_address_has_a_chain CHECK ((num_nulls(bridged_chain_id, bridged_address) = ANY (ARRAY[0, 2]))),
+  constraint foreign_tokens_chains_differ CHECK (((chain_id > 0) AND (bridged_chain_id > 0) AND (bridged_chain_id <> chain_id))),
+  constraint foreign_tokens_name_is_bounded CHECK (((name ~ '\S'::text) AND (length(name) <= 200))),
+  constraint foreign_tokens_price_is_an_amount CHECK (((token_price_minor >= 0) AND (token_price_minor <= '9007199254740991'::bigint))),
+  constraint foreign_tokens_rent_is_an_amount CHECK (((net_rent_year_minor >= 0) AND (net_rent_year_minor <= '9007199254740991'::bigint))),
+  constraint foreign_tokens_source_is_said CHECK (((source ~ '\S'::text) AND (length(source) <= 500))),
+  constraint foreign_tokens_stated_rates_are_numbers CHECK ((((stated_net_rent_year_per_token >= (0)::numeric) AND (stated_net_rent_year_per_token <= (1000000000)::numeric)) AND ((stated_apr_percent >= (0)::numeric) AND (stated_apr_percent <= (1000000)::numeric)))),
+  constraint foreign_tokens_supply_is_an_amount CHECK (((supply >= 1) AND (supply <= '9007199254740991'::bigint))),
+  constraint foreign_tokens_symbol_is_bounded CHECK (((symbol ~ '\S'::text) AND (length(symbol) <= 100))),
+  constraint foreign_tokens_value_is_an_amount CHECK ((((supply)::numeric * (token_price_minor)::numeric) <= ('9007199254740991'::bigint)::numeric)),
+  constraint foreign_tokens_venues_not_negative CHECK ((venues >= 0)),
+  constraint foreign_tokens_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint foreign_tokens_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.foreign_tokens is 'Imported history: tokens that others issued for buildings, as a list gave them on a day. Never an offer of ours and never for sale here. Facts of public chains, so everybody may read them.';
+comment on column public.foreign_tokens.id is 'Identity of the row.';
+comment on column public.foreign_tokens.property_id is 'The building, which is imported history as well. A token that was migrated and its successor share it.';
+comment on column public.foreign_tokens.name is 'Name of the token as listed.';
+comment on column public.foreign_tokens.symbol is 'Symbol as listed; not unique: a migrated token and its successor may share it.';
+comment on column public.foreign_tokens.chain_id is 'EVM chain of contract_address: 1 Ethereum, 100 Gnosis.';
+comment on column public.foreign_tokens.contract_address is 'The contract, by which the list names the token.';
+comment on column public.foreign_tokens.bridged_chain_id is 'The other chain on which the same token exists; null where there is none.';
+comment on column public.foreign_tokens.bridged_address is 'Its contract there; may be the same text as contract_address.';
+comment on column public.foreign_tokens.supply is 'Whole tokens.';
+comment on column public.foreign_tokens.currency is 'Currency of price and rent.';
+comment on column public.foreign_tokens.currency_decimals is 'Decimals of that currency.';
+comment on column public.foreign_tokens.token_price_minor is 'Listed price of one token on that day, in smallest units. Nobody can buy at it here.';
+comment on column public.foreign_tokens.token_price is 'Listed price of one token; derived.';
+comment on column public.foreign_tokens.total_value_minor is 'Supply times listed price, in smallest units; derived.';
+comment on column public.foreign_tokens.total_value is 'Supply times listed price; derived.';
+comment on column public.foreign_tokens.net_rent_year_minor is 'Listed rent of a year after costs, in smallest units: the figure to trust. A month of it is a twelfth by largest remainder, earliest months first.';
+comment on column public.foreign_tokens.net_rent_year is 'Listed rent of a year after costs; derived.';
+comment on column public.foreign_tokens.stated_net_rent_year_per_token is 'Rent of a year per token as listed, rounded by the list; times supply it is not the yearly rent.';
+comment on column public.foreign_tokens.stated_apr_percent is 'Yearly rent over price in percent, as listed.';
+comment on column public.foreign_tokens.venues is 'Market places on which the token was listed.';
+comment on column public.foreign_tokens.is_migrated is 'Whether the contract was given up for another; leave these out of sums over buildings.';
+comment on column public.foreign_tokens.snapshot_on is 'The day whose facts these are.';
+comment on column public.foreign_tokens.source is 'Where the facts are from.';
+comment on column public.foreign_tokens.created_at is 'When it was loaded.';
+comment on column public.foreign_tokens.updated_at is 'When the row last changed.';
+CREATE UNIQUE INDEX foreign_tokens_bridged_address_key ON public.foreign_tokens USING btree (bridged_chain_id, lower(bridged_address));
+CREATE UNIQUE INDEX foreign_tokens_contract_address_key ON public.foreign_tokens USING btree (chain_id, lower(contract_address));
+CREATE INDEX foreign_tokens_currency_idx ON public.foreign_tokens USING btree (currency, currency_decimals);
+CREATE INDEX foreign_tokens_property_id_idx ON public.foreign_tokens USING btree (property_id);
+CREATE TRIGGER foreign_tokens_updated_at BEFORE UPDATE ON public.foreign_tokens FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.foreign_tokens REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.foreign_tokens REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.foreign_tokens FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.foreign_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.foreign_tokens enable row level security;
+grant select on public.foreign_tokens to anon;
+grant select on public.foreign_tokens to authenticated;
+grant insert, select, update on public.foreign_tokens to nexus_engine;
+grant select on public.foreign_tokens to service_role;
+create policy foreign_tokens_engine on public.foreign_tokens for all to nexus_engine
+  using (true)
+  with check (true);
+create policy foreign_tokens_read_all on public.foreign_tokens for select to anon, authenticated
+  using (true);
+
 create table public.investments (
   id uuid default gen_random_uuid() not null,
   user_id uuid not null,
@@ -670,6 +767,70 @@ create policy kyc_documents_read_compliance on public.kyc_documents for select t
   using (( SELECT nexus.has_any_role(VARIADIC ARRAY['compliance_officer'::text]) AS has_any_role));
 create policy kyc_documents_read_own on public.kyc_documents for select to authenticated
   using ((user_id = ( SELECT auth.uid() AS uid)));
+
+create table public.market_statistics (
+  id uuid default gen_random_uuid() not null,
+  market text not null,
+  month date not null,
+  area text not null,
+  property_type text not null,
+  transactions bigint not null,
+  currency text not null,
+  currency_decimals smallint not null,
+  median_price_minor bigint not null,
+  median_price numeric generated always as (nexus.from_minor(median_price_minor, (currency_decimals)::integer)) stored,
+  median_per_sqft_minor bigint not null,
+  median_per_sqft numeric generated always as (nexus.from_minor(median_per_sqft_minor, (currency_decimals)::integer)) stored,
+  offplan_share numeric not null,
+  ready_share numeric not null,
+  source text not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint market_statistics_pkey PRIMARY KEY (id),
+  constraint market_statistics_once_a_month UNIQUE (market, month, area, property_type),
+  constraint market_statistics_medians_are_amounts CHECK ((((median_price_minor >= 0) AND (median_price_minor <= '9007199254740991'::bigint)) AND ((median_per_sqft_minor >= 0) AND (median_per_sqft_minor <= '9007199254740991'::bigint)))),
+  constraint market_statistics_month_is_its_first_day CHECK ((EXTRACT(day FROM month) = (1)::numeric)),
+  constraint market_statistics_place_is_said CHECK (((LEAST(length(market), length(area), length(property_type)) > 0) AND (GREATEST(length(market), length(area), length(property_type)) <= 200))),
+  constraint market_statistics_shares_are_parts CHECK ((((offplan_share >= (0)::numeric) AND (offplan_share <= (1)::numeric)) AND ((ready_share >= (0)::numeric) AND (ready_share <= (1)::numeric)))),
+  constraint market_statistics_source_is_said CHECK (((source ~ '\S'::text) AND (length(source) <= 500))),
+  constraint market_statistics_transactions_happened CHECK (((transactions >= 1) AND (transactions <= '9007199254740991'::bigint))),
+  constraint market_statistics_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals)
+);
+comment on table public.market_statistics is 'Monthly sales figures that somebody published about a market. Market data, never a property: a median is not added to anything. Public.';
+comment on column public.market_statistics.id is 'Identity of the row.';
+comment on column public.market_statistics.market is 'The market that the areas belong to, such as Dubai.';
+comment on column public.market_statistics.month is 'First day of the month that the figures are about.';
+comment on column public.market_statistics.area is 'Area as the source names it. ALL is the whole market, which the areas'' rows are parts of.';
+comment on column public.market_statistics.property_type is 'Kind as the source names it: Land, Unit, Building. ALL is every kind together.';
+comment on column public.market_statistics.transactions is 'Sales in the month. Do not add rows of an area to rows of ALL.';
+comment on column public.market_statistics.currency is 'Currency of the medians.';
+comment on column public.market_statistics.currency_decimals is 'Decimals of that currency.';
+comment on column public.market_statistics.median_price_minor is 'Median price of a sale, in smallest units.';
+comment on column public.market_statistics.median_price is 'Median price of a sale; derived.';
+comment on column public.market_statistics.median_per_sqft_minor is 'Median price of a square foot, in smallest units.';
+comment on column public.market_statistics.median_per_sqft is 'Median price of a square foot; derived.';
+comment on column public.market_statistics.offplan_share is 'Part of the sales that were before completion, 0 to 1, as published.';
+comment on column public.market_statistics.ready_share is 'Part of the sales that were of finished property, 0 to 1, as published.';
+comment on column public.market_statistics.source is 'Who published it, with the attribution that their licence asks for: show it wherever the figures are shown.';
+comment on column public.market_statistics.created_at is 'When it was loaded.';
+comment on column public.market_statistics.updated_at is 'When the row last changed.';
+CREATE INDEX market_statistics_area_idx ON public.market_statistics USING btree (market, area, month DESC);
+CREATE INDEX market_statistics_currency_idx ON public.market_statistics USING btree (currency, currency_decimals);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.market_statistics REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.market_statistics REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.market_statistics FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.market_statistics REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER market_statistics_updated_at BEFORE UPDATE ON public.market_statistics FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.market_statistics enable row level security;
+grant select on public.market_statistics to anon;
+grant select on public.market_statistics to authenticated;
+grant insert, select, update on public.market_statistics to nexus_engine;
+grant select on public.market_statistics to service_role;
+create policy market_statistics_engine on public.market_statistics for all to nexus_engine
+  using (true)
+  with check (true);
+create policy market_statistics_read_all on public.market_statistics for select to anon, authenticated
+  using (true);
 
 create table public.notifications (
   id uuid default gen_random_uuid() not null,
@@ -902,6 +1063,7 @@ create table public.properties (
   coordinates jsonb,
   bedrooms integer,
   bathrooms integer,
+  bathrooms_exact numeric,
   sqft integer,
   lot_size integer,
   year_built integer,
@@ -924,15 +1086,22 @@ create table public.properties (
   tokenization_status text default 'not_started'::text not null,
   is_active boolean default false not null,
   is_featured boolean default false not null,
+  origin text default 'own'::text not null,
+  origin_key text,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint properties_pkey PRIMARY KEY (id),
+  constraint properties_origin_key_is_loaded_once UNIQUE (origin_key),
   constraint properties_amenities_are_an_array CHECK (((jsonb_typeof(amenities) = 'array'::text) AND nexus.is_list_of_texts(amenities))),
+  constraint properties_bathrooms_is_the_floor CHECK (((bathrooms_exact IS NULL) OR (((bathrooms_exact >= (0)::numeric) AND (bathrooms_exact <= (1000)::numeric)) AND (NOT (bathrooms IS DISTINCT FROM (floor(bathrooms_exact))::integer))))),
   constraint properties_coordinates_are_lat_lng CHECK (((coordinates IS NULL) OR ((jsonb_typeof(coordinates) = 'object'::text) AND (jsonb_typeof((coordinates -> 'lat'::text)) = 'number'::text) AND (jsonb_typeof((coordinates -> 'lng'::text)) = 'number'::text) AND ((((coordinates ->> 'lat'::text))::numeric >= ('-90'::integer)::numeric) AND (((coordinates ->> 'lat'::text))::numeric <= (90)::numeric)) AND ((((coordinates ->> 'lng'::text))::numeric >= ('-180'::integer)::numeric) AND (((coordinates ->> 'lng'::text))::numeric <= (180)::numeric))))),
   constraint properties_description_is_bounded CHECK ((length(description) <= 20000)),
   constraint properties_funding_target_is_money CHECK (nexus.is_money(funding_target, (currency_decimals)::integer)),
   constraint properties_images_are_an_array CHECK (((jsonb_typeof(images) = 'array'::text) AND nexus.is_list_of_texts(images))),
+  constraint properties_import_is_history CHECK (((origin <> 'import'::text) OR ((NOT is_active) AND (NOT tokenization_active) AND (tokenization_status = 'not_started'::text)))),
   constraint properties_min_investment_is_money CHECK (nexus.is_money(min_investment, (currency_decimals)::integer)),
+  constraint properties_origin_has_a_key CHECK ((((origin = 'own'::text) = (origin_key IS NULL)) AND ((length(origin_key) >= 1) AND (length(origin_key) <= 300)))),
+  constraint properties_origin_is_known CHECK ((origin = ANY (ARRAY['own'::text, 'seed'::text, 'import'::text]))),
   constraint properties_place_is_bounded CHECK (((GREATEST(length(location), length(address), length(city), length(state_province), length(country)) <= 300) AND (length(postal_code) <= 20))),
   constraint properties_price_is_money CHECK (nexus.is_money(price, (currency_decimals)::integer)),
   constraint properties_price_per_token_is_money CHECK (nexus.is_money(price_per_token, (currency_decimals)::integer)),
@@ -960,6 +1129,7 @@ comment on column public.properties.postal_code is 'Postal code as letters to th
 comment on column public.properties.coordinates is 'Place on the map: {"lat": degrees, "lng": degrees}, WGS 84.';
 comment on column public.properties.bedrooms is 'Number of bedrooms.';
 comment on column public.properties.bathrooms is 'Number of bathrooms, halves left out.';
+comment on column public.properties.bathrooms_exact is 'Number of bathrooms with halves and quarters, where it is known; bathrooms is its whole part.';
 comment on column public.properties.sqft is 'Living area in square feet.';
 comment on column public.properties.lot_size is 'Area of the plot in square feet.';
 comment on column public.properties.year_built is 'Year in which it was built.';
@@ -982,6 +1152,8 @@ comment on column public.properties.tokenization_active is 'Whether tokens are b
 comment on column public.properties.tokenization_status is 'Where tokenization stands: not_started, in_progress, rejected, offered, completed or cancelled.';
 comment on column public.properties.is_active is 'Whether everybody may see the property.';
 comment on column public.properties.is_featured is 'Whether to show it first.';
+comment on column public.properties.origin is 'Where the row comes from: own (filed here), seed (public data that the program carries) or import (history of what others issued; never listed or offered).';
+comment on column public.properties.origin_key is 'Name of the building in the data that it was loaded from, so that a second load finds it; null for own.';
 comment on column public.properties.created_at is 'When the row was made.';
 comment on column public.properties.updated_at is 'When the row last changed.';
 CREATE INDEX properties_active_city_idx ON public.properties USING btree (city, id) WHERE is_active;
@@ -1001,10 +1173,10 @@ alter table public.properties enable row level security;
 grant select on public.properties to anon;
 grant select on public.properties to authenticated;
 grant insert, select, update on public.properties to nexus_engine;
-grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url) on public.properties to nexus_staff;
-grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
+grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url) on public.properties to nexus_staff;
+grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
 grant select on public.properties to service_role;
-grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
+grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
 create policy "Public properties are viewable by everyone" on public.properties for select to anon, authenticated
   using ((is_active = true));
 create policy properties_engine on public.properties for all to nexus_engine
@@ -1191,6 +1363,7 @@ create table public.property_documents (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint property_documents_pkey PRIMARY KEY (id),
+  constraint property_documents_id_property_id_key UNIQUE (id, property_id),
   constraint property_documents_expires_after_issue CHECK ((expires_at > ((issued_on)::timestamp without time zone AT TIME ZONE 'UTC'::text))),
   constraint property_documents_file_is_a_path CHECK ((nexus.is_storage_path(file_url, 'property-evidence'::text) OR nexus.is_storage_path(file_url, 'property-media'::text))),
   constraint property_documents_file_is_of_property CHECK ((split_part(file_url, '/'::text, 2) = (property_id)::text)),
@@ -1513,6 +1686,65 @@ create policy property_tokens_read_of_visible_property on public.property_tokens
   WHERE (p.id = property_tokens.property_id)))));
 create policy property_tokens_read_staff on public.property_tokens for select to nexus_staff
   using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.property_valuations (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  valued_on date not null,
+  currency text default 'USD'::text not null,
+  currency_decimals smallint default 2 not null,
+  amount_minor bigint not null,
+  amount numeric generated always as (nexus.from_minor(amount_minor, (currency_decimals)::integer)) stored,
+  basis text not null,
+  source text not null,
+  reference text not null,
+  evidence_id uuid,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint property_valuations_pkey PRIMARY KEY (id),
+  constraint property_valuations_once_a_reference UNIQUE (property_id, source, reference),
+  constraint property_valuations_amount_is_an_amount CHECK (((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint property_valuations_basis_is_known CHECK ((basis = ANY (ARRAY['sale'::text, 'appraisal'::text, 'estimate'::text]))),
+  constraint property_valuations_reference_is_said CHECK (((reference ~ '\S'::text) AND (length(reference) <= 200))),
+  constraint property_valuations_source_is_said CHECK (((source ~ '\S'::text) AND (length(source) <= 200))),
+  constraint property_valuations_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint property_valuations_evidence_id_fkey FOREIGN KEY (evidence_id, property_id) REFERENCES public.property_documents(id, property_id) ON DELETE RESTRICT,
+  constraint property_valuations_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.property_valuations is 'Dated valuations of properties, each with its source. A sale that happened is one; an asking price is none. Written by commands only.';
+comment on column public.property_valuations.id is 'Identity of the valuation.';
+comment on column public.property_valuations.property_id is 'The property.';
+comment on column public.property_valuations.valued_on is 'The day that the amount holds for.';
+comment on column public.property_valuations.currency is 'Currency of the amount.';
+comment on column public.property_valuations.currency_decimals is 'Decimals of that currency.';
+comment on column public.property_valuations.amount_minor is 'What the whole property was worth, in smallest units.';
+comment on column public.property_valuations.amount is 'What the whole property was worth; derived.';
+comment on column public.property_valuations.basis is 'What it rests on: sale (it was sold for this), appraisal (somebody competent says so) or estimate (a model or an index does).';
+comment on column public.property_valuations.source is 'Who says so: a public record, an appraiser, a model.';
+comment on column public.property_valuations.reference is 'How the source names this valuation: number of the sale or report.';
+comment on column public.property_valuations.evidence_id is 'The document that shows it; null where a public record does.';
+comment on column public.property_valuations.created_at is 'When it was recorded here.';
+comment on column public.property_valuations.updated_at is 'When the row last changed.';
+CREATE INDEX property_valuations_currency_idx ON public.property_valuations USING btree (currency, currency_decimals);
+CREATE INDEX property_valuations_evidence_id_idx ON public.property_valuations USING btree (evidence_id, property_id);
+CREATE INDEX property_valuations_property_id_valued_on_idx ON public.property_valuations USING btree (property_id, valued_on DESC);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_valuations REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_valuations REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_valuations FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_valuations REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER property_valuations_updated_at BEFORE UPDATE ON public.property_valuations FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.property_valuations enable row level security;
+grant select on public.property_valuations to anon;
+grant select on public.property_valuations to authenticated;
+grant insert, select, update on public.property_valuations to nexus_engine;
+grant select on public.property_valuations to service_role;
+create policy property_valuations_engine on public.property_valuations for all to nexus_engine
+  using (true)
+  with check (true);
+create policy property_valuations_read_of_visible_property on public.property_valuations for select to anon, authenticated
+  using ((EXISTS ( SELECT
+   FROM public.properties p
+  WHERE (p.id = property_valuations.property_id))));
 
 create table public.smart_contract_events (
   id uuid default gen_random_uuid() not null,
@@ -1870,6 +2102,7 @@ create view public.public_properties as
     properties.coordinates,
     properties.bedrooms,
     properties.bathrooms,
+    properties.bathrooms_exact,
     properties.sqft,
     properties.lot_size,
     properties.year_built,
@@ -1890,6 +2123,7 @@ create view public.public_properties as
     properties.tokenization_active,
     properties.tokenization_status,
     properties.is_featured,
+    properties.origin,
     properties.created_at,
     properties.updated_at
    FROM public.properties
@@ -1908,6 +2142,7 @@ comment on column public.public_properties.postal_code is 'Postal code as letter
 comment on column public.public_properties.coordinates is 'Place on the map: {"lat": degrees, "lng": degrees}, WGS 84.';
 comment on column public.public_properties.bedrooms is 'Number of bedrooms.';
 comment on column public.public_properties.bathrooms is 'Number of bathrooms, halves left out.';
+comment on column public.public_properties.bathrooms_exact is 'Number of bathrooms with halves and quarters, where it is known; bathrooms is its whole part.';
 comment on column public.public_properties.sqft is 'Living area in square feet.';
 comment on column public.public_properties.lot_size is 'Area of the plot in square feet.';
 comment on column public.public_properties.year_built is 'Year in which it was built.';
@@ -1928,6 +2163,7 @@ comment on column public.public_properties.tokens_issued is 'Tokens held by some
 comment on column public.public_properties.tokenization_active is 'Whether tokens are being offered.';
 comment on column public.public_properties.tokenization_status is 'Where tokenization stands: not_started, in_progress, rejected, offered, completed or cancelled.';
 comment on column public.public_properties.is_featured is 'Whether to show it first.';
+comment on column public.public_properties.origin is 'Where the row comes from: own (filed here), seed (public data that the program carries) or import (history of what others issued; never listed or offered).';
 comment on column public.public_properties.created_at is 'When the row was made.';
 comment on column public.public_properties.updated_at is 'When the row last changed.';
 grant select on public.public_properties to anon;

@@ -23,7 +23,7 @@ comment on column public.audit_log.actor_id is 'The login that acted, from the v
 comment on column public.audit_log.actor_role is 'The database role that acted.';
 comment on column public.audit_log.table_name is 'schema.table that changed.';
 comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE.';
-comment on column public.audit_log.row_key is 'Primary key of the row as text; of a TRUNCATE, empty.';
+comment on column public.audit_log.row_key is 'Primary key of the row as text; empty of a TRUNCATE and of an insert of more than 1000 rows, whose details are their number and the SHA-256 over the sorted SHA-256s of the rows as text.';
 comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at; all columns of an INSERT or DELETE.';
 comment on column public.audit_log.digest is 'SHA-256 over salt and canonical before and after of nexus.audit_details.';
 create index audit_log_row_idx on public.audit_log (table_name, row_key, id);
@@ -87,10 +87,19 @@ as $$
 declare
   full_name text := tg_table_schema || '.' || tg_table_name;
   key_column text := coalesce(tg_argv[0], 'id');
+  -- A statement that inserts more rows than any command of a person does is the load of a file. Nothing is lost by one
+  -- audit row for it: the rows themselves say what was inserted, and whoever changes one leaves what it said before.
+  rows_told_apart constant integer := 1000;
 begin
   -- Dynamic only in the name of the key column, which comes from the trigger's definition.
   case tg_op
     when 'INSERT' then
+      if (select count(*) from (select from new_rows limit rows_told_apart + 1) as first_rows) > rows_told_apart then
+        perform nexus.append_audit(full_name, tg_op, '', null,
+          jsonb_build_object('rows', count(*), 'sha256', encode(sha256(string_agg(r.digest, '' order by r.digest)), 'hex')))
+        from (select sha256(convert_to(n::text, 'UTF8')) as digest from new_rows as n) as r;
+        return null;
+      end if;
       perform nexus.append_audit(full_name, tg_op, r.after ->> key_column, null, r.after)
       from (select to_jsonb(n) as after from new_rows as n) as r;
     when 'DELETE' then
@@ -106,7 +115,7 @@ begin
   return null;
 end
 $$;
-comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row. Its argument names the key column where that is not id.';
+comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows. Its argument names the key column where that is not id.';
 
 create function nexus.audit_table(target regclass, key_column text default 'id') returns void
 language plpgsql set search_path = ''

@@ -3,6 +3,7 @@
 //! A command fails with one line that says what failed and what to do, and the causes below it; exit code 1, or 2 when
 //! the command itself was wrong.
 
+mod load;
 mod user;
 
 use std::{
@@ -61,6 +62,17 @@ enum Command {
         /// Print the checks as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Load the public data that the program carries: houses with their sales, figures of a market
+    Seed {
+        /// Load one part alone
+        #[arg(long)]
+        only: Option<load::SeedPart>,
+    },
+    /// Load data of others from a file
+    Import {
+        #[command(subcommand)]
+        command: load::ImportCommand,
     },
     /// People who log in
     User {
@@ -126,6 +138,8 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
             Ok(ExitCode::SUCCESS)
         }),
         Command::Doctor { json } => doctor(settings, json),
+        Command::Seed { only } => with_db(settings.into_config()?, async |_, db| load::seed(db, only).await),
+        Command::Import { command } => with_db(settings.into_config()?, async |_, db| load::import(db, command).await),
         Command::User { command } => with_db(settings.into_config()?, async |config, db| {
             user::run(command, config, db).await
         }),

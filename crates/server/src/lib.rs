@@ -8,6 +8,7 @@ pub mod config;
 pub mod db;
 pub mod doctor;
 pub mod health;
+pub mod import;
 pub mod ledger;
 pub mod lint;
 pub mod migrate;

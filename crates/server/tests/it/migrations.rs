@@ -5,7 +5,7 @@ use nexus_mint::migrate::{self, Sources, SqlFile};
 use tokio_postgres::{Client, Config};
 
 use crate::callers::{Caller, asked};
-use crate::world::{OwnCluster, Server, World, connect, own_cluster};
+use crate::world::{OwnCluster, Server, World, connect, make_temporary_tables, own_cluster};
 
 /// What a Supabase project is given: its own platform, our schema.
 fn without_platform() -> Sources<'static> {
@@ -287,6 +287,7 @@ async fn every_statement_of_the_program_fits_the_schema() {
     for server in Server::all() {
         let world = World::own_database_on(server).await;
         let client = world.admin().await;
+        make_temporary_tables(&client).await;
         let mut count = 0;
         for statement in registered_statements() {
             if let Err(error) = client.prepare(statement.text).await {

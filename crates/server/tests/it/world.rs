@@ -185,6 +185,16 @@ pub(crate) async fn connect(config: &Config) -> Client {
     client
 }
 
+/// Makes the temporary tables that statements of the program name, so that those statements can be prepared.
+pub(crate) async fn make_temporary_tables(client: &Client) {
+    for statement in nexus_mint::db::registered_statements() {
+        if statement.text.starts_with("create temporary table") {
+            let text = statement.text.trim_end().trim_end_matches("on commit drop");
+            client.batch_execute(text).await.unwrap();
+        }
+    }
+}
+
 /// A database with everything that a test needs to use it.
 pub(crate) struct World {
     admin: Config,

@@ -46,6 +46,8 @@ select ('b0000000-0000-4000-8000-00000000000' || n)::uuid, 'House ' || n, 'A hou
   '{"lat": 1, "lng": 1}', 1, 1, 1, 1, 2000, '["a.png"]', '["pool"]', 'https://example.com/tour', 1000 + n, 53.59,
   53.59, 1000, now() + interval '1 year', 1850, 10, n = 1, 'in_progress', n in (1, 4), n = 1
 from generate_series(1, 5) as n;
+update public.properties set bathrooms_exact = 1.75;
+update public.properties set origin = 'seed', origin_key = 'data:' || id where id = 'b0000000-0000-4000-8000-000000000005';
 insert into public.property_members (property_id, user_id, capacity, is_active, added_by) values
   ('b0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000003', 'manager', true, 'a0000000-0000-4000-8000-000000000006'),
   ('b0000000-0000-4000-8000-000000000002', 'a0000000-0000-4000-8000-000000000003', 'owner', true, null),
@@ -94,6 +96,16 @@ select id, 'a0000000-0000-4000-8000-000000000005', 'accepted', 'in order' from p
 insert into public.property_performance (property_id, report_date, valuation_minor, rental_income_minor, maintenance_costs_minor,
   occupancy_rate, market_performance, roi_percentage)
 select id, '2025-01-31', 100000, 1000, 10, 100, 1, 1 from public.properties;
+insert into public.property_valuations (property_id, valued_on, amount_minor, basis, source, reference, evidence_id)
+select property_id, '2025-01-31', 100000, 'appraisal', 'an appraiser', 'report 1', id from public.property_documents
+where document_name = 'inside';
+insert into public.market_statistics (market, month, area, property_type, transactions, currency, currency_decimals, median_price_minor,
+  median_per_sqft_minor, offplan_share, ready_share, source)
+values ('Dubai', '2025-01-01', 'ALL', 'ALL', 10, 'AED', 2, 100000, 1000, 0.25, 0.75, 'a land department');
+insert into public.foreign_tokens (property_id, name, symbol, chain_id, contract_address, bridged_chain_id, bridged_address, supply,
+  token_price_minor, net_rent_year_minor, stated_net_rent_year_per_token, stated_apr_percent, venues, is_migrated, snapshot_on, source)
+select id, 'Theirs', 'THR', 1, '0x' || lpad(right(id::text, 1), 40, 'f'), 100, '0x' || lpad(right(id::text, 1), 40, 'f'), 1000,
+  5000, 500000, 5, 10, 1, false, '2023-04-23', 'a list' from public.properties;
 insert into public.property_analytics (property_id, report_date, market_value_minor, rental_yield, cap_rate, appreciation_rate,
   total_invested_minor, number_of_investors, funding_percentage, average_investment_size_minor, as_of)
 select id, '2025-01-31', 100000, 12, 8, 1, 53590, 3, 50, 17863, now() from public.properties;

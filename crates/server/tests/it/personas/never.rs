@@ -9,14 +9,17 @@ use super::reach::Reach;
 /// Written by the engine alone, and deleted by nobody.
 const CARRY_VALUE_OR_DECIDE: &[&str] = &[
     "public.fee_schedules",
+    "public.foreign_tokens",
     "public.investments",
     "public.kyc_cases",
+    "public.market_statistics",
     "public.party_screenings",
     "public.property_audits",
     "public.property_document_reviews",
     "public.property_performance",
     "public.property_returns",
     "public.property_tokens",
+    "public.property_valuations",
     "public.smart_contract_events",
     "public.tokenization_processes",
     "public.tokenization_reports",

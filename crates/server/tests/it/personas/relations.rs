@@ -135,10 +135,13 @@ pub(super) const RELATIONS: &[Relation] = &[
     },
     nobodys("public.currencies"),
     nobodys("public.fee_schedules"),
+    // Public history: whose house it was does not matter.
+    nobodys("public.foreign_tokens"),
     both("public.investments", "t.user_id", "t.property_id"),
     a_propertys("public.investment_opportunities_mv", "t.property_id"),
     a_persons("public.kyc_cases", "t.user_id"),
     a_persons("public.kyc_documents", "t.user_id"),
+    nobodys("public.market_statistics"),
     a_persons("public.notifications", "t.user_id"),
     a_persons(
         "public.parties",
@@ -169,6 +172,7 @@ pub(super) const RELATIONS: &[Relation] = &[
     both("public.property_members", "t.user_id", "t.property_id"),
     a_propertys("public.property_performance", "t.property_id"),
     both("public.property_returns", "t.user_id", "t.property_id"),
+    a_propertys("public.property_valuations", "t.property_id"),
     Relation {
         further: &[("issued", "t.status <> 'draft'")],
         ..a_propertys("public.property_tokens", "t.property_id")
