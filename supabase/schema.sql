@@ -67,13 +67,18 @@ CREATE OR REPLACE FUNCTION public.handle_new_user()
  SET search_path TO ''
 AS $function$
 declare
-  -- Metadata is the client's own text: only a name and a picture are taken from it, never a role or a status.
-  given_name text := nullif(btrim(left(coalesce(new.raw_user_meta_data ->> 'full_name', new.raw_user_meta_data ->> 'name', ''), 200)), '');
+  given_name text;
   new_party_id uuid;
 begin
   if exists (select from public.user_profiles where id = new.id) then
     return new;
   end if;
+  -- Metadata is the client's own: only a name is taken from it, where it is a text, and never a role or a status.
+  select btrim(left(new.raw_user_meta_data ->> k.key, 200)) into given_name
+  from unnest(array['full_name', 'name']) with ordinality as k (key, place)
+  where jsonb_typeof(new.raw_user_meta_data -> k.key) = 'string' and left(new.raw_user_meta_data ->> k.key, 200) ~ '\S'
+  order by k.place
+  limit 1;
   insert into public.parties (kind) values ('person') returning id into new_party_id;
   insert into public.user_profiles (id, party_id, email, full_name, display_name, phone)
   values (new.id, new_party_id, new.email, given_name, left(given_name, 100), nullif(left(new.phone, 40), ''));
@@ -108,6 +113,9 @@ declare
   key_column text := coalesce(tg_argv[0], 'id');
   -- Three random uuids hold 366 random bits. It is kept nowhere, so that no salt leads to another.
   secret bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+  -- A statement that inserts more rows than any command of a person does is the load of a file. Nothing is lost by one
+  -- audit row for it: the rows themselves say what was inserted, and whoever changes one leaves what it said before.
+  rows_told_apart constant integer := 1000;
 begin
   -- A transaction number before a row number: nexus.seal_limits() rests on it.
   perform pg_current_xact_id();
@@ -116,6 +124,10 @@ begin
   -- empty nor with a control character, so that null and the place of the separator are plain.
   if tg_op = 'TRUNCATE' then
     perform nexus.append_audit(tg_table_schema || '.' || tg_table_name, tg_op, '', null, null);
+  elsif tg_op = 'INSERT' and (select count(*) from (select from changed_rows limit rows_told_apart + 1) as first_rows) > rows_told_apart then
+    perform nexus.append_audit(tg_table_schema || '.' || tg_table_name, tg_op, '', null,
+      jsonb_build_object('rows', count(*), 'sha256', encode(sha256(string_agg(r.digest, '' order by r.digest)), 'hex')))
+    from (select sha256(convert_to(t::text, 'UTF8')) as digest from changed_rows as t) as r;
   elsif tg_op = 'UPDATE' then
     with changes as materialized (
       select nextval('public.audit_log_id_seq') as id, u.before, u.after, u.changed
@@ -158,7 +170,7 @@ begin
   return null;
 end
 $function$;
-comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row; an update that changed nothing leaves none. Its argument names the key column where that is not id.';
+comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows; an update that changed nothing leaves none. Its argument names the key column where that is not id.';
 
 CREATE OR REPLACE FUNCTION public.refresh_analytics_views()
  RETURNS void
@@ -252,7 +264,7 @@ comment on column public.audit_log.actor_id is 'The login that acted, from the v
 comment on column public.audit_log.actor_role is 'The database role that acted.';
 comment on column public.audit_log.table_name is 'schema.table that changed.';
 comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE.';
-comment on column public.audit_log.row_key is 'Primary key of the row as text; of a TRUNCATE, empty.';
+comment on column public.audit_log.row_key is 'Primary key of the row as text; empty of a TRUNCATE and of an insert of more than 1000 rows, whose details are their number and the SHA-256 over the sorted SHA-256s of the rows as text.';
 comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at; all columns of an INSERT or DELETE.';
 comment on column public.audit_log.digest is 'SHA-256 over the salt, the text of before, the byte 1f and the text of after of nexus.audit_details (null is an empty text).';
 CREATE INDEX audit_log_actor_id_idx ON public.audit_log USING btree (actor_id, id);
@@ -279,7 +291,7 @@ create table public.chat_messages (
   created_at timestamp with time zone default now() not null,
   constraint chat_messages_pkey PRIMARY KEY (id),
   constraint chat_messages_id_room_id_key UNIQUE (id, room_id),
-  constraint chat_messages_attachments_are_an_array CHECK ((jsonb_typeof(attachments) = 'array'::text)),
+  constraint chat_messages_attachments_are_of_the_room CHECK (((jsonb_typeof(attachments) = 'array'::text) AND nexus.are_paths_in_folder(attachments, 'chat-attachments'::text, room_id))),
   constraint chat_messages_message_is_bounded CHECK ((length(message) <= 10000)),
   constraint chat_messages_says_something CHECK (((message ~ '\S'::text) OR (attachments <> '[]'::jsonb))),
   constraint chat_messages_type_is_known CHECK ((message_type = ANY (ARRAY['text'::text, 'image'::text, 'file'::text, 'system'::text]))),
@@ -307,7 +319,7 @@ grant insert (room_id, user_id, message, message_type, attachments, reply_to) on
 grant update (message) on public.chat_messages to authenticated;
 grant delete, insert, select, update on public.chat_messages to service_role;
 create policy chat_messages_delete_own on public.chat_messages for delete to authenticated
-  using (((user_id = ( SELECT auth.uid() AS uid)) AND (message_type <> 'system'::text)));
+  using (((user_id = ( SELECT auth.uid() AS uid)) AND (message_type <> 'system'::text) AND (room_id = ANY (( SELECT nexus.chat_room_ids() AS chat_room_ids)::uuid[]))));
 create policy chat_messages_insert_own on public.chat_messages for insert to authenticated
   with check (((user_id = ( SELECT auth.uid() AS uid)) AND (message_type <> 'system'::text) AND (room_id = ANY (( SELECT nexus.chat_room_ids() AS chat_room_ids)::uuid[]))));
 create policy chat_messages_read on public.chat_messages for select to authenticated
@@ -379,14 +391,13 @@ comment on column public.chat_rooms.created_at is 'When it was made.';
 comment on column public.chat_rooms.updated_at is 'When the row last changed.';
 CREATE INDEX chat_rooms_created_by_idx ON public.chat_rooms USING btree (created_by);
 CREATE INDEX chat_rooms_property_id_idx ON public.chat_rooms USING btree (property_id);
+CREATE INDEX chat_rooms_public_idx ON public.chat_rooms USING btree (id) WHERE is_public;
 CREATE TRIGGER chat_rooms_updated_at BEFORE UPDATE ON public.chat_rooms FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.chat_rooms enable row level security;
-grant delete, select on public.chat_rooms to authenticated;
 grant insert (name, description, property_id, is_public, created_by) on public.chat_rooms to authenticated;
-grant update (name, description, is_public) on public.chat_rooms to authenticated;
+grant select on public.chat_rooms to authenticated;
+grant update (name, description) on public.chat_rooms to authenticated;
 grant delete, insert, select, update on public.chat_rooms to service_role;
-create policy chat_rooms_delete_own on public.chat_rooms for delete to authenticated
-  using ((created_by = ( SELECT auth.uid() AS uid)));
 create policy chat_rooms_insert_own on public.chat_rooms for insert to authenticated
   with check (((created_by = ( SELECT auth.uid() AS uid)) AND ((property_id IS NULL) OR (EXISTS ( SELECT
    FROM public.properties p
@@ -411,7 +422,7 @@ comment on table public.currencies is 'Currencies that prices, payments and rent
 comment on column public.currencies.code is 'ISO 4217 code, or the ticker of a stablecoin.';
 comment on column public.currencies.name is 'Name in English.';
 comment on column public.currencies.decimals is 'Digits after the point of the smallest unit: 2 for USD, 3 for KWD, 0 for JPY, 6 for USDC. Never changed once used.';
-CREATE TRIGGER currencies_are_assets AFTER INSERT ON public.currencies FOR EACH ROW EXECUTE FUNCTION ledger.add_asset();
+CREATE TRIGGER currencies_are_assets AFTER INSERT ON public.currencies FOR EACH ROW EXECUTE FUNCTION ledger.add_currency();
 CREATE TRIGGER log_deletes AFTER DELETE ON public.currencies REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.currencies REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.currencies FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
@@ -468,12 +479,101 @@ CREATE TRIGGER log_updates AFTER UPDATE ON public.fee_schedules REFERENCING OLD 
 alter table public.fee_schedules enable row level security;
 grant select on public.fee_schedules to anon;
 grant select on public.fee_schedules to authenticated;
-grant insert, select on public.fee_schedules to nexus_engine;
+grant insert (fee_type, currency, currency_decimals, rate_ppm, fixed_minor, minimum_minor, maximum_minor, valid_from, note) on public.fee_schedules to nexus_engine;
+grant select on public.fee_schedules to nexus_engine;
 grant select on public.fee_schedules to service_role;
 create policy fee_schedules_engine on public.fee_schedules for all to nexus_engine
   using (true)
   with check (true);
 create policy fee_schedules_read_all on public.fee_schedules for select to anon, authenticated
+  using (true);
+
+create table public.foreign_tokens (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  name text not null,
+  symbol text not null,
+  chain_id bigint not null,
+  contract_address text not null,
+  bridged_chain_id bigint,
+  bridged_address text,
+  supply bigint not null,
+  currency text default 'USD'::text not null,
+  currency_decimals smallint default 2 not null,
+  token_price_minor bigint not null,
+  token_price numeric generated always as (nexus.from_minor(token_price_minor, (currency_decimals)::integer)) stored,
+  total_value_minor bigint generated always as ((supply * token_price_minor)) stored,
+  total_value numeric generated always as (nexus.from_minor((supply * token_price_minor), (currency_decimals)::integer)) stored,
+  net_rent_year_minor bigint not null,
+  net_rent_year numeric generated always as (nexus.from_minor(net_rent_year_minor, (currency_decimals)::integer)) stored,
+  stated_net_rent_year_per_token numeric not null,
+  stated_apr_percent numeric not null,
+  venues integer not null,
+  is_migrated boolean not null,
+  snapshot_on date not null,
+  source text not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint foreign_tokens_pkey PRIMARY KEY (id),
+  constraint foreign_tokens_addresses_are_evm CHECK (((contract_address ~ '^0x[0-9a-fA-F]{40}$'::text) AND (bridged_address ~ '^0x[0-9a-fA-F]{40}$'::text))),
+  constraint foreign_tokens_bridged_address_has_a_chain CHECK ((num_nulls(bridged_chain_id, bridged_address) = ANY (ARRAY[0, 2]))),
+  constraint foreign_tokens_chains_differ CHECK (((chain_id > 0) AND (bridged_chain_id > 0) AND (bridged_chain_id <> chain_id))),
+  constraint foreign_tokens_name_is_bounded CHECK (((name ~ '\S'::text) AND (length(name) <= 200))),
+  constraint foreign_tokens_price_is_an_amount CHECK (((token_price_minor >= 0) AND (token_price_minor <= '9007199254740991'::bigint))),
+  constraint foreign_tokens_rent_is_an_amount CHECK (((net_rent_year_minor >= 0) AND (net_rent_year_minor <= '9007199254740991'::bigint))),
+  constraint foreign_tokens_source_is_said CHECK (((source ~ '\S'::text) AND (length(source) <= 500))),
+  constraint foreign_tokens_stated_rates_are_numbers CHECK ((((stated_net_rent_year_per_token >= (0)::numeric) AND (stated_net_rent_year_per_token <= (1000000000)::numeric)) AND ((stated_apr_percent >= (0)::numeric) AND (stated_apr_percent <= (1000000)::numeric)))),
+  constraint foreign_tokens_supply_is_an_amount CHECK (((supply >= 1) AND (supply <= '9007199254740991'::bigint))),
+  constraint foreign_tokens_symbol_is_bounded CHECK (((symbol ~ '\S'::text) AND (length(symbol) <= 100))),
+  constraint foreign_tokens_value_is_an_amount CHECK ((((supply)::numeric * (token_price_minor)::numeric) <= ('9007199254740991'::bigint)::numeric)),
+  constraint foreign_tokens_venues_not_negative CHECK ((venues >= 0)),
+  constraint foreign_tokens_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint foreign_tokens_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.foreign_tokens is 'Imported history: tokens that others issued for buildings, as a list gave them on a day. Never an offer of ours and never for sale here. Facts of public chains, so everybody may read them.';
+comment on column public.foreign_tokens.id is 'Identity of the row.';
+comment on column public.foreign_tokens.property_id is 'The building, which is imported history as well. A token that was migrated and its successor share it.';
+comment on column public.foreign_tokens.name is 'Name of the token as listed.';
+comment on column public.foreign_tokens.symbol is 'Symbol as listed; not unique: a migrated token and its successor may share it.';
+comment on column public.foreign_tokens.chain_id is 'EVM chain of contract_address: 1 Ethereum, 100 Gnosis.';
+comment on column public.foreign_tokens.contract_address is 'The contract, by which the list names the token.';
+comment on column public.foreign_tokens.bridged_chain_id is 'The other chain on which the same token exists; null where there is none.';
+comment on column public.foreign_tokens.bridged_address is 'Its contract there; may be the same text as contract_address.';
+comment on column public.foreign_tokens.supply is 'Whole tokens.';
+comment on column public.foreign_tokens.currency is 'Currency of price and rent.';
+comment on column public.foreign_tokens.currency_decimals is 'Decimals of that currency.';
+comment on column public.foreign_tokens.token_price_minor is 'Listed price of one token on that day, in smallest units. Nobody can buy at it here.';
+comment on column public.foreign_tokens.token_price is 'Listed price of one token; derived.';
+comment on column public.foreign_tokens.total_value_minor is 'Supply times listed price, in smallest units; derived.';
+comment on column public.foreign_tokens.total_value is 'Supply times listed price; derived.';
+comment on column public.foreign_tokens.net_rent_year_minor is 'Listed rent of a year after costs, in smallest units: the figure to trust. A month of it is a twelfth by largest remainder, earliest months first.';
+comment on column public.foreign_tokens.net_rent_year is 'Listed rent of a year after costs; derived.';
+comment on column public.foreign_tokens.stated_net_rent_year_per_token is 'Rent of a year per token as listed, rounded by the list; times supply it is not the yearly rent.';
+comment on column public.foreign_tokens.stated_apr_percent is 'Yearly rent over price in percent, as listed.';
+comment on column public.foreign_tokens.venues is 'Market places on which the token was listed.';
+comment on column public.foreign_tokens.is_migrated is 'Whether the contract was given up for another; leave these out of sums over buildings.';
+comment on column public.foreign_tokens.snapshot_on is 'The day whose facts these are.';
+comment on column public.foreign_tokens.source is 'Where the facts are from.';
+comment on column public.foreign_tokens.created_at is 'When it was loaded.';
+comment on column public.foreign_tokens.updated_at is 'When the row last changed.';
+CREATE UNIQUE INDEX foreign_tokens_bridged_address_key ON public.foreign_tokens USING btree (bridged_chain_id, lower(bridged_address));
+CREATE UNIQUE INDEX foreign_tokens_contract_address_key ON public.foreign_tokens USING btree (chain_id, lower(contract_address));
+CREATE INDEX foreign_tokens_currency_idx ON public.foreign_tokens USING btree (currency, currency_decimals);
+CREATE INDEX foreign_tokens_property_id_idx ON public.foreign_tokens USING btree (property_id);
+CREATE TRIGGER foreign_tokens_updated_at BEFORE UPDATE ON public.foreign_tokens FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.foreign_tokens REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.foreign_tokens REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.foreign_tokens FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.foreign_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.foreign_tokens enable row level security;
+grant select on public.foreign_tokens to anon;
+grant select on public.foreign_tokens to authenticated;
+grant insert, select, update on public.foreign_tokens to nexus_engine;
+grant select on public.foreign_tokens to service_role;
+create policy foreign_tokens_engine on public.foreign_tokens for all to nexus_engine
+  using (true)
+  with check (true);
+create policy foreign_tokens_read_all on public.foreign_tokens for select to anon, authenticated
   using (true);
 
 create table public.investments (
@@ -698,6 +798,70 @@ create policy kyc_documents_read_compliance on public.kyc_documents for select t
 create policy kyc_documents_read_own on public.kyc_documents for select to authenticated
   using ((user_id = ( SELECT auth.uid() AS uid)));
 
+create table public.market_statistics (
+  id uuid default gen_random_uuid() not null,
+  market text not null,
+  month date not null,
+  area text not null,
+  property_type text not null,
+  transactions bigint not null,
+  currency text not null,
+  currency_decimals smallint not null,
+  median_price_minor bigint not null,
+  median_price numeric generated always as (nexus.from_minor(median_price_minor, (currency_decimals)::integer)) stored,
+  median_per_sqft_minor bigint not null,
+  median_per_sqft numeric generated always as (nexus.from_minor(median_per_sqft_minor, (currency_decimals)::integer)) stored,
+  offplan_share numeric not null,
+  ready_share numeric not null,
+  source text not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint market_statistics_pkey PRIMARY KEY (id),
+  constraint market_statistics_once_a_month UNIQUE (market, month, area, property_type),
+  constraint market_statistics_medians_are_amounts CHECK ((((median_price_minor >= 0) AND (median_price_minor <= '9007199254740991'::bigint)) AND ((median_per_sqft_minor >= 0) AND (median_per_sqft_minor <= '9007199254740991'::bigint)))),
+  constraint market_statistics_month_is_its_first_day CHECK ((EXTRACT(day FROM month) = (1)::numeric)),
+  constraint market_statistics_place_is_said CHECK (((LEAST(length(market), length(area), length(property_type)) > 0) AND (GREATEST(length(market), length(area), length(property_type)) <= 200))),
+  constraint market_statistics_shares_are_parts CHECK ((((offplan_share >= (0)::numeric) AND (offplan_share <= (1)::numeric)) AND ((ready_share >= (0)::numeric) AND (ready_share <= (1)::numeric)))),
+  constraint market_statistics_source_is_said CHECK (((source ~ '\S'::text) AND (length(source) <= 500))),
+  constraint market_statistics_transactions_happened CHECK (((transactions >= 1) AND (transactions <= '9007199254740991'::bigint))),
+  constraint market_statistics_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals)
+);
+comment on table public.market_statistics is 'Monthly sales figures that somebody published about a market. Market data, never a property: a median is not added to anything. Public.';
+comment on column public.market_statistics.id is 'Identity of the row.';
+comment on column public.market_statistics.market is 'The market that the areas belong to, such as Dubai.';
+comment on column public.market_statistics.month is 'First day of the month that the figures are about.';
+comment on column public.market_statistics.area is 'Area as the source names it. ALL is the whole market, which the areas'' rows are parts of.';
+comment on column public.market_statistics.property_type is 'Kind as the source names it: Land, Unit, Building. ALL is every kind together.';
+comment on column public.market_statistics.transactions is 'Sales in the month. Do not add rows of an area to rows of ALL.';
+comment on column public.market_statistics.currency is 'Currency of the medians.';
+comment on column public.market_statistics.currency_decimals is 'Decimals of that currency.';
+comment on column public.market_statistics.median_price_minor is 'Median price of a sale, in smallest units.';
+comment on column public.market_statistics.median_price is 'Median price of a sale; derived.';
+comment on column public.market_statistics.median_per_sqft_minor is 'Median price of a square foot, in smallest units.';
+comment on column public.market_statistics.median_per_sqft is 'Median price of a square foot; derived.';
+comment on column public.market_statistics.offplan_share is 'Part of the sales that were before completion, 0 to 1, as published.';
+comment on column public.market_statistics.ready_share is 'Part of the sales that were of finished property, 0 to 1, as published.';
+comment on column public.market_statistics.source is 'Who published it, with the attribution that their licence asks for: show it wherever the figures are shown.';
+comment on column public.market_statistics.created_at is 'When it was loaded.';
+comment on column public.market_statistics.updated_at is 'When the row last changed.';
+CREATE INDEX market_statistics_area_idx ON public.market_statistics USING btree (market, area, month DESC);
+CREATE INDEX market_statistics_currency_idx ON public.market_statistics USING btree (currency, currency_decimals);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.market_statistics REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.market_statistics REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.market_statistics FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.market_statistics REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER market_statistics_updated_at BEFORE UPDATE ON public.market_statistics FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.market_statistics enable row level security;
+grant select on public.market_statistics to anon;
+grant select on public.market_statistics to authenticated;
+grant insert, select, update on public.market_statistics to nexus_engine;
+grant select on public.market_statistics to service_role;
+create policy market_statistics_engine on public.market_statistics for all to nexus_engine
+  using (true)
+  with check (true);
+create policy market_statistics_read_all on public.market_statistics for select to anon, authenticated
+  using (true);
+
 create table public.notifications (
   id uuid default gen_random_uuid() not null,
   user_id uuid not null,
@@ -709,7 +873,7 @@ create table public.notifications (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint notifications_pkey PRIMARY KEY (id),
-  constraint notifications_action_is_a_local_path CHECK (((action_url ~ '^/[^/\\]'::text) AND (length(action_url) <= 2000))),
+  constraint notifications_action_is_a_local_path CHECK (((action_url ~ '^/([^/\\[:cntrl:]][^[:cntrl:]]*)?$'::text) AND (length(action_url) <= 2000))),
   constraint notifications_message_is_bounded CHECK ((length(message) <= 5000)),
   constraint notifications_title_is_not_blank CHECK (((title ~ '\S'::text) AND (length(title) <= 300))),
   constraint notifications_type_is_a_word CHECK ((type ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
@@ -929,6 +1093,7 @@ create table public.properties (
   coordinates jsonb,
   bedrooms integer,
   bathrooms integer,
+  bathrooms_exact numeric,
   sqft integer,
   lot_size integer,
   year_built integer,
@@ -951,15 +1116,22 @@ create table public.properties (
   tokenization_status text default 'not_started'::text not null,
   is_active boolean default false not null,
   is_featured boolean default false not null,
+  origin text default 'own'::text not null,
+  origin_key text,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint properties_pkey PRIMARY KEY (id),
-  constraint properties_amenities_are_an_array CHECK ((jsonb_typeof(amenities) = 'array'::text)),
+  constraint properties_origin_key_is_loaded_once UNIQUE (origin_key),
+  constraint properties_amenities_are_an_array CHECK (((jsonb_typeof(amenities) = 'array'::text) AND nexus.is_list_of_texts(amenities))),
+  constraint properties_bathrooms_is_the_floor CHECK (((bathrooms_exact IS NULL) OR (((bathrooms_exact >= (0)::numeric) AND (bathrooms_exact <= (1000)::numeric)) AND (NOT (bathrooms IS DISTINCT FROM (floor(bathrooms_exact))::integer))))),
   constraint properties_coordinates_are_lat_lng CHECK (((coordinates IS NULL) OR ((jsonb_typeof(coordinates) = 'object'::text) AND (jsonb_typeof((coordinates -> 'lat'::text)) = 'number'::text) AND (jsonb_typeof((coordinates -> 'lng'::text)) = 'number'::text) AND ((((coordinates ->> 'lat'::text))::numeric >= ('-90'::integer)::numeric) AND (((coordinates ->> 'lat'::text))::numeric <= (90)::numeric)) AND ((((coordinates ->> 'lng'::text))::numeric >= ('-180'::integer)::numeric) AND (((coordinates ->> 'lng'::text))::numeric <= (180)::numeric))))),
   constraint properties_description_is_bounded CHECK ((length(description) <= 20000)),
   constraint properties_funding_target_is_money CHECK (nexus.is_money(funding_target, (currency_decimals)::integer)),
-  constraint properties_images_are_an_array CHECK ((jsonb_typeof(images) = 'array'::text)),
+  constraint properties_images_are_an_array CHECK (((jsonb_typeof(images) = 'array'::text) AND nexus.is_list_of_texts(images))),
+  constraint properties_import_is_history CHECK (((origin <> 'import'::text) OR ((NOT is_active) AND (NOT tokenization_active) AND (tokenization_status = 'not_started'::text)))),
   constraint properties_min_investment_is_money CHECK (nexus.is_money(min_investment, (currency_decimals)::integer)),
+  constraint properties_origin_has_a_key CHECK ((((origin = 'own'::text) = (origin_key IS NULL)) AND ((length(origin_key) >= 1) AND (length(origin_key) <= 300)))),
+  constraint properties_origin_is_known CHECK ((origin = ANY (ARRAY['own'::text, 'seed'::text, 'import'::text]))),
   constraint properties_place_is_bounded CHECK (((GREATEST(length(location), length(address), length(city), length(state_province), length(country)) <= 300) AND (length(postal_code) <= 20))),
   constraint properties_price_is_money CHECK (nexus.is_money(price, (currency_decimals)::integer)),
   constraint properties_price_per_token_is_money CHECK (nexus.is_money(price_per_token, (currency_decimals)::integer)),
@@ -987,6 +1159,7 @@ comment on column public.properties.postal_code is 'Postal code as letters to th
 comment on column public.properties.coordinates is 'Place on the map: {"lat": degrees, "lng": degrees}, WGS 84.';
 comment on column public.properties.bedrooms is 'Number of bedrooms.';
 comment on column public.properties.bathrooms is 'Number of bathrooms, halves left out.';
+comment on column public.properties.bathrooms_exact is 'Number of bathrooms with halves and quarters, where it is known; bathrooms is its whole part.';
 comment on column public.properties.sqft is 'Living area in square feet.';
 comment on column public.properties.lot_size is 'Area of the plot in square feet.';
 comment on column public.properties.year_built is 'Year in which it was built.';
@@ -1009,10 +1182,13 @@ comment on column public.properties.tokenization_active is 'Whether tokens are b
 comment on column public.properties.tokenization_status is 'Where tokenization stands: not_started, in_progress, rejected, offered, completed or cancelled.';
 comment on column public.properties.is_active is 'Whether everybody may see the property.';
 comment on column public.properties.is_featured is 'Whether to show it first.';
+comment on column public.properties.origin is 'Where the row comes from: own (filed here), seed (public data that the program carries) or import (history of what others issued; never listed or offered).';
+comment on column public.properties.origin_key is 'Name of the building in the data that it was loaded from, so that a second load finds it; null for own.';
 comment on column public.properties.created_at is 'When the row was made.';
 comment on column public.properties.updated_at is 'When the row last changed.';
 CREATE INDEX properties_active_city_idx ON public.properties USING btree (city, id) WHERE is_active;
 CREATE INDEX properties_active_created_at_idx ON public.properties USING btree (created_at DESC, id) WHERE is_active;
+CREATE INDEX properties_active_price_figure_idx ON public.properties USING btree (price, id) WHERE is_active;
 CREATE INDEX properties_active_price_idx ON public.properties USING btree (price_minor, id) WHERE is_active;
 CREATE INDEX properties_currency_idx ON public.properties USING btree (currency, currency_decimals);
 CREATE INDEX properties_location_idx ON public.properties USING btree (location);
@@ -1027,10 +1203,10 @@ alter table public.properties enable row level security;
 grant select on public.properties to anon;
 grant select on public.properties to authenticated;
 grant insert, select, update on public.properties to nexus_engine;
-grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url) on public.properties to nexus_staff;
-grant delete, select on public.properties to service_role;
-grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, price_per_token, min_investment, funding_target, funding_deadline, total_tokens, tokenization_active, tokenization_status, is_active, is_featured) on public.properties to service_role;
-grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, price_per_token, min_investment, funding_target, funding_deadline, total_tokens, tokenization_active, tokenization_status, is_active, is_featured) on public.properties to service_role;
+grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url) on public.properties to nexus_staff;
+grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
+grant select on public.properties to service_role;
+grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
 create policy "Public properties are viewable by everyone" on public.properties for select to anon, authenticated
   using ((is_active = true));
 create policy properties_engine on public.properties for all to nexus_engine
@@ -1217,6 +1393,7 @@ create table public.property_documents (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint property_documents_pkey PRIMARY KEY (id),
+  constraint property_documents_id_property_id_key UNIQUE (id, property_id),
   constraint property_documents_expires_after_issue CHECK ((expires_at > ((issued_on)::timestamp without time zone AT TIME ZONE 'UTC'::text))),
   constraint property_documents_file_is_a_path CHECK ((nexus.is_storage_path(file_url, 'property-evidence'::text) OR nexus.is_storage_path(file_url, 'property-media'::text))),
   constraint property_documents_file_is_of_property CHECK ((split_part(file_url, '/'::text, 2) = (property_id)::text)),
@@ -1524,7 +1701,6 @@ CREATE TRIGGER log_deletes AFTER DELETE ON public.property_tokens REFERENCING OL
 CREATE TRIGGER log_inserts AFTER INSERT ON public.property_tokens REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_tokens FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_updates AFTER UPDATE ON public.property_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER property_tokens_are_assets AFTER INSERT ON public.property_tokens FOR EACH ROW EXECUTE FUNCTION ledger.add_asset();
 CREATE TRIGGER property_tokens_updated_at BEFORE UPDATE ON public.property_tokens FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_tokens enable row level security;
 grant select on public.property_tokens to anon;
@@ -1540,6 +1716,65 @@ create policy property_tokens_read_of_visible_property on public.property_tokens
   WHERE (p.id = property_tokens.property_id)))));
 create policy property_tokens_read_staff on public.property_tokens for select to nexus_staff
   using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.property_valuations (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  valued_on date not null,
+  currency text default 'USD'::text not null,
+  currency_decimals smallint default 2 not null,
+  amount_minor bigint not null,
+  amount numeric generated always as (nexus.from_minor(amount_minor, (currency_decimals)::integer)) stored,
+  basis text not null,
+  source text not null,
+  reference text not null,
+  evidence_id uuid,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint property_valuations_pkey PRIMARY KEY (id),
+  constraint property_valuations_once_a_reference UNIQUE (property_id, source, reference),
+  constraint property_valuations_amount_is_an_amount CHECK (((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint property_valuations_basis_is_known CHECK ((basis = ANY (ARRAY['sale'::text, 'appraisal'::text, 'estimate'::text]))),
+  constraint property_valuations_reference_is_said CHECK (((reference ~ '\S'::text) AND (length(reference) <= 200))),
+  constraint property_valuations_source_is_said CHECK (((source ~ '\S'::text) AND (length(source) <= 200))),
+  constraint property_valuations_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint property_valuations_evidence_id_fkey FOREIGN KEY (evidence_id, property_id) REFERENCES public.property_documents(id, property_id) ON DELETE RESTRICT,
+  constraint property_valuations_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.property_valuations is 'Dated valuations of properties, each with its source. A sale that happened is one; an asking price is none. Written by commands only.';
+comment on column public.property_valuations.id is 'Identity of the valuation.';
+comment on column public.property_valuations.property_id is 'The property.';
+comment on column public.property_valuations.valued_on is 'The day that the amount holds for.';
+comment on column public.property_valuations.currency is 'Currency of the amount.';
+comment on column public.property_valuations.currency_decimals is 'Decimals of that currency.';
+comment on column public.property_valuations.amount_minor is 'What the whole property was worth, in smallest units.';
+comment on column public.property_valuations.amount is 'What the whole property was worth; derived.';
+comment on column public.property_valuations.basis is 'What it rests on: sale (it was sold for this), appraisal (somebody competent says so) or estimate (a model or an index does).';
+comment on column public.property_valuations.source is 'Who says so: a public record, an appraiser, a model.';
+comment on column public.property_valuations.reference is 'How the source names this valuation: number of the sale or report.';
+comment on column public.property_valuations.evidence_id is 'The document that shows it; null where a public record does.';
+comment on column public.property_valuations.created_at is 'When it was recorded here.';
+comment on column public.property_valuations.updated_at is 'When the row last changed.';
+CREATE INDEX property_valuations_currency_idx ON public.property_valuations USING btree (currency, currency_decimals);
+CREATE INDEX property_valuations_evidence_id_idx ON public.property_valuations USING btree (evidence_id, property_id);
+CREATE INDEX property_valuations_property_id_valued_on_idx ON public.property_valuations USING btree (property_id, valued_on DESC);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_valuations REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_valuations REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_valuations FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_valuations REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER property_valuations_updated_at BEFORE UPDATE ON public.property_valuations FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.property_valuations enable row level security;
+grant select on public.property_valuations to anon;
+grant select on public.property_valuations to authenticated;
+grant insert, select, update on public.property_valuations to nexus_engine;
+grant select on public.property_valuations to service_role;
+create policy property_valuations_engine on public.property_valuations for all to nexus_engine
+  using (true)
+  with check (true);
+create policy property_valuations_read_of_visible_property on public.property_valuations for select to anon, authenticated
+  using ((EXISTS ( SELECT
+   FROM public.properties p
+  WHERE (p.id = property_valuations.property_id))));
 
 create table public.smart_contract_events (
   id uuid default gen_random_uuid() not null,
@@ -1681,7 +1916,11 @@ grant select on public.tokenization_reports to service_role;
 create policy tokenization_reports_engine on public.tokenization_reports for all to nexus_engine
   using (true)
   with check (true);
-create policy tokenization_reports_read_of_visible_process on public.tokenization_reports for select to authenticated
+create policy tokenization_reports_read_own on public.tokenization_reports for select to authenticated
+  using ((process_id = ANY (ARRAY( SELECT p.id
+   FROM public.tokenization_processes p
+  WHERE (p.user_id = ( SELECT auth.uid() AS uid))))));
+create policy tokenization_reports_read_staff on public.tokenization_reports for select to nexus_staff
   using ((EXISTS ( SELECT
    FROM public.tokenization_processes p
   WHERE (p.id = tokenization_reports.process_id))));
@@ -1737,7 +1976,11 @@ grant select on public.tokenization_steps to service_role;
 create policy tokenization_steps_engine on public.tokenization_steps for all to nexus_engine
   using (true)
   with check (true);
-create policy tokenization_steps_read_of_visible_process on public.tokenization_steps for select to authenticated
+create policy tokenization_steps_read_own on public.tokenization_steps for select to authenticated
+  using ((process_id = ANY (ARRAY( SELECT p.id
+   FROM public.tokenization_processes p
+  WHERE (p.user_id = ( SELECT auth.uid() AS uid))))));
+create policy tokenization_steps_read_staff on public.tokenization_steps for select to nexus_staff
   using ((EXISTS ( SELECT
    FROM public.tokenization_processes p
   WHERE (p.id = tokenization_steps.process_id))));
@@ -1753,6 +1996,7 @@ create table public.user_profiles (
   wallet_address text,
   kyc_status text default 'not_started'::text not null,
   kyc_level text default 'none'::text not null,
+  kyc_expires_at timestamp with time zone,
   kyc_data jsonb default '{}'::jsonb not null,
   accredited_investor boolean default false not null,
   investment_experience text,
@@ -1764,7 +2008,7 @@ create table public.user_profiles (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint user_profiles_pkey PRIMARY KEY (id),
-  constraint user_profiles_avatar_is_a_path CHECK (nexus.is_storage_path(avatar_url, 'user-avatars'::text)),
+  constraint user_profiles_avatar_is_a_path CHECK ((nexus.is_storage_path(avatar_url, 'user-avatars'::text) AND (split_part(avatar_url, '/'::text, 2) = (id)::text))),
   constraint user_profiles_display_name_is_short CHECK ((length(display_name) <= 100)),
   constraint user_profiles_email_is_short CHECK ((length(email) <= 320)),
   constraint user_profiles_experience_is_short CHECK ((length(investment_experience) <= 100)),
@@ -1787,10 +2031,11 @@ comment on column public.user_profiles.email is 'Copy of the login''s e-mail add
 comment on column public.user_profiles.full_name is 'Name as the person wrote it. Not verified: see parties.legal_name.';
 comment on column public.user_profiles.display_name is 'Name to show to others.';
 comment on column public.user_profiles.phone is 'Telephone number as the person wrote it.';
-comment on column public.user_profiles.avatar_url is 'Picture as user-avatars/path, never a URL.';
+comment on column public.user_profiles.avatar_url is 'Picture as user-avatars/<own id>/..., never a URL.';
 comment on column public.user_profiles.wallet_address is 'A chain address that the person proved to control by a signature; no client may write it.';
 comment on column public.user_profiles.kyc_status is 'Where identity verification stands: not_started, pending, approved, rejected or expired. Decided by a compliance officer''s command.';
 comment on column public.user_profiles.kyc_level is 'How far identity is verified: none, basic or enhanced.';
+comment on column public.user_profiles.kyc_expires_at is 'Until when an approval holds; null: it has no end.';
 comment on column public.user_profiles.kyc_data is 'Summary of verification for its owner (steps done, dates). What the person submitted is in kyc_cases.';
 comment on column public.user_profiles.accredited_investor is 'Whether accreditation was verified and has not expired. Never what the person says of himself.';
 comment on column public.user_profiles.investment_experience is 'What the person says of his experience.';
@@ -1813,7 +2058,8 @@ alter table public.user_profiles enable row level security;
 grant select on public.user_profiles to authenticated;
 grant update (full_name, display_name, phone, avatar_url, investment_experience, risk_tolerance, preferred_investment_size) on public.user_profiles to authenticated;
 grant insert, select, update on public.user_profiles to nexus_engine;
-grant delete, insert, select, update on public.user_profiles to service_role;
+grant select on public.user_profiles to service_role;
+grant update (full_name, display_name, phone, avatar_url, investment_experience, risk_tolerance, preferred_investment_size) on public.user_profiles to service_role;
 create policy "Users can update own profile" on public.user_profiles for update to authenticated
   using ((id = ( SELECT auth.uid() AS uid)))
   with check ((id = ( SELECT auth.uid() AS uid)));
@@ -1855,12 +2101,13 @@ CREATE TRIGGER log_updates AFTER UPDATE ON public.user_role_assignments REFERENC
 CREATE TRIGGER user_role_assignments_updated_at BEFORE UPDATE ON public.user_role_assignments FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.user_role_assignments enable row level security;
 grant select on public.user_role_assignments to authenticated;
-grant select on public.user_role_assignments to nexus_engine;
+grant insert, select, update on public.user_role_assignments to nexus_engine;
 grant insert (user_id, role, assigned_by) on public.user_role_assignments to nexus_staff;
 grant update (is_active) on public.user_role_assignments to nexus_staff;
-grant delete, insert, select, update on public.user_role_assignments to service_role;
-create policy user_role_assignments_engine on public.user_role_assignments for select to nexus_engine
-  using (true);
+grant select on public.user_role_assignments to service_role;
+create policy user_role_assignments_engine on public.user_role_assignments for all to nexus_engine
+  using (true)
+  with check (true);
 create policy user_role_assignments_insert_admin on public.user_role_assignments for insert to nexus_staff
   with check ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) AND (user_id <> ( SELECT auth.uid() AS uid)) AND (assigned_by = ( SELECT auth.uid() AS uid))));
 create policy user_role_assignments_read_admin on public.user_role_assignments for select to nexus_staff
@@ -1885,6 +2132,7 @@ create view public.public_properties as
     properties.coordinates,
     properties.bedrooms,
     properties.bathrooms,
+    properties.bathrooms_exact,
     properties.sqft,
     properties.lot_size,
     properties.year_built,
@@ -1905,6 +2153,7 @@ create view public.public_properties as
     properties.tokenization_active,
     properties.tokenization_status,
     properties.is_featured,
+    properties.origin,
     properties.created_at,
     properties.updated_at
    FROM public.properties
@@ -1923,6 +2172,7 @@ comment on column public.public_properties.postal_code is 'Postal code as letter
 comment on column public.public_properties.coordinates is 'Place on the map: {"lat": degrees, "lng": degrees}, WGS 84.';
 comment on column public.public_properties.bedrooms is 'Number of bedrooms.';
 comment on column public.public_properties.bathrooms is 'Number of bathrooms, halves left out.';
+comment on column public.public_properties.bathrooms_exact is 'Number of bathrooms with halves and quarters, where it is known; bathrooms is its whole part.';
 comment on column public.public_properties.sqft is 'Living area in square feet.';
 comment on column public.public_properties.lot_size is 'Area of the plot in square feet.';
 comment on column public.public_properties.year_built is 'Year in which it was built.';
@@ -1943,6 +2193,7 @@ comment on column public.public_properties.tokens_issued is 'Tokens held by some
 comment on column public.public_properties.tokenization_active is 'Whether tokens are being offered.';
 comment on column public.public_properties.tokenization_status is 'Where tokenization stands: not_started, in_progress, rejected, offered, completed or cancelled.';
 comment on column public.public_properties.is_featured is 'Whether to show it first.';
+comment on column public.public_properties.origin is 'Where the row comes from: own (filed here), seed (public data that the program carries) or import (history of what others issued; never listed or offered).';
 comment on column public.public_properties.created_at is 'When the row was made.';
 comment on column public.public_properties.updated_at is 'When the row last changed.';
 grant select on public.public_properties to anon;
@@ -1966,7 +2217,7 @@ create materialized view public.investment_opportunities_mv as
           WHERE (investments.status = ANY (ARRAY['paid'::text, 'confirmed'::text]))
           GROUP BY investments.property_id) i ON ((i.property_id = p.id)))
   WHERE p.is_active;
-comment on materialized view public.investment_opportunities_mv is 'Active properties with how far they are funded, as of the last refresh_analytics_views(). Public: it holds nothing about a single person. Counts parties, and paid and confirmed investments only.';
+comment on materialized view public.investment_opportunities_mv is 'Active properties with how far they are funded, as of the last refresh_analytics_views(). Public: it says how far a property is funded and by how many, never by whom. Counts parties, and paid and confirmed investments only.';
 comment on column public.investment_opportunities_mv.property_id is 'The property.';
 comment on column public.investment_opportunities_mv.title is 'Its name.';
 comment on column public.investment_opportunities_mv.city is 'Its city.';
@@ -2046,7 +2297,15 @@ begin
   insert into nexus.audit_details (audit_id, salt, before, after) values (new_id, new_salt, before, after);
 end
 $function$;
-comment on function nexus.append_audit(text,text,text,jsonb,jsonb) is 'Appends one audit row with its details: for what no row of a table stands for, such as a TRUNCATE.';
+comment on function nexus.append_audit(text,text,text,jsonb,jsonb) is 'Appends one audit row with its details, for what is not told row by row: a TRUNCATE, the load of a file.';
+
+CREATE OR REPLACE FUNCTION nexus.are_paths_in_folder(paths jsonb, bucket text, folder uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (nexus.is_list_of_texts(paths) AND (NOT (EXISTS (SELECT FROM jsonb_array_elements_text(CASE WHEN (jsonb_typeof(are_paths_in_folder.paths) = 'array'::text) THEN are_paths_in_folder.paths ELSE '[]'::jsonb END) p(path) WHERE (NOT (nexus.is_storage_path(p.path, are_paths_in_folder.bucket) AND (split_part(p.path, '/'::text, 2) = (are_paths_in_folder.folder)::text)))))));
+comment on function nexus.are_paths_in_folder(jsonb,text,uuid) is 'Whether a value is an array of bucket/folder/... paths of this bucket and folder.';
+grant execute on function nexus.are_paths_in_folder(jsonb,text,uuid) to authenticated, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.audit_table(target regclass, key_column text DEFAULT 'id'::text)
  RETURNS void
@@ -2116,8 +2375,8 @@ declare
   schedule record;
   fee_exact numeric;
 begin
-  if fee_minor.amount_minor is null or fee_minor.amount_minor < 0 then
-    raise exception 'an amount of % smallest units has no fee: give an amount of 0 or more', coalesce(fee_minor.amount_minor::text, 'null')
+  if fee_minor.amount_minor is null or fee_minor.amount_minor not between 0 and 9007199254740991 then
+    raise exception 'an amount of % smallest units has no fee: give 0 to 9007199254740991', coalesce(fee_minor.amount_minor::text, 'null')
       using errcode = 'invalid_parameter_value';
   end if;
   select s.rate_ppm, s.fixed_minor, s.minimum_minor, s.maximum_minor into schedule
@@ -2135,7 +2394,11 @@ begin
   end if;
   -- round() on numeric goes half away from zero, which is half up for amounts.
   fee_exact := round(fee_minor.amount_minor::numeric * schedule.rate_ppm / 1000000) + schedule.fixed_minor;
-  return least(greatest(fee_exact, schedule.minimum_minor), coalesce(schedule.maximum_minor, 9007199254740991));
+  if fee_exact > 9007199254740991 then
+    raise exception 'the fee "%" on % smallest units is above the largest amount', fee_minor.fee_type, fee_minor.amount_minor
+      using errcode = 'numeric_value_out_of_range';
+  end if;
+  return least(greatest(fee_exact, schedule.minimum_minor), schedule.maximum_minor);
 end
 $function$;
 comment on function nexus.fee_minor(bigint,text,text,timestamp with time zone) is 'The fee on an amount, in smallest units: round half up of rate x amount, plus the fixed part, then at least the minimum and at most the maximum, by the schedule in force at an instant.';
@@ -2145,8 +2408,8 @@ CREATE OR REPLACE FUNCTION nexus.folder_id(object_name text)
  RETURNS uuid
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN (object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.'::text) THEN ("left"(object_name, 36))::uuid ELSE NULL::uuid END;
-comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one.';
+RETURN CASE WHEN ((object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.'::text) AND (object_name !~ '(^|/)\.{1,2}(/|$)'::text) AND (object_name !~ '//'::text)) THEN ("left"(object_name, 36))::uuid ELSE NULL::uuid END;
+comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one or the name has empty, . or .. parts.';
 grant execute on function nexus.folder_id(text) to anon, authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.from_minor(amount_minor bigint, decimals integer)
@@ -2190,9 +2453,12 @@ CREATE OR REPLACE FUNCTION nexus.has_approved_kyc()
  STABLE SECURITY DEFINER
  SET search_path TO ''
 AS $function$
-  select exists (select from public.user_profiles as p where p.id = auth.uid() and p.kyc_status = 'approved')
+  select exists (
+    select from public.user_profiles as p
+    where p.id = auth.uid() and p.kyc_status = 'approved' and coalesce(p.kyc_expires_at > now(), true)
+  )
 $function$;
-comment on function nexus.has_approved_kyc() is 'Whether the caller''s identity is verified.';
+comment on function nexus.has_approved_kyc() is 'Whether the caller''s identity is verified, and that has not expired.';
 grant execute on function nexus.has_approved_kyc() to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.invested_property_ids()
@@ -2207,6 +2473,14 @@ AS $function$
 $function$;
 comment on function nexus.invested_property_ids() is 'Properties in which the caller has money or tokens.';
 grant execute on function nexus.invested_property_ids() to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.is_list_of_texts(list jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((jsonb_typeof(list) = 'array'::text) AND (NOT jsonb_path_exists(list, '$[*]?(@.type() != "string")'::jsonpath)) AND (jsonb_array_length(list) <= 200) AND (length((list)::text) <= 100000));
+comment on function nexus.is_list_of_texts(jsonb) is 'Whether a value is an array of at most 200 texts, 100,000 characters in all.';
+grant execute on function nexus.is_list_of_texts(jsonb) to anon, authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.is_money(amount numeric, decimals integer)
  RETURNS boolean
@@ -2232,6 +2506,7 @@ AS $function$
   )
 $function$;
 comment on function nexus.is_safe_payment_details(jsonb) is 'Whether payment details name only what may be shown: known keys, last four digits at most, no text with seven or more digits.';
+grant execute on function nexus.is_safe_payment_details(jsonb) to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.is_storage_path(file_url text, bucket text)
  RETURNS boolean
@@ -2245,8 +2520,8 @@ CREATE OR REPLACE FUNCTION nexus.is_trusted_caller()
  RETURNS boolean
  LANGUAGE sql
  STABLE PARALLEL SAFE
-RETURN (nexus.caller_role() <> ALL (ARRAY['anon'::text, 'authenticated'::text, 'nexus_staff'::text, 'authenticator'::text]));
-comment on function nexus.is_trusted_caller() is 'Whether the request runs as a command, the service or the database''s owner, and not as a person or visitor.';
+RETURN ((nexus.caller_role() = ANY (ARRAY['nexus_engine'::text, 'nexus_owner'::text])) OR (EXISTS (SELECT FROM pg_roles r WHERE ((r.rolname = nexus.caller_role()) AND (r.rolsuper OR r.rolbypassrls)))));
+comment on function nexus.is_trusted_caller() is 'Whether the request runs as a command, as nexus_owner, or as a role that no policy holds (the service, a superuser), and so not as a person or visitor.';
 grant execute on function nexus.is_trusted_caller() to anon, authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.managed_property_ids()
@@ -2315,11 +2590,15 @@ CREATE OR REPLACE FUNCTION nexus.refresh_after_delisting()
  SET search_path TO ''
 AS $function$
 begin
-  if tg_op <> 'UPDATE' or exists (
-    select from old_rows as o where o.is_active and not exists (select from new_rows as n where n.id = o.id and n.is_active)
-  ) then
-    perform nexus.refresh_market_views();
+  -- Two statements, since a DELETE has no new_rows to speak of.
+  if tg_op = 'UPDATE' then
+    if not exists (
+      select from old_rows as o where o.is_active and not exists (select from new_rows as n where n.id = o.id and n.is_active)
+    ) then
+      return null;
+    end if;
   end if;
+  perform nexus.refresh_market_views();
   return null;
 end
 $function$;
@@ -2540,23 +2819,18 @@ create policy seals_engine on nexus.seals for all to nexus_engine
 
 -- Schema ledger. The book: assets, accounts, entries, postings, balances. Written by ledger.post and ledger.post_batch only.
 
-CREATE OR REPLACE FUNCTION ledger.add_asset()
+CREATE OR REPLACE FUNCTION ledger.add_currency()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
 AS $function$
 begin
-  if tg_table_name = 'currencies' then
-    insert into ledger.assets (code, kind, decimals) values (new.code, 'currency', new.decimals);
-  else
-    insert into ledger.assets (code, kind, decimals, property_token_id)
-    values ('token:' || new.id, 'token', new.token_decimals, new.id);
-  end if;
+  insert into ledger.assets (code, kind, decimals) values (new.code, 'currency', new.decimals);
   return null;
 end
 $function$;
-comment on function ledger.add_asset() is 'Trigger: a new currency or property token can be posted from then on.';
+comment on function ledger.add_currency() is 'Trigger: a new currency can be posted from then on.';
 
 CREATE OR REPLACE FUNCTION ledger.check_postings(new_ids bigint[], posting_entries integer[], posting_accounts bigint[], posting_amounts bigint[])
  RETURNS void
@@ -2623,6 +2897,14 @@ begin
   if cardinality(purposes) is null or cardinality(purposes) <> all (array[cardinality(assets), cardinality(property_ids), cardinality(party_ids)]) then
     raise exception 'the four lists must be of one length' using errcode = 'invalid_parameter_value';
   end if;
+  insert into ledger.assets (code, kind, decimals, property_token_id)
+  select 'token:' || t.id, 'token', t.token_decimals, t.id
+  from public.property_tokens as t
+  where t.id in (
+    select substr(w.asset, 7)::uuid from unnest(assets) as w (asset)
+    where starts_with(w.asset, 'token:') and not exists (select from ledger.assets as a where a.code = w.asset))
+  order by t.id
+  on conflict on constraint assets_pkey do nothing;
   with wanted as (
     select distinct w.purpose, w.asset, w.property_id, w.party_id
     from unnest(purposes, assets, property_ids, party_ids) as w (purpose, asset, property_id, party_id)
@@ -2649,7 +2931,7 @@ begin
   return answer;
 end
 $function$;
-comment on function ledger.open_accounts(text[],text[],uuid[],uuid[]) is 'The accounts of these purposes, assets and owners, in the order asked; opened where they are new.';
+comment on function ledger.open_accounts(text[],text[],uuid[],uuid[]) is 'The accounts of these purposes, assets and owners, in the order asked; opened where they are new, and a token''s asset with its first account.';
 grant execute on function ledger.open_accounts(text[],text[],uuid[],uuid[]) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION ledger.post(key text, kind text, business_date date, actor_id uuid, cause jsonb, accounts bigint[], amounts bigint[])

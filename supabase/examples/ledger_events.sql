@@ -1,5 +1,5 @@
 -- Every business event as the ledger records it: one property, three people, from the first reservation to the last
--- payout. Run by a test in a fresh database, as nexus_engine; what it prints is in ledger_events.out.
+-- payout. Run by a test in a fresh database; what it prints is in ledger_events.out.
 
 -- The fixture: a property with 1,000 tokens at 50.00 USD, and three parties. A token's 2 % fee comes on top.
 insert into public.properties (id, title) values ('00000000-0000-4000-8000-00000000aaaa', '12 Example Street');

@@ -7,11 +7,15 @@ do $$
 declare
   wanted text;
 begin
-  -- Roles belong to the whole cluster; another database of it may have made them.
-  perform pg_advisory_xact_lock(hashtext('nexus-mint roles'));
+  -- Roles belong to the whole cluster; another database of it may have made them, or be making them at this moment: then
+  -- this waits for its transaction at the first role and finds everything done.
   foreach wanted in array array['nexus_owner', 'nexus_engine', 'nexus_staff'] loop
     if not exists (select from pg_catalog.pg_roles where rolname = wanted) then
-      execute format('create role %I nologin', wanted);
+      begin
+        execute format('create role %I nologin', wanted);
+      exception when duplicate_object or unique_violation then
+        null;
+      end;
     end if;
   end loop;
   -- A staff member keeps the rights of an ordinary caller; nexus_owner needs the API roles' usage of schema auth.
@@ -74,8 +78,9 @@ comment on function nexus.caller_role() is 'The database role of the request, al
 
 create function nexus.is_trusted_caller() returns boolean
 language sql stable parallel safe
-return nexus.caller_role() not in ('anon', 'authenticated', 'nexus_staff', 'authenticator');
-comment on function nexus.is_trusted_caller() is 'Whether the request runs as a command, the service or the database''s owner, and not as a person or visitor.';
+return nexus.caller_role() in ('nexus_engine', 'nexus_owner')
+  or exists (select from pg_catalog.pg_roles as r where r.rolname = nexus.caller_role() and (r.rolsuper or r.rolbypassrls));
+comment on function nexus.is_trusted_caller() is 'Whether the request runs as a command, as nexus_owner, or as a role that no policy holds (the service, a superuser), and so not as a person or visitor.';
 
 create function nexus.is_money(amount numeric, decimals integer) returns boolean
 language sql immutable parallel safe
@@ -98,12 +103,19 @@ return starts_with(file_url, bucket || '/') and length(file_url) between length(
     and file_url !~ '(^|/)\.{1,2}(/|$)' and file_url !~ '//';
 comment on function nexus.is_storage_path(text, text) is 'Whether a text is bucket/path of this bucket, without empty, . and .. parts. File columns never hold a URL.';
 
+create function nexus.is_list_of_texts(list jsonb) returns boolean
+language sql immutable parallel safe
+return jsonb_typeof(list) = 'array' and not jsonb_path_exists(list, '$[*] ? (@.type() != "string")')
+  and jsonb_array_length(list) <= 200 and length(list::text) <= 100000;
+comment on function nexus.is_list_of_texts(jsonb) is 'Whether a value is an array of at most 200 texts, 100,000 characters in all.';
+
 create function nexus.folder_id(object_name text) returns uuid
 language sql immutable parallel safe
-return case when object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.' then left(object_name, 36)::uuid end;
-comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one.';
+return case when object_name ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/.' and object_name !~ '(^|/)\.{1,2}(/|$)'
+  and object_name !~ '//' then left(object_name, 36)::uuid end;
+comment on function nexus.folder_id(text) is 'The id that names the first folder of a stored object, or null where it is not one or the name has empty, . or .. parts.';
 
-grant execute on function nexus.folder_id(text), nexus.caller_role(), nexus.is_trusted_caller(), nexus.is_money(numeric, integer), nexus.to_minor(numeric, integer),
+grant execute on function nexus.is_list_of_texts(jsonb), nexus.folder_id(text), nexus.caller_role(), nexus.is_trusted_caller(), nexus.is_money(numeric, integer), nexus.to_minor(numeric, integer),
   nexus.from_minor(bigint, integer), nexus.is_storage_path(text, text)
   to anon, authenticated, service_role, nexus_engine;
 

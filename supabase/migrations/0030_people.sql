@@ -86,6 +86,7 @@ create table public.user_profiles (
   wallet_address            text,
   kyc_status                text not null default 'not_started',
   kyc_level                 text not null default 'none',
+  kyc_expires_at            timestamptz,
   kyc_data                  jsonb not null default '{}',
   accredited_investor       boolean not null default false,
   investment_experience     text,
@@ -101,7 +102,7 @@ create table public.user_profiles (
   constraint user_profiles_full_name_is_short check (length(full_name) <= 200),
   constraint user_profiles_display_name_is_short check (length(display_name) <= 100),
   constraint user_profiles_phone_is_short check (length(phone) <= 40),
-  constraint user_profiles_avatar_is_a_path check (nexus.is_storage_path(avatar_url, 'user-avatars')),
+  constraint user_profiles_avatar_is_a_path check (nexus.is_storage_path(avatar_url, 'user-avatars') and split_part(avatar_url, '/', 2) = id::text),
   constraint user_profiles_wallet_is_an_address check (wallet_address ~ '^0x[0-9a-fA-F]{40}$'),
   constraint user_profiles_kyc_status_is_known check (kyc_status in ('not_started', 'pending', 'approved', 'rejected', 'expired')),
   constraint user_profiles_kyc_level_is_known check (kyc_level in ('none', 'basic', 'enhanced')),
@@ -118,10 +119,11 @@ comment on column public.user_profiles.email is 'Copy of the login''s e-mail add
 comment on column public.user_profiles.full_name is 'Name as the person wrote it. Not verified: see parties.legal_name.';
 comment on column public.user_profiles.display_name is 'Name to show to others.';
 comment on column public.user_profiles.phone is 'Telephone number as the person wrote it.';
-comment on column public.user_profiles.avatar_url is 'Picture as user-avatars/path, never a URL.';
+comment on column public.user_profiles.avatar_url is 'Picture as user-avatars/<own id>/..., never a URL.';
 comment on column public.user_profiles.wallet_address is 'A chain address that the person proved to control by a signature; no client may write it.';
 comment on column public.user_profiles.kyc_status is 'Where identity verification stands: not_started, pending, approved, rejected or expired. Decided by a compliance officer''s command.';
 comment on column public.user_profiles.kyc_level is 'How far identity is verified: none, basic or enhanced.';
+comment on column public.user_profiles.kyc_expires_at is 'Until when an approval holds; null: it has no end.';
 comment on column public.user_profiles.kyc_data is 'Summary of verification for its owner (steps done, dates). What the person submitted is in kyc_cases.';
 comment on column public.user_profiles.accredited_investor is 'Whether accreditation was verified and has not expired. Never what the person says of himself.';
 comment on column public.user_profiles.investment_experience is 'What the person says of his experience.';
@@ -213,21 +215,29 @@ comment on function nexus.party_id() is 'The party that the caller''s login acts
 create function nexus.has_approved_kyc() returns boolean
 language sql stable security definer set search_path = ''
 as $$
-  select exists (select from public.user_profiles as p where p.id = auth.uid() and p.kyc_status = 'approved')
+  select exists (
+    select from public.user_profiles as p
+    where p.id = auth.uid() and p.kyc_status = 'approved' and coalesce(p.kyc_expires_at > now(), true)
+  )
 $$;
-comment on function nexus.has_approved_kyc() is 'Whether the caller''s identity is verified.';
+comment on function nexus.has_approved_kyc() is 'Whether the caller''s identity is verified, and that has not expired.';
 
 create function public.handle_new_user() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 declare
-  -- Metadata is the client's own text: only a name and a picture are taken from it, never a role or a status.
-  given_name text := nullif(btrim(left(coalesce(new.raw_user_meta_data ->> 'full_name', new.raw_user_meta_data ->> 'name', ''), 200)), '');
+  given_name text;
   new_party_id uuid;
 begin
   if exists (select from public.user_profiles where id = new.id) then
     return new;
   end if;
+  -- Metadata is the client's own: only a name is taken from it, where it is a text, and never a role or a status.
+  select btrim(left(new.raw_user_meta_data ->> k.key, 200)) into given_name
+  from unnest(array['full_name', 'name']) with ordinality as k (key, place)
+  where jsonb_typeof(new.raw_user_meta_data -> k.key) = 'string' and left(new.raw_user_meta_data ->> k.key, 200) ~ '\S'
+  order by k.place
+  limit 1;
   insert into public.parties (kind) values ('person') returning id into new_party_id;
   insert into public.user_profiles (id, party_id, email, full_name, display_name, phone)
   values (new.id, new_party_id, new.email, given_name, left(given_name, 100), nullif(left(new.phone, 40), ''));
@@ -280,10 +290,10 @@ create policy party_screenings_engine on public.party_screenings for all to nexu
 
 alter table public.user_profiles enable row level security;
 grant select on public.user_profiles to authenticated, service_role, nexus_engine;
-grant insert, update, delete on public.user_profiles to service_role;
 grant insert, update on public.user_profiles to nexus_engine;
+-- The service may write no more than the person: a leaked service key must not verify anybody.
 grant update (full_name, display_name, phone, avatar_url, investment_experience, risk_tolerance, preferred_investment_size)
-  on public.user_profiles to authenticated;
+  on public.user_profiles to authenticated, service_role;
 create policy "Users can view own profile" on public.user_profiles for select to authenticated using (id = (select auth.uid()));
 create policy "Users can update own profile" on public.user_profiles for update to authenticated
   using (id = (select auth.uid())) with check (id = (select auth.uid()));
@@ -293,7 +303,7 @@ create policy user_profiles_engine on public.user_profiles for all to nexus_engi
 
 alter table public.user_role_assignments enable row level security;
 grant select on public.user_role_assignments to authenticated, service_role, nexus_engine;
-grant insert, update, delete on public.user_role_assignments to service_role;
+grant insert, update on public.user_role_assignments to nexus_engine;
 grant insert (user_id, role, assigned_by), update (is_active) on public.user_role_assignments to nexus_staff;
 create policy user_role_assignments_read_own on public.user_role_assignments for select to authenticated
   using (user_id = (select auth.uid()));
@@ -305,7 +315,7 @@ create policy user_role_assignments_insert_admin on public.user_role_assignments
 create policy user_role_assignments_update_admin on public.user_role_assignments for update to nexus_staff
   using ((select nexus.has_any_role('admin')) and user_id <> (select auth.uid()))
   with check ((select nexus.has_any_role('admin')) and user_id <> (select auth.uid()));
-create policy user_role_assignments_engine on public.user_role_assignments for select to nexus_engine using (true);
+create policy user_role_assignments_engine on public.user_role_assignments for all to nexus_engine using (true) with check (true);
 
 create trigger parties_updated_at before update on public.parties
   for each row execute function public.update_updated_at_column();

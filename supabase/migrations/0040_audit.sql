@@ -23,7 +23,7 @@ comment on column public.audit_log.actor_id is 'The login that acted, from the v
 comment on column public.audit_log.actor_role is 'The database role that acted.';
 comment on column public.audit_log.table_name is 'schema.table that changed.';
 comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE.';
-comment on column public.audit_log.row_key is 'Primary key of the row as text; of a TRUNCATE, empty.';
+comment on column public.audit_log.row_key is 'Primary key of the row as text; empty of a TRUNCATE and of an insert of more than 1000 rows, whose details are their number and the SHA-256 over the sorted SHA-256s of the rows as text.';
 comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at; all columns of an INSERT or DELETE.';
 comment on column public.audit_log.digest is 'SHA-256 over the salt, the text of before, the byte 1f and the text of after of nexus.audit_details (null is an empty text).';
 create index audit_log_row_idx on public.audit_log (table_name, row_key, id);
@@ -63,7 +63,7 @@ begin
   insert into nexus.audit_details (audit_id, salt, before, after) values (new_id, new_salt, before, after);
 end
 $$;
-comment on function nexus.append_audit(text, text, text, jsonb, jsonb) is 'Appends one audit row with its details: for what no row of a table stands for, such as a TRUNCATE.';
+comment on function nexus.append_audit(text, text, text, jsonb, jsonb) is 'Appends one audit row with its details, for what is not told row by row: a TRUNCATE, the load of a file.';
 
 create function public.log_data_modification() returns trigger
 language plpgsql security definer set search_path = ''
@@ -72,6 +72,9 @@ declare
   key_column text := coalesce(tg_argv[0], 'id');
   -- Three random uuids hold 366 random bits. It is kept nowhere, so that no salt leads to another.
   secret bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+  -- A statement that inserts more rows than any command of a person does is the load of a file. Nothing is lost by one
+  -- audit row for it: the rows themselves say what was inserted, and whoever changes one leaves what it said before.
+  rows_told_apart constant integer := 1000;
 begin
   -- A transaction number before a row number: nexus.seal_limits() rests on it.
   perform pg_current_xact_id();
@@ -80,6 +83,10 @@ begin
   -- empty nor with a control character, so that null and the place of the separator are plain.
   if tg_op = 'TRUNCATE' then
     perform nexus.append_audit(tg_table_schema || '.' || tg_table_name, tg_op, '', null, null);
+  elsif tg_op = 'INSERT' and (select count(*) from (select from changed_rows limit rows_told_apart + 1) as first_rows) > rows_told_apart then
+    perform nexus.append_audit(tg_table_schema || '.' || tg_table_name, tg_op, '', null,
+      jsonb_build_object('rows', count(*), 'sha256', encode(sha256(string_agg(r.digest, '' order by r.digest)), 'hex')))
+    from (select sha256(convert_to(t::text, 'UTF8')) as digest from changed_rows as t) as r;
   elsif tg_op = 'UPDATE' then
     with changes as materialized (
       select nextval('public.audit_log_id_seq') as id, u.before, u.after, u.changed
@@ -122,7 +129,7 @@ begin
   return null;
 end
 $$;
-comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row; an update that changed nothing leaves none. Its argument names the key column where that is not id.';
+comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows; an update that changed nothing leaves none. Its argument names the key column where that is not id.';
 
 create function nexus.audit_table(target regclass, key_column text default 'id') returns void
 language plpgsql set search_path = ''

@@ -44,8 +44,8 @@ declare
   schedule record;
   fee_exact numeric;
 begin
-  if fee_minor.amount_minor is null or fee_minor.amount_minor < 0 then
-    raise exception 'an amount of % smallest units has no fee: give an amount of 0 or more', coalesce(fee_minor.amount_minor::text, 'null')
+  if fee_minor.amount_minor is null or fee_minor.amount_minor not between 0 and 9007199254740991 then
+    raise exception 'an amount of % smallest units has no fee: give 0 to 9007199254740991', coalesce(fee_minor.amount_minor::text, 'null')
       using errcode = 'invalid_parameter_value';
   end if;
   select s.rate_ppm, s.fixed_minor, s.minimum_minor, s.maximum_minor into schedule
@@ -63,7 +63,11 @@ begin
   end if;
   -- round() on numeric goes half away from zero, which is half up for amounts.
   fee_exact := round(fee_minor.amount_minor::numeric * schedule.rate_ppm / 1000000) + schedule.fixed_minor;
-  return least(greatest(fee_exact, schedule.minimum_minor), coalesce(schedule.maximum_minor, 9007199254740991));
+  if fee_exact > 9007199254740991 then
+    raise exception 'the fee "%" on % smallest units is above the largest amount', fee_minor.fee_type, fee_minor.amount_minor
+      using errcode = 'numeric_value_out_of_range';
+  end if;
+  return least(greatest(fee_exact, schedule.minimum_minor), schedule.maximum_minor);
 end
 $$;
 comment on function nexus.fee_minor(bigint, text, text, timestamptz) is 'The fee on an amount, in smallest units: round half up of rate x amount, plus the fixed part, then at least the minimum and at most the maximum, by the schedule in force at an instant.';
@@ -90,7 +94,9 @@ create trigger fee_schedules_are_append_only before update or delete or truncate
 
 alter table public.fee_schedules enable row level security;
 grant select on public.fee_schedules to anon, authenticated, service_role, nexus_engine;
-grant insert on public.fee_schedules to nexus_engine;
+-- Not created_at: who may say when a schedule was recorded could backdate it.
+grant insert (fee_type, currency, currency_decimals, rate_ppm, fixed_minor, minimum_minor, maximum_minor, valid_from, note)
+  on public.fee_schedules to nexus_engine;
 create policy fee_schedules_read_all on public.fee_schedules for select to anon, authenticated using (true);
 create policy fee_schedules_engine on public.fee_schedules for all to nexus_engine using (true) with check (true);
 

@@ -15,6 +15,7 @@ create table public.properties (
   coordinates           jsonb,
   bedrooms              integer,
   bathrooms             integer,
+  bathrooms_exact       numeric,
   sqft                  integer,
   lot_size              integer,
   year_built            integer,
@@ -37,6 +38,8 @@ create table public.properties (
   tokenization_status   text not null default 'not_started',
   is_active             boolean not null default false,
   is_featured           boolean not null default false,
+  origin                text not null default 'own',
+  origin_key            text,
   created_at            timestamptz not null default now(),
   updated_at            timestamptz not null default now(),
   constraint properties_currency_fkey foreign key (currency, currency_decimals) references public.currencies (code, decimals),
@@ -49,9 +52,11 @@ create table public.properties (
     jsonb_typeof(coordinates) = 'object' and jsonb_typeof(coordinates -> 'lat') = 'number' and jsonb_typeof(coordinates -> 'lng') = 'number'
     and (coordinates ->> 'lat')::numeric between -90 and 90 and (coordinates ->> 'lng')::numeric between -180 and 180)),
   constraint properties_rooms_and_areas_not_negative check (least(bedrooms, bathrooms, sqft, lot_size) >= 0),
+  constraint properties_bathrooms_is_the_floor check (
+    bathrooms_exact is null or (bathrooms_exact between 0 and 1000 and bathrooms is not distinct from floor(bathrooms_exact)::integer)),
   constraint properties_year_built_is_a_year check (year_built between 1000 and 2200),
-  constraint properties_images_are_an_array check (jsonb_typeof(images) = 'array'),
-  constraint properties_amenities_are_an_array check (jsonb_typeof(amenities) = 'array'),
+  constraint properties_images_are_an_array check (jsonb_typeof(images) = 'array' and nexus.is_list_of_texts(images)),
+  constraint properties_amenities_are_an_array check (jsonb_typeof(amenities) = 'array' and nexus.is_list_of_texts(amenities)),
   constraint properties_virtual_tour_is_https check (virtual_tour_url ~ '^https://' and length(virtual_tour_url) <= 2000),
   constraint properties_price_is_money check (nexus.is_money(price, currency_decimals)),
   constraint properties_price_per_token_is_money check (nexus.is_money(price_per_token, currency_decimals)),
@@ -60,7 +65,13 @@ create table public.properties (
   constraint properties_total_tokens_is_an_amount check (nexus.is_money(total_tokens, 6)),
   constraint properties_tokens_issued_within_total check (tokens_issued between 0 and total_tokens),
   constraint properties_tokenization_status_is_known check (tokenization_status in
-    ('not_started', 'in_progress', 'rejected', 'offered', 'completed', 'cancelled'))
+    ('not_started', 'in_progress', 'rejected', 'offered', 'completed', 'cancelled')),
+  constraint properties_origin_is_known check (origin in ('own', 'seed', 'import')),
+  constraint properties_origin_has_a_key check ((origin = 'own') = (origin_key is null) and length(origin_key) between 1 and 300),
+  constraint properties_origin_key_is_loaded_once unique (origin_key),
+  -- What was imported is the history of what others sold: never listed, never for sale.
+  constraint properties_import_is_history check (
+    origin <> 'import' or (not is_active and not tokenization_active and tokenization_status = 'not_started'))
 );
 comment on table public.properties is 'Buildings and their public description. Everything in a row may be seen by everybody once is_active; what is private about a building is in tables of its own.';
 comment on column public.properties.id is 'Identity of the property.';
@@ -76,6 +87,7 @@ comment on column public.properties.postal_code is 'Postal code as letters to th
 comment on column public.properties.coordinates is 'Place on the map: {"lat": degrees, "lng": degrees}, WGS 84.';
 comment on column public.properties.bedrooms is 'Number of bedrooms.';
 comment on column public.properties.bathrooms is 'Number of bathrooms, halves left out.';
+comment on column public.properties.bathrooms_exact is 'Number of bathrooms with halves and quarters, where it is known; bathrooms is its whole part.';
 comment on column public.properties.sqft is 'Living area in square feet.';
 comment on column public.properties.lot_size is 'Area of the plot in square feet.';
 comment on column public.properties.year_built is 'Year in which it was built.';
@@ -98,11 +110,15 @@ comment on column public.properties.tokenization_active is 'Whether tokens are b
 comment on column public.properties.tokenization_status is 'Where tokenization stands: not_started, in_progress, rejected, offered, completed or cancelled.';
 comment on column public.properties.is_active is 'Whether everybody may see the property.';
 comment on column public.properties.is_featured is 'Whether to show it first.';
+comment on column public.properties.origin is 'Where the row comes from: own (filed here), seed (public data that the program carries) or import (history of what others issued; never listed or offered).';
+comment on column public.properties.origin_key is 'Name of the building in the data that it was loaded from, so that a second load finds it; null for own.';
 comment on column public.properties.created_at is 'When the row was made.';
 comment on column public.properties.updated_at is 'When the row last changed.';
 create index properties_location_idx on public.properties (location);
 create index properties_currency_idx on public.properties (currency, currency_decimals);
 create index properties_active_price_idx on public.properties (price_minor, id) where is_active;
+-- For the numeric figure that people filter public_properties by; below a policy it could not be used.
+create index properties_active_price_figure_idx on public.properties (price, id) where is_active;
 create index properties_active_created_at_idx on public.properties (created_at desc, id) where is_active;
 create index properties_active_city_idx on public.properties (city, id) where is_active;
 
@@ -161,20 +177,17 @@ select nexus.audit_table('public.property_members');
 alter table public.properties enable row level security;
 grant select on public.properties to anon, authenticated, service_role, nexus_engine;
 grant insert, update on public.properties to nexus_engine;
--- The service may write everything but the copy of the ledger's figure.
-grant delete on public.properties to service_role;
+-- The service describes and prices; what is offered, and who sees it, is decided by commands.
 grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates,
-    bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price,
-    price_per_token, min_investment, funding_target, funding_deadline, total_tokens, tokenization_active, tokenization_status,
-    is_active, is_featured),
+    bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price,
+    min_investment, funding_target, funding_deadline, is_featured),
   update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates,
-    bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price,
-    price_per_token, min_investment, funding_target, funding_deadline, total_tokens, tokenization_active, tokenization_status,
-    is_active, is_featured)
+    bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, price,
+    min_investment, funding_target, funding_deadline, is_featured)
   on public.properties to service_role;
 -- What describes the building. Prices, tokens and states change by commands, whoever the staff member is.
 grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates,
-    bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url)
+    bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url)
   on public.properties to nexus_staff;
 create policy "Public properties are viewable by everyone" on public.properties for select to anon, authenticated using (is_active = true);
 create policy properties_read_staff on public.properties for select to nexus_staff
@@ -201,9 +214,9 @@ create policy property_members_engine on public.property_members for all to nexu
 
 create view public.public_properties with (security_barrier = false) as
   select id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates,
-         bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, price, price_minor,
+         bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, price, price_minor,
          price_per_token, price_per_token_minor, min_investment, funding_target, funding_target_minor, funding_deadline,
-         total_tokens, tokens_issued, tokenization_active, tokenization_status, is_featured, created_at, updated_at
+         total_tokens, tokens_issued, tokenization_active, tokenization_status, is_featured, origin, created_at, updated_at
   from public.properties
   where is_active;
 comment on view public.public_properties is 'Active properties, for lists with filters. Runs with its owner rights, on purpose and read-only: its rows are public, and without a policy in the way every filter (price as numeric, ILIKE, arrays) can use an index.';
@@ -220,6 +233,7 @@ comment on column public.public_properties.postal_code is 'Postal code as letter
 comment on column public.public_properties.coordinates is 'Place on the map: {"lat": degrees, "lng": degrees}, WGS 84.';
 comment on column public.public_properties.bedrooms is 'Number of bedrooms.';
 comment on column public.public_properties.bathrooms is 'Number of bathrooms, halves left out.';
+comment on column public.public_properties.bathrooms_exact is 'Number of bathrooms with halves and quarters, where it is known; bathrooms is its whole part.';
 comment on column public.public_properties.sqft is 'Living area in square feet.';
 comment on column public.public_properties.lot_size is 'Area of the plot in square feet.';
 comment on column public.public_properties.year_built is 'Year in which it was built.';
@@ -240,6 +254,7 @@ comment on column public.public_properties.tokens_issued is 'Tokens held by some
 comment on column public.public_properties.tokenization_active is 'Whether tokens are being offered.';
 comment on column public.public_properties.tokenization_status is 'Where tokenization stands: not_started, in_progress, rejected, offered, completed or cancelled.';
 comment on column public.public_properties.is_featured is 'Whether to show it first.';
+comment on column public.public_properties.origin is 'Where the row comes from: own (filed here), seed (public data that the program carries) or import (history of what others issued; never listed or offered).';
 comment on column public.public_properties.created_at is 'When the row was made.';
 comment on column public.public_properties.updated_at is 'When the row last changed.';
 grant select on public.public_properties to anon, authenticated, service_role;

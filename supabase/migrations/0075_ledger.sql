@@ -192,24 +192,18 @@ create trigger accounts_are_append_only before update or delete or truncate on l
 create trigger assets_are_append_only before update or delete or truncate on ledger.assets
   for each statement execute function nexus.refuse_change();
 
--- Assets come with what they stand for.
+-- A currency can be posted as soon as it is known, a token once its first account is opened: a draft leaves nothing here.
 
-create function ledger.add_asset() returns trigger
+create function ledger.add_currency() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
-  if tg_table_name = 'currencies' then
-    insert into ledger.assets (code, kind, decimals) values (new.code, 'currency', new.decimals);
-  else
-    insert into ledger.assets (code, kind, decimals, property_token_id)
-    values ('token:' || new.id, 'token', new.token_decimals, new.id);
-  end if;
+  insert into ledger.assets (code, kind, decimals) values (new.code, 'currency', new.decimals);
   return null;
 end
 $$;
-comment on function ledger.add_asset() is 'Trigger: a new currency or property token can be posted from then on.';
-create trigger currencies_are_assets after insert on public.currencies for each row execute function ledger.add_asset();
-create trigger property_tokens_are_assets after insert on public.property_tokens for each row execute function ledger.add_asset();
+comment on function ledger.add_currency() is 'Trigger: a new currency can be posted from then on.';
+create trigger currencies_are_assets after insert on public.currencies for each row execute function ledger.add_currency();
 insert into ledger.assets (code, kind, decimals) select code, 'currency', decimals from public.currencies;
 
 create function ledger.open_accounts(purposes text[], assets text[], property_ids uuid[], party_ids uuid[]) returns bigint[]
@@ -221,6 +215,14 @@ begin
   if cardinality(purposes) is null or cardinality(purposes) <> all (array[cardinality(assets), cardinality(property_ids), cardinality(party_ids)]) then
     raise exception 'the four lists must be of one length' using errcode = 'invalid_parameter_value';
   end if;
+  insert into ledger.assets (code, kind, decimals, property_token_id)
+  select 'token:' || t.id, 'token', t.token_decimals, t.id
+  from public.property_tokens as t
+  where t.id in (
+    select substr(w.asset, 7)::uuid from unnest(assets) as w (asset)
+    where starts_with(w.asset, 'token:') and not exists (select from ledger.assets as a where a.code = w.asset))
+  order by t.id
+  on conflict on constraint assets_pkey do nothing;
   with wanted as (
     select distinct w.purpose, w.asset, w.property_id, w.party_id
     from unnest(purposes, assets, property_ids, party_ids) as w (purpose, asset, property_id, party_id)
@@ -247,7 +249,7 @@ begin
   return answer;
 end
 $$;
-comment on function ledger.open_accounts(text[], text[], uuid[], uuid[]) is 'The accounts of these purposes, assets and owners, in the order asked; opened where they are new.';
+comment on function ledger.open_accounts(text[], text[], uuid[], uuid[]) is 'The accounts of these purposes, assets and owners, in the order asked; opened where they are new, and a token''s asset with its first account.';
 
 -- The kernel.
 

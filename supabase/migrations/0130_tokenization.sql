@@ -127,18 +127,23 @@ create policy tokenization_processes_read_staff on public.tokenization_processes
   using ((select nexus.has_any_role('admin', 'compliance_officer')) or property_id = any ((select nexus.member_property_ids())::uuid[]));
 create policy tokenization_processes_engine on public.tokenization_processes for all to nexus_engine using (true) with check (true);
 
--- Whoever may see the process may see its steps and reports.
+-- Whoever may see the process may see its steps and reports: their own by an array that the index can use, staff by asking
+-- for each row, since an array of all processes would be long.
 alter table public.tokenization_steps enable row level security;
 grant select on public.tokenization_steps to authenticated, service_role, nexus_engine;
 grant insert, update on public.tokenization_steps to nexus_engine;
-create policy tokenization_steps_read_of_visible_process on public.tokenization_steps for select to authenticated
+create policy tokenization_steps_read_own on public.tokenization_steps for select to authenticated
+  using (process_id = any (array(select p.id from public.tokenization_processes as p where p.user_id = (select auth.uid()))));
+create policy tokenization_steps_read_staff on public.tokenization_steps for select to nexus_staff
   using (exists (select from public.tokenization_processes as p where p.id = process_id));
 create policy tokenization_steps_engine on public.tokenization_steps for all to nexus_engine using (true) with check (true);
 
 alter table public.tokenization_reports enable row level security;
 grant select on public.tokenization_reports to authenticated, service_role, nexus_engine;
 grant insert, update on public.tokenization_reports to nexus_engine;
-create policy tokenization_reports_read_of_visible_process on public.tokenization_reports for select to authenticated
+create policy tokenization_reports_read_own on public.tokenization_reports for select to authenticated
+  using (process_id = any (array(select p.id from public.tokenization_processes as p where p.user_id = (select auth.uid()))));
+create policy tokenization_reports_read_staff on public.tokenization_reports for select to nexus_staff
   using (exists (select from public.tokenization_processes as p where p.id = process_id));
 create policy tokenization_reports_engine on public.tokenization_reports for all to nexus_engine using (true) with check (true);
 

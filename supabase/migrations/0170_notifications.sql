@@ -15,7 +15,7 @@ create table public.notifications (
   constraint notifications_message_is_bounded check (length(message) <= 5000),
   constraint notifications_type_is_a_word check (type ~ '^[a-z][a-z0-9_]{0,49}$'),
   -- A path of this site and never another: a notification must not lead anybody away.
-  constraint notifications_action_is_a_local_path check (action_url ~ '^/[^/\\]' and length(action_url) <= 2000)
+  constraint notifications_action_is_a_local_path check (action_url ~ '^/([^/\\[:cntrl:]][^[:cntrl:]]*)?$' and length(action_url) <= 2000)
 );
 comment on table public.notifications is 'What the platform tells a person. Written by commands; the person marks it read or removes it.';
 comment on column public.notifications.id is 'Identity of the notification.';

@@ -1,6 +1,14 @@
 -- Chat rooms about properties, who is in them, and what is said. All of it works by policy alone.
 set role nexus_owner;
 
+create function nexus.are_paths_in_folder(paths jsonb, bucket text, folder uuid) returns boolean
+language sql immutable parallel safe
+return nexus.is_list_of_texts(paths) and not exists (
+  select from jsonb_array_elements_text(case when jsonb_typeof(paths) = 'array' then paths else '[]' end) as p (path)
+  where not (nexus.is_storage_path(p.path, bucket) and split_part(p.path, '/', 2) = folder::text));
+comment on function nexus.are_paths_in_folder(jsonb, text, uuid) is 'Whether a value is an array of bucket/folder/... paths of this bucket and folder.';
+grant execute on function nexus.are_paths_in_folder(jsonb, text, uuid) to authenticated, service_role;
+
 create table public.chat_rooms (
   id          uuid primary key default gen_random_uuid(),
   name        text not null,
@@ -24,6 +32,7 @@ comment on column public.chat_rooms.created_by is 'The login that made it; null 
 comment on column public.chat_rooms.created_at is 'When it was made.';
 comment on column public.chat_rooms.updated_at is 'When the row last changed.';
 create index chat_rooms_property_id_idx on public.chat_rooms (property_id);
+create index chat_rooms_public_idx on public.chat_rooms (id) where is_public;
 create index chat_rooms_created_by_idx on public.chat_rooms (created_by);
 
 create table public.chat_room_participants (
@@ -58,7 +67,8 @@ create table public.chat_messages (
   constraint chat_messages_room_id_fkey foreign key (room_id) references public.chat_rooms (id) on delete cascade,
   constraint chat_messages_message_is_bounded check (length(message) <= 10000),
   constraint chat_messages_type_is_known check (message_type in ('text', 'image', 'file', 'system')),
-  constraint chat_messages_attachments_are_an_array check (jsonb_typeof(attachments) = 'array'),
+  constraint chat_messages_attachments_are_of_the_room check (jsonb_typeof(attachments) = 'array'
+    and nexus.are_paths_in_folder(attachments, 'chat-attachments', room_id)),
   constraint chat_messages_says_something check (message ~ '\S' or attachments <> '[]'),
   constraint chat_messages_id_room_id_key unique (id, room_id),
   constraint chat_messages_reply_in_same_room_fkey foreign key (reply_to, room_id)
@@ -108,9 +118,10 @@ create trigger chat_messages_edited before update on public.chat_messages for ea
 create trigger chat_rooms_updated_at before update on public.chat_rooms
   for each row execute function public.update_updated_at_column();
 
+-- A private room is never made public, and nobody removes what others have said in one: clients have no right to either.
 alter table public.chat_rooms enable row level security;
-grant select, delete on public.chat_rooms to authenticated;
-grant insert (name, description, property_id, is_public, created_by), update (name, description, is_public) on public.chat_rooms to authenticated;
+grant select on public.chat_rooms to authenticated;
+grant insert (name, description, property_id, is_public, created_by), update (name, description) on public.chat_rooms to authenticated;
 grant select, insert, update, delete on public.chat_rooms to service_role;
 create policy chat_rooms_read on public.chat_rooms for select to authenticated
   using (is_public or created_by = (select auth.uid()) or id = any ((select nexus.chat_room_ids())::uuid[]));
@@ -119,7 +130,6 @@ create policy chat_rooms_insert_own on public.chat_rooms for insert to authentic
   and (property_id is null or exists (select from public.properties as p where p.id = property_id)));
 create policy chat_rooms_update_own on public.chat_rooms for update to authenticated
   using (created_by = (select auth.uid())) with check (created_by = (select auth.uid()));
-create policy chat_rooms_delete_own on public.chat_rooms for delete to authenticated using (created_by = (select auth.uid()));
 
 alter table public.chat_room_participants enable row level security;
 grant select, delete on public.chat_room_participants to authenticated;
@@ -151,7 +161,7 @@ create policy chat_messages_update_own on public.chat_messages for update to aut
   using (user_id = (select auth.uid()) and message_type <> 'system' and room_id = any ((select nexus.chat_room_ids())::uuid[]))
   with check (user_id = (select auth.uid()) and message_type <> 'system' and room_id = any ((select nexus.chat_room_ids())::uuid[]));
 create policy chat_messages_delete_own on public.chat_messages for delete to authenticated
-  using (user_id = (select auth.uid()) and message_type <> 'system');
+  using (user_id = (select auth.uid()) and message_type <> 'system' and room_id = any ((select nexus.chat_room_ids())::uuid[]));
 
 reset role;
 

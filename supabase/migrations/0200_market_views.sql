@@ -3,7 +3,7 @@
 -- What the seed's SQL did, and what is done here: it divided by zero (null here: without a target there is no percentage);
 -- it counted rows as investors (parties here) and failed, expired and refunded investments as money (paid and confirmed
 -- here); it could not be refreshed concurrently (a unique index here). A materialized view has no row-level security: so
--- both hold active properties only, nothing about a single person (an average needs three), and lose a property in the
+-- both hold active properties only, sums and counts but no average of fewer than three, and lose a property in the
 -- same transaction that delists it.
 set role nexus_owner;
 
@@ -24,7 +24,7 @@ create materialized view public.investment_opportunities_mv as
     group by property_id
   ) as i on i.property_id = p.id
   where p.is_active;
-comment on materialized view public.investment_opportunities_mv is 'Active properties with how far they are funded, as of the last refresh_analytics_views(). Public: it holds nothing about a single person. Counts parties, and paid and confirmed investments only.';
+comment on materialized view public.investment_opportunities_mv is 'Active properties with how far they are funded, as of the last refresh_analytics_views(). Public: it says how far a property is funded and by how many, never by whom. Counts parties, and paid and confirmed investments only.';
 comment on column public.investment_opportunities_mv.property_id is 'The property.';
 comment on column public.investment_opportunities_mv.title is 'Its name.';
 comment on column public.investment_opportunities_mv.city is 'Its city.';
@@ -93,11 +93,15 @@ create function nexus.refresh_after_delisting() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
-  if tg_op <> 'UPDATE' or exists (
-    select from old_rows as o where o.is_active and not exists (select from new_rows as n where n.id = o.id and n.is_active)
-  ) then
-    perform nexus.refresh_market_views();
+  -- Two statements, since a DELETE has no new_rows to speak of.
+  if tg_op = 'UPDATE' then
+    if not exists (
+      select from old_rows as o where o.is_active and not exists (select from new_rows as n where n.id = o.id and n.is_active)
+    ) then
+      return null;
+    end if;
   end if;
+  perform nexus.refresh_market_views();
   return null;
 end
 $$;

@@ -3,7 +3,9 @@
 //! What always holds: an amount is an integer of its asset's smallest unit, arithmetic on it is checked, and what is split
 //! adds up again. Time and ids are arguments.
 
+pub mod account;
 pub mod allocation;
 pub mod fees;
 pub mod money;
+pub mod posting;
 pub mod role;

@@ -1,7 +1,7 @@
 -- The database roles that every Supabase schema expects (SUPABASE_PROTOCOL 0.4). Roles belong to the whole cluster, so
 -- each is made only where it is missing, and nothing here takes a right away from a role that exists.
--- Two sessions may run this at once on two databases of one cluster: the advisory lock lets one of them wait.
-select pg_advisory_xact_lock(hashtext('nexus-mint platform roles'));
+-- Two sessions may run this at once on two databases of one cluster, where no advisory lock helps (it is a database's own):
+-- the second waits at the first role that both make, and finds everything done once the first has committed.
 
 do $$
 declare
@@ -23,7 +23,9 @@ begin
     if not exists (select from pg_catalog.pg_roles where rolname = wanted.name) then
       begin
         execute format('create role %I %s', wanted.name, wanted.attributes);
-      exception when insufficient_privilege then
+      exception when duplicate_object or unique_violation then
+        null;
+      when insufficient_privilege then
         raise exception 'the login % may not create the role "%"', current_user, wanted.name
           using errcode = 'insufficient_privilege',
                 hint = format('Let a superuser run: create role %I %s;', wanted.name, wanted.attributes);

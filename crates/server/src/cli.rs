@@ -4,6 +4,7 @@
 //! the command itself was wrong.
 
 mod audit;
+mod load;
 mod user;
 
 use std::{
@@ -22,7 +23,7 @@ use crate::{
     auth::keys::Keys,
     config::{Config, Environment, Flags, SETTINGS, Settings},
     db::Db,
-    doctor,
+    doctor, ledger,
     migrate::{self, Sources},
     postgres::Mode,
     problem::{AnyError, chain, is_empty_phrase},
@@ -63,6 +64,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Load the public data that the program carries: houses with their sales, figures of a market
+    Seed {
+        /// Load one part alone
+        #[arg(long)]
+        only: Option<load::SeedPart>,
+    },
+    /// Load data of others from a file
+    Import {
+        #[command(subcommand)]
+        command: load::ImportCommand,
+    },
     /// People who log in
     User {
         #[command(subcommand)]
@@ -73,11 +85,22 @@ enum Command {
         #[command(subcommand)]
         command: audit::AuditCommand,
     },
+    /// The book of record
+    Ledger {
+        #[command(subcommand)]
+        command: LedgerCommand,
+    },
     /// Print an API key
     Key {
         /// Whose
         which: ApiKey,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum LedgerCommand {
+    /// Replay the journal and compare every balance; exit with 1 when anything differs
+    Verify,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -121,11 +144,18 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
             Ok(ExitCode::SUCCESS)
         }),
         Command::Doctor { json } => doctor(settings, json),
+        Command::Seed { only } => with_db(settings.into_config()?, async |_, db| load::seed(db, only).await),
+        Command::Import { command } => with_db(settings.into_config()?, async |_, db| load::import(db, command).await),
         Command::User { command } => with_db(settings.into_config()?, async |config, db| {
             user::run(command, config, db).await
         }),
         Command::Audit { command } => with_db(settings.into_config()?, async |config, db| {
             audit::run(command, config, db).await
+        }),
+        Command::Ledger {
+            command: LedgerCommand::Verify,
+        } => with_postgres(settings.into_config()?, async |_, postgres| {
+            verify_ledger(postgres).await
         }),
         Command::Key { which } => {
             let keys = Keys::of(&settings.into_config()?, system_clock()())?;
@@ -157,6 +187,27 @@ async fn check(postgres: &Postgres) -> Result<ExitCode, AnyError> {
     let status = migrate::status(&admin, &Sources::embedded()).await?;
     status.pending.iter().try_for_each(|file| answer(file))?;
     Ok(if status.pending.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn verify_ledger(postgres: &Postgres) -> Result<ExitCode, AnyError> {
+    let verdict = ledger::verify::verify(&postgres.runtime().connect().await?).await?;
+    verdict.faults.iter().try_for_each(|fault| answer(&fault.to_string()))?;
+    answer(&format!(
+        "{} entries, {} postings, {} accounts replayed: {}",
+        verdict.entries,
+        verdict.postings,
+        verdict.accounts,
+        match verdict.faults_count {
+            0 => "everything agrees".to_owned(),
+            1 => "1 fault".to_owned(),
+            count => format!("{count} faults"),
+        }
+    ))?;
+    Ok(if verdict.faults_count == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

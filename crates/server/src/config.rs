@@ -61,9 +61,9 @@ settings! {
     PUBLIC_URL: "public_url", "NEXUS_MINT_PUBLIC_URL", Some("public-url"), "http:// and the listen address",
         "URL under which clients reach this server; tokens carry it as issuer";
     SITE_URL: "site_url", "NEXUS_MINT_SITE_URL", Some("site-url"), "the public URL",
-        "Where links in mails lead back to";
+        "Where links in mails lead back to (for sign-in, which is not built yet)";
     REDIRECT_URLS: "redirect_urls", "NEXUS_MINT_REDIRECT_URLS", Some("redirect-urls"), "none",
-        "Further URLs (with * and **) that a login may return to, separated by commas";
+        "Further URLs (with * and **) that a login may return to, separated by commas (for sign-in, which is not built yet)";
     DATA_DIR: "data_dir", "NEXUS_MINT_DATA_DIR", Some("data-dir"), "/var/lib/nexus-mint as root, else ~/.local/share/nexus-mint",
         "Folder of the private cluster, the secrets and nexus-mint.toml (so not settable there)";
     PG_BIN: "pg_bin", "NEXUS_MINT_PG_BIN", Some("pg-bin"), "searched for",
@@ -75,13 +75,13 @@ settings! {
     SERVICE_KEY: "service_key", "NEXUS_MINT_SERVICE_KEY", None, "signed with the JWT secret",
         "API key of the service, if it must be a given one";
     FILE_KEY: "file_key", "NEXUS_MINT_FILE_KEY", None, "made once",
-        "Encrypts stored files: 32 bytes in base64";
+        "Encrypts stored files: 32 bytes in base64 (for storage, which is not built yet)";
     SEAL_KEY: "seal_key", "NEXUS_MINT_SEAL_KEY", None, "made once",
         "Signs the seals of the audit chain: 32 bytes in base64, the same for all servers of one database";
-    SMTP_URL: "smtp_url", "NEXUS_MINT_SMTP_URL", None, "none: mails are logged as not sent",
-        "Mail server, as smtp://user:password@host:587 or smtps://";
+    SMTP_URL: "smtp_url", "NEXUS_MINT_SMTP_URL", None, "none",
+        "Mail server, as smtp://user:password@host:587 or smtps:// (for sign-in, which is not built yet)";
     MAIL_AUTOCONFIRM: "mail_autoconfirm", "NEXUS_MINT_MAIL_AUTOCONFIRM", Some("mail-autoconfirm"), "true without a mail server, else false",
-        "Whether a new e-mail address counts as confirmed at once";
+        "Whether a new e-mail address counts as confirmed at once (for sign-up, which is not built yet)";
     LOG: "log", "NEXUS_MINT_LOG", Some("log"), "info",
         "Log level (error, warn, info, debug, trace), or levels by module: info,nexus_mint::db=debug";
 }

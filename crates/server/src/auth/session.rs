@@ -3,13 +3,11 @@
 use std::{str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
+use mint_core::role::Role;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{
-    token::ApiRole,
-    users::{CompanyRole, User},
-};
+use super::{token::ApiRole, users::User};
 use crate::{
     config::BaseUrl,
     db::{Tx, sql},
@@ -112,12 +110,8 @@ pub async fn is_open(tx: &Tx, id: Uuid, now: DateTime<Utc>) -> Result<bool, toki
 
 /// The database role for a person with these roles: who works for the company acts as staff.
 #[must_use]
-pub fn api_role(roles: &[CompanyRole]) -> ApiRole {
-    let works_here = |role: &CompanyRole| match role {
-        CompanyRole::Admin | CompanyRole::ComplianceOfficer | CompanyRole::PropertyManager => true,
-        CompanyRole::Investor => false,
-    };
-    if roles.iter().any(works_here) {
+pub fn api_role(roles: &[Role]) -> ApiRole {
+    if roles.iter().any(|role| role.is_staff()) {
         ApiRole::Staff
     } else {
         ApiRole::Authenticated
@@ -172,13 +166,9 @@ mod tests {
     #[test]
     fn who_works_for_the_company_acts_as_staff() {
         assert_eq!(api_role(&[]), ApiRole::Authenticated);
-        assert_eq!(api_role(&[CompanyRole::Investor]), ApiRole::Authenticated);
-        for role in [
-            CompanyRole::Admin,
-            CompanyRole::ComplianceOfficer,
-            CompanyRole::PropertyManager,
-        ] {
-            assert_eq!(api_role(&[CompanyRole::Investor, role]), ApiRole::Staff);
+        assert_eq!(api_role(&[Role::Investor]), ApiRole::Authenticated);
+        for role in [Role::Admin, Role::ComplianceOfficer, Role::PropertyManager] {
+            assert_eq!(api_role(&[Role::Investor, role]), ApiRole::Staff);
         }
     }
 }

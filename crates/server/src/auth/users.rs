@@ -1,70 +1,13 @@
 //! Rows of `auth.users` and their identities, and the roles that people have in the company.
 
-use std::{fmt, str::FromStr};
-
 use chrono::{DateTime, Utc};
+use mint_core::role::Role;
 use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::email::Email;
 use crate::db::{CommitError, Tx, sql};
-
-/// A role in the company, as the seed names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CompanyRole {
-    /// May do everything that staff may.
-    Admin,
-    /// Reviews people and properties.
-    ComplianceOfficer,
-    /// Looks after the properties that they are a member of.
-    PropertyManager,
-    /// An ordinary person.
-    Investor,
-}
-
-impl CompanyRole {
-    /// All of them.
-    pub const ALL: [CompanyRole; 4] = [
-        CompanyRole::Admin,
-        CompanyRole::ComplianceOfficer,
-        CompanyRole::PropertyManager,
-        CompanyRole::Investor,
-    ];
-
-    /// Its name in `user_role_assignments`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            CompanyRole::Admin => "admin",
-            CompanyRole::ComplianceOfficer => "compliance_officer",
-            CompanyRole::PropertyManager => "property_manager",
-            CompanyRole::Investor => "investor",
-        }
-    }
-}
-
-impl fmt::Display for CompanyRole {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
-    }
-}
-
-impl FromStr for CompanyRole {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<CompanyRole, String> {
-        CompanyRole::ALL
-            .into_iter()
-            .find(|role| role.name() == text)
-            .ok_or_else(|| {
-                format!(
-                    "there is no role {text:?}; there are {}",
-                    CompanyRole::ALL.map(CompanyRole::name).join(", ")
-                )
-            })
-    }
-}
 
 /// Why an operator's command about a user was refused.
 #[derive(Debug, thiserror::Error)]
@@ -284,7 +227,7 @@ pub async fn factors(tx: &Tx, user_id: Uuid) -> Result<Vec<Value>, tokio_postgre
 ///
 /// # Errors
 /// What the database answered.
-pub async fn grant(tx: &Tx, user_id: Uuid, role: CompanyRole) -> Result<(), tokio_postgres::Error> {
+pub async fn grant(tx: &Tx, user_id: Uuid, role: Role) -> Result<(), tokio_postgres::Error> {
     let text = sql!(
         "insert into public.user_role_assignments as assigned (user_id, role) values ($1, $2)
          on conflict on constraint user_role_assignments_once_a_role
@@ -299,7 +242,7 @@ pub async fn grant(tx: &Tx, user_id: Uuid, role: CompanyRole) -> Result<(), toki
 ///
 /// # Errors
 /// What the database answered.
-pub async fn revoke(tx: &Tx, user_id: Uuid, role: CompanyRole) -> Result<bool, tokio_postgres::Error> {
+pub async fn revoke(tx: &Tx, user_id: Uuid, role: Role) -> Result<bool, tokio_postgres::Error> {
     let text = sql!(
         "update public.user_role_assignments set is_active = false where user_id = $1 and role = $2 and is_active"
     );
@@ -310,13 +253,13 @@ pub async fn revoke(tx: &Tx, user_id: Uuid, role: CompanyRole) -> Result<bool, t
 ///
 /// # Errors
 /// What the database answered.
-pub async fn roles_of(tx: &Tx, user_id: Uuid) -> Result<Vec<CompanyRole>, tokio_postgres::Error> {
+pub async fn roles_of(tx: &Tx, user_id: Uuid) -> Result<Vec<Role>, tokio_postgres::Error> {
     let text =
         sql!("select role::text from public.user_role_assignments where user_id = $1 and is_active order by role");
     let mut roles = Vec::new();
     for row in tx.query(text, &[&user_id]).await? {
         // A role of a newer program gives no rights in this one.
-        roles.extend(row.try_get::<_, String>(0)?.parse::<CompanyRole>().ok());
+        roles.extend(row.try_get::<_, String>(0)?.parse::<Role>().ok());
     }
     Ok(roles)
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Subcommand;
+use mint_core::role::Role;
 use uuid::Uuid;
 
 use super::answer;
@@ -15,7 +16,7 @@ use crate::{
         email::{CredentialError, Email, Password},
         keys::Keys,
         session::{self, Ttl},
-        users::{self, CompanyRole, NewUser, UserError},
+        users::{self, NewUser, UserError},
     },
     config::Config,
     db::{Actor, Db},
@@ -40,7 +41,7 @@ pub(super) enum UserCommand {
         password_stdin: bool,
         /// A role in the company; may be repeated
         #[arg(long)]
-        role: Vec<CompanyRole>,
+        role: Vec<Role>,
         /// The name to show
         #[arg(long)]
         name: Option<String>,
@@ -51,7 +52,7 @@ pub(super) enum UserCommand {
         #[arg(value_parser = parse_email)]
         email: Email,
         /// admin, compliance_officer, property_manager or investor
-        role: CompanyRole,
+        role: Role,
     },
     /// Take a role from a person, at once
     Revoke {
@@ -59,7 +60,7 @@ pub(super) enum UserCommand {
         #[arg(value_parser = parse_email)]
         email: Email,
         /// admin, compliance_officer, property_manager or investor
-        role: CompanyRole,
+        role: Role,
     },
     /// Open a session for a person and print its access token
     Token {
@@ -114,7 +115,7 @@ async fn create(
     email: Email,
     password: &Password,
     name: Option<String>,
-    roles: &[CompanyRole],
+    roles: &[Role],
 ) -> Result<Uuid, AnyError> {
     let password_hash = password
         .hashed()
@@ -133,7 +134,7 @@ async fn create(
     )
     .await?;
     tx.commit().await?;
-    let tx = db.as_service(OPERATOR).await?;
+    let tx = db.as_engine(OPERATOR).await?;
     for role in roles {
         users::grant(&tx, id, *role).await?;
     }
@@ -147,9 +148,9 @@ enum Change {
     Revoke,
 }
 
-async fn change_role(db: &Db, email: &Email, role: CompanyRole, change: Change) -> Result<(), AnyError> {
+async fn change_role(db: &Db, email: &Email, role: Role, change: Change) -> Result<(), AnyError> {
     let id = find(db, email).await?;
-    let tx = db.as_service(OPERATOR).await?;
+    let tx = db.as_engine(OPERATOR).await?;
     match change {
         Change::Grant => users::grant(&tx, id, role).await?,
         Change::Revoke => {
@@ -196,7 +197,7 @@ async fn list(db: &Db, form: Form) -> Result<(), AnyError> {
         let roles: Vec<&str> = users::roles_of(&tx, person.id)
             .await?
             .into_iter()
-            .map(CompanyRole::name)
+            .map(Role::name)
             .collect();
         answer(&match form {
             Form::Text => format!("{}\t{}\t{}", person.id, person.email, roles.join(",")),

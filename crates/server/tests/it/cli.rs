@@ -150,7 +150,7 @@ fn what_is_wrong_is_said_in_words() {
         (
             &["user", "grant", "ada@example.com", "king"],
             2,
-            "admin, compliance_officer, property_manager, investor",
+            "choose admin, compliance_officer",
         ),
         (&["user", "grant", "ada", "admin"], 2, "an e-mail address"),
         (&["serve", "--nonsense"], 2, "--nonsense"),

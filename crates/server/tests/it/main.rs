@@ -4,14 +4,29 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod audit_chain;
+mod audit_trail;
 mod auth;
+mod callers;
 mod cli;
 mod cluster;
 mod database;
+mod examples;
+mod fees;
+mod imports;
+mod ledger;
+mod market_views;
 mod migrations;
+mod people;
+mod personas;
+mod policy_plans;
 mod program;
+mod roles;
+mod sales;
 mod schema_lint;
 mod schema_sql;
+mod seed;
+mod seed_surface;
 mod serve;
+mod storage_tables;
 mod tidy;
 mod world;

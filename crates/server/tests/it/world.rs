@@ -3,7 +3,8 @@
 //!
 //! - [`World::shared`] is one clone that many tests use at once: each makes its own people and counts only what it made.
 //! - [`World::own_database`] is a clone for one test that tampers, runs DDL or looks at whole tables.
-//! - [`World::own_empty_database`] has nothing in it.
+//! - [`World::own_empty_database_on`] has nothing in it.
+//! - [`own_cluster`] is a cluster for one test, where not even the roles exist.
 //!
 //! Time is an argument, so nothing here waits for it.
 
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, OnceLock};
 
 use nexus_mint::migrate::{self, Sources};
-use nexus_mint::postgres::{Cluster, ClusterOptions, Durability, fetch_bundle};
+use nexus_mint::postgres::{Cluster, ClusterOptions, Durability, fetch_bundle, find_binaries};
 use serde_json::{Value, json};
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
@@ -34,10 +35,7 @@ impl Server {
     pub(crate) fn all() -> Vec<Server> {
         match &*BUNDLE {
             Ok(_) => vec![Server::OfMachine, Server::Bundle],
-            Err(why) => {
-                skip(&format!("PostgreSQL 18: {why}"));
-                vec![Server::OfMachine]
-            }
+            Err(_) => vec![Server::OfMachine],
         }
     }
 }
@@ -55,7 +53,11 @@ static BUNDLE: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
     } else {
         run_folder().join("bundle")
     };
-    fetch_bundle(&folder).map_err(|error| chain(&error))
+    fetch_bundle(&folder).map_err(|error| {
+        let why = chain(&error);
+        skip(&format!("everything on PostgreSQL 18: {why}"));
+        why
+    })
 });
 
 /// Whether the user that PostgreSQL runs as, when we are root, can reach a folder.
@@ -127,7 +129,7 @@ fn template(server: Server) -> &'static Template {
     slot.get_or_init(|| {
         // A thread of its own: tests run inside a runtime, and one runtime cannot wait for another.
         std::thread::spawn(move || {
-            let cluster = start(server);
+            let cluster = start(server, run_folder().join(format!("{server:?}")));
             let admin = cluster.admin_config();
             RUNNING.lock().unwrap().push(cluster);
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -141,10 +143,10 @@ fn template(server: Server) -> &'static Template {
     })
 }
 
-fn start(server: Server) -> Cluster {
-    let mut options = ClusterOptions::new(run_folder().join(format!("{server:?}")), "only for tests");
+fn start(server: Server, folder: PathBuf) -> Cluster {
+    let mut options = ClusterOptions::new(folder, "only for tests");
     options.durability = Durability::Throwaway;
-    if server == Server::Bundle {
+    if server == Server::Bundle || find_binaries(&options).is_err() {
         options.pg_bin = Some(BUNDLE.clone().unwrap());
     }
     Cluster::start(&options).unwrap_or_else(|error| panic!("{}", chain(&error)))
@@ -181,6 +183,16 @@ pub(crate) async fn connect(config: &Config) -> Client {
         .unwrap_or_else(|error| panic!("{}", chain(&error)));
     tokio::spawn(connection);
     client
+}
+
+/// Makes the temporary tables that statements of the program name, so that those statements can be prepared.
+pub(crate) async fn make_temporary_tables(client: &Client) {
+    for statement in nexus_mint::db::registered_statements() {
+        if statement.text.starts_with("create temporary table") {
+            let text = statement.text.trim_end().trim_end_matches("on commit drop");
+            client.batch_execute(text).await.unwrap();
+        }
+    }
 }
 
 /// A database with everything that a test needs to use it.
@@ -220,15 +232,7 @@ impl World {
 
     /// A database for this test alone with nothing in it; its cluster has the roles.
     pub(crate) async fn own_empty_database_on(server: Server) -> World {
-        let template = template(server);
-        let name = new_name();
-        let sql = format!("create database {name} template template0");
-        connect(&template.admin).await.batch_execute(&sql).await.unwrap();
-        World {
-            admin: template.admin.clone(),
-            name,
-            is_own: true,
-        }
+        empty_database(template(server).admin.clone()).await
     }
 
     /// How the superuser logs in to this database.
@@ -279,6 +283,17 @@ impl World {
     }
 }
 
+async fn empty_database(admin: Config) -> World {
+    let name = new_name();
+    let sql = format!("create database {name} template template0");
+    connect(&admin).await.batch_execute(&sql).await.unwrap();
+    World {
+        admin,
+        name,
+        is_own: true,
+    }
+}
+
 async fn clone_of(template: &Template) -> String {
     let name = new_name();
     let sql = format!("create database {name} template {} strategy file_copy", template.name);
@@ -310,6 +325,38 @@ impl Drop for World {
         });
         // What cannot be dropped now goes with the cluster.
         let _ = dropped.join();
+    }
+}
+
+/// A cluster for one test, gone when it ends. Nothing was ever made in it, so roles can be made for the first time.
+pub(crate) struct OwnCluster {
+    cluster: Option<Cluster>,
+    folder: PathBuf,
+}
+
+/// Starts a cluster of its own.
+pub(crate) async fn own_cluster(server: Server) -> OwnCluster {
+    let folder = run_folder().join(format!("own_{}", new_name()));
+    let place = folder.clone();
+    let cluster = tokio::task::spawn_blocking(move || start(server, place)).await.unwrap();
+    OwnCluster {
+        cluster: Some(cluster),
+        folder,
+    }
+}
+
+impl OwnCluster {
+    /// A database with nothing in it. Drop it before its cluster.
+    pub(crate) async fn empty_database(&self) -> World {
+        let cluster = self.cluster.as_ref().expect("it runs until it is dropped");
+        empty_database(cluster.admin_config()).await
+    }
+}
+
+impl Drop for OwnCluster {
+    fn drop(&mut self) {
+        drop(self.cluster.take());
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -1,0 +1,27 @@
+//! The measurements that the documentation quotes: `cargo run --release -p nexus-mint-bench -- NAME`.
+
+mod cluster;
+mod load;
+mod measure;
+
+use std::{io::Write as _, process::ExitCode};
+
+use nexus_mint::problem::{AnyError, chain};
+
+const USAGE: &str = "usage: nexus-mint-bench load [--rows N] [--runs N]";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome: Result<(), AnyError> = match arguments.split_first() {
+        Some((name, rest)) if name == "load" => load::run(rest),
+        Some(_) | None => Err(USAGE.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing can be done when even this cannot be printed.
+            let _ = writeln!(std::io::stderr(), "{}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,211 @@
+-- What the persona matrix is tried on: six people, five properties, and in every table rows of every owner class.
+-- Run by a superuser. Every column has a value in some row, or the test says so.
+
+create temporary table people (number integer, id uuid, roles text[], invests_in integer, room uuid);
+insert into people
+select p.number, ('a0000000-0000-4000-8000-00000000000' || p.number)::uuid, p.roles, p.invests_in,
+       ('d0000000-0000-4000-8000-00000000000' || p.number)::uuid
+from (values
+  (1, '{}'::text[],               3),  -- the investor: has tokens of a property that is not public
+  (2, '{}',                       1),  -- another investor
+  (3, '{property_manager}',       4),  -- manages properties 1 and 2
+  (4, '{property_manager}',       4),  -- manages property 3
+  (5, '{compliance_officer}',     4),
+  (6, '{admin}',                  4)
+) as p (number, roles, invests_in);
+
+insert into auth.users (id, aud, role, email, email_confirmed_at, raw_app_meta_data, raw_user_meta_data, created_at, updated_at)
+select id, 'authenticated', 'authenticated', 'person' || number || '@example.com', now(), '{}', '{"full_name": "A Person"}', now(), now()
+from people;
+insert into public.user_role_assignments (user_id, role, assigned_by)
+select id, unnest(roles), 'a0000000-0000-4000-8000-000000000006' from people;
+
+-- People.
+update public.user_profiles as u set
+  phone = '+1 555 0100', avatar_url = 'user-avatars/' || u.id || '/me.png', wallet_address = '0x' || lpad(p.number::text, 40, '0'),
+  kyc_status = case when p.number = 1 then 'approved' else 'pending' end, kyc_level = case when p.number = 1 then 'basic' else 'none' end,
+  kyc_data = '{"steps": 1}', investment_experience = 'some', risk_tolerance = 'low', preferred_investment_size = 100, kyc_expires_at = now() + interval '1 year', totals_as_of = now()
+from people as p where p.id = u.id;
+insert into public.parties (kind, anonymised_at) values ('person', now());
+update public.parties set legal_name = 'Name in law', residency_country = 'AE' where anonymised_at is null;
+insert into public.party_owners (party_id, owner_party_id, share_ppm, valid_from, valid_to)
+select u.party_id, a.id, 500000, '2020-01-01', '2090-01-01'
+from public.user_profiles as u, public.parties as a where a.anonymised_at is not null;
+insert into public.party_screenings (party_id, provider, status, reference, screened_at, due_at)
+select party_id, 'a list', 'clear', 'ref', now(), now() + interval '1 year' from public.user_profiles;
+insert into public.payment_methods (user_id, method_type, details, is_verified, is_default)
+select id, 'bank_transfer', '{"last_four": "1234"}', number % 2 = 1, number % 2 = 1 from people;
+
+-- Properties: 1 active, 2 not, both of the manager; 3 not active, of another manager, in which the investor has tokens;
+-- 4 active and 5 not, of nobody.
+insert into public.properties (id, title, description, property_type, location, address, city, state_province, country, postal_code,
+  coordinates, bedrooms, bathrooms, sqft, lot_size, year_built, images, amenities, virtual_tour_url, price, price_per_token,
+  min_investment, funding_target, funding_deadline, total_tokens, tokens_issued, tokenization_active, tokenization_status,
+  is_active, is_featured)
+select ('b0000000-0000-4000-8000-00000000000' || n)::uuid, 'House ' || n, 'A house', 'apartment', 'Here', 'A street 1', 'Dubai', 'Dubai', 'AE', '1',
+  '{"lat": 1, "lng": 1}', 1, 1, 1, 1, 2000, '["a.png"]', '["pool"]', 'https://example.com/tour', 1000 + n, 53.59,
+  53.59, 1000, now() + interval '1 year', 1850, 10, n = 1, 'in_progress', n in (1, 4), n = 1
+from generate_series(1, 5) as n;
+update public.properties set bathrooms_exact = 1.75;
+update public.properties set origin = 'seed', origin_key = 'data:' || id where id = 'b0000000-0000-4000-8000-000000000005';
+insert into public.property_members (property_id, user_id, capacity, is_active, added_by) values
+  ('b0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000003', 'manager', true, 'a0000000-0000-4000-8000-000000000006'),
+  ('b0000000-0000-4000-8000-000000000002', 'a0000000-0000-4000-8000-000000000003', 'owner', true, null),
+  ('b0000000-0000-4000-8000-000000000003', 'a0000000-0000-4000-8000-000000000004', 'manager', true, null),
+  -- A membership that has ended gives nothing, and neither does one of somebody who is no property manager.
+  ('b0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000004', 'manager', false, null),
+  ('b0000000-0000-4000-8000-000000000005', 'a0000000-0000-4000-8000-000000000001', 'owner', true, null),
+  ('b0000000-0000-4000-8000-000000000005', 'a0000000-0000-4000-8000-000000000002', 'manager', true, null),
+  ('b0000000-0000-4000-8000-000000000005', 'a0000000-0000-4000-8000-000000000005', 'agent', true, null),
+  ('b0000000-0000-4000-8000-000000000005', 'a0000000-0000-4000-8000-000000000006', 'agent', true, null);
+insert into public.property_tokens (id, property_id, name, symbol, total_supply_units, available_supply_units, initial_price_minor,
+  current_price_minor, status, settlement, chain_id, contract_address, token_address)
+select ('c0000000-0000-4000-8000-0000000000' || n || '1')::uuid, ('b0000000-0000-4000-8000-00000000000' || n)::uuid, 'Token', 'TKN', 1850, 1840,
+  5359, 5359, 'launched', 'chain', 1, '0x' || lpad(n::text, 40, 'a'), '0x' || lpad(n::text, 40, 'a')
+from generate_series(1, 5) as n;
+insert into public.property_tokens (property_id, name, symbol, total_supply_units, available_supply_units, initial_price_minor,
+  current_price_minor, status)
+select id, 'Draft', 'DRF', 1850, 1850, 5359, 5359, 'draft' from public.properties;
+
+-- What people bought, and what it brought them.
+insert into public.investments (user_id, party_id, property_id, property_token_id, token_amount_units, price_per_token_minor,
+  total_amount_minor, fee_amount_minor, status, payment_method, payment_method_id, blockchain_tx_hash, current_value_minor,
+  current_value_as_of, due_at, paid_at, confirmed_at)
+select p.id, u.party_id, ('b0000000-0000-4000-8000-00000000000' || p.invests_in)::uuid,
+  ('c0000000-0000-4000-8000-0000000000' || p.invests_in || '1')::uuid, 10, 5359, 53590, 1072, 'confirmed', 'sandbox', m.id,
+  '0x' || lpad(p.number::text, 64, '0'), 53590, now(), now(), now(), now()
+from people as p join public.user_profiles as u on u.id = p.id join public.payment_methods as m on m.user_id = p.id;
+-- An expired purchase opens no door.
+insert into public.investments (user_id, party_id, property_id, property_token_id, token_amount_units, price_per_token_minor,
+  total_amount_minor, fee_amount_minor, status)
+select u.id, u.party_id, 'b0000000-0000-4000-8000-000000000005', 'c0000000-0000-4000-8000-000000000051', 1, 5359, 5359, 107, 'expired'
+from public.user_profiles as u where u.id = 'a0000000-0000-4000-8000-000000000001';
+insert into public.property_returns (property_id, investment_id, user_id, return_type, amount_minor, return_date, description, status)
+select property_id, id, user_id, 'rental_income', 100, '2025-01-31', 'January', 'paid' from public.investments;
+
+-- What is recorded about properties.
+insert into public.property_documents (property_id, document_name, document_type, file_url, file_type, file_size, sha256, source,
+  issued_on, expires_at, is_public, requires_kyc, review_status, uploaded_by)
+select p.id, k.name, 'deed', 'property-evidence/' || p.id || '/' || k.name || '.pdf', 'application/pdf', 1, sha256('x'), 'land registry',
+  '2024-01-01', '2090-01-01', k.is_public, k.requires_kyc, k.review_status, 'a0000000-0000-4000-8000-000000000003'
+from public.properties as p, (values
+  ('published', true, false, 'accepted'), ('for verified', false, true, 'accepted'), ('inside', false, false, 'accepted'),
+  ('waiting', true, true, 'pending')) as k (name, is_public, requires_kyc, review_status);
+insert into public.property_document_reviews (document_id, reviewer_id, decision, reason)
+select id, 'a0000000-0000-4000-8000-000000000005', 'accepted', 'in order' from public.property_documents;
+insert into public.property_performance (property_id, report_date, valuation_minor, rental_income_minor, maintenance_costs_minor,
+  occupancy_rate, market_performance, roi_percentage)
+select id, '2025-01-31', 100000, 1000, 10, 100, 1, 1 from public.properties;
+insert into public.property_valuations (property_id, valued_on, amount_minor, basis, source, reference, evidence_id)
+select property_id, '2025-01-31', 100000, 'appraisal', 'an appraiser', 'report 1', id from public.property_documents
+where document_name = 'inside';
+insert into public.market_statistics (market, month, area, property_type, transactions, currency, currency_decimals, median_price_minor,
+  median_per_sqft_minor, offplan_share, ready_share, source)
+values ('Dubai', '2025-01-01', 'ALL', 'ALL', 10, 'AED', 2, 100000, 1000, 0.25, 0.75, 'a land department');
+insert into public.foreign_tokens (property_id, name, symbol, chain_id, contract_address, bridged_chain_id, bridged_address, supply,
+  token_price_minor, net_rent_year_minor, stated_net_rent_year_per_token, stated_apr_percent, venues, is_migrated, snapshot_on, source)
+select id, 'Theirs', 'THR', 1, '0x' || lpad(right(id::text, 1), 40, 'f'), 100, '0x' || lpad(right(id::text, 1), 40, 'f'), 1000,
+  5000, 500000, 5, 10, 1, false, '2023-04-23', 'a list' from public.properties;
+insert into public.property_analytics (property_id, report_date, market_value_minor, rental_yield, cap_rate, appreciation_rate,
+  total_invested_minor, number_of_investors, funding_percentage, average_investment_size_minor, as_of)
+select id, '2025-01-31', 100000, 12, 8, 1, 53590, 3, 50, 17863, now() from public.properties;
+insert into public.property_audits (property_id, auditor_id, audit_score, risk_level, compliance_status, next_review_date)
+select id, 'a0000000-0000-4000-8000-000000000005', 90, 'low', 'compliant', '2090-01-01' from public.properties;
+insert into public.tokenization_processes (property_id, user_id, status, current_step, progress_percentage)
+select id, case when right(id::text, 1) = '1' then 'a0000000-0000-4000-8000-000000000003'::uuid else 'a0000000-0000-4000-8000-000000000006' end,
+  'in_progress', 'valuation', 12 from public.properties where right(id::text, 1) < '5';
+insert into public.tokenization_processes (property_id, user_id, status)
+select 'b0000000-0000-4000-8000-000000000005', id, 'cancelled' from people;
+insert into public.tokenization_steps (process_id, step_name, step_order, status, started_at, completed_at, error_details)
+select id, 'submission', 1, 'completed', now(), now(), 'none' from public.tokenization_processes;
+insert into public.tokenization_reports (process_id, property_id, report_type, generated_by)
+select id, property_id, 'summary', user_id from public.tokenization_processes;
+insert into public.smart_contract_events (chain_id, contract_address, event_name, transaction_hash, block_hash, block_number, log_index)
+select 1, '0x' || repeat('a', 40), 'Transfer', '0x' || repeat('b', 64), '0x' || repeat('c', 64), 1, n from generate_series(1, 2) as n;
+insert into public.fee_schedules (fee_type, rate_ppm, maximum_minor, valid_from, note) values ('platform', 10000, 100, '2100-01-01', 'Later');
+
+-- What is between a person and the platform.
+insert into public.kyc_cases (user_id, party_id, kyc_level, status, decided_by, decided_at, reason, expires_at)
+select u.id, u.party_id, 'basic', 'approved', case when p.number = 5 then 'a0000000-0000-4000-8000-000000000006'::uuid
+  else 'a0000000-0000-4000-8000-000000000005' end, now(), 'in order', now() + interval '1 year'
+from public.user_profiles as u join people as p on p.id = u.id;
+insert into public.kyc_documents (user_id, kyc_case_id, document_type, file_name, file_url, file_size, notes)
+select user_id, id, 'passport', 'p.pdf', 'kyc-documents/' || user_id || '/p.pdf', 1, 'fine' from public.kyc_cases;
+insert into public.ai_interactions (user_id, session_id, user_message, ai_response, intent_detected, confidence_score, recommendation_type)
+select id, 's', 'What?', 'That.', 'question', 0.5, 'none' from people;
+insert into public.notifications (user_id, title, message, action_url) select id, 'News', 'Some', '/news' from people;
+insert into nexus.outbox_events (topic, dedupe_key, actor_id, done_at, last_error)
+select 'mail.send', id::text, id, now(), 'none' from people;
+insert into nexus.outbox_events (topic, dedupe_key, dead_at) values ('mail.send', 'dead', now());
+
+insert into public.chat_rooms (id, name, property_id, created_by)
+values ('d0000000-0000-4000-8000-000000000007', 'About a property that is hidden now', 'b0000000-0000-4000-8000-000000000002', 'a0000000-0000-4000-8000-000000000001');
+-- A room of each person with a message of his; in the first the other investor is too, out of the fourth the investor was put.
+-- Everybody is in the third, which is open; nobody but the admin is in the sixth, which is open too.
+insert into public.chat_rooms (id, name, description, property_id, is_public, created_by)
+select room, 'Room ' || number, 'For talk', 'b0000000-0000-4000-8000-000000000001', number in (3, 6), id from people;
+insert into public.chat_room_participants (room_id, user_id, last_read_at) select room, id, now() from people;
+insert into public.chat_room_participants (room_id, user_id)
+select 'd0000000-0000-4000-8000-000000000003', id from people where number <> 3;
+insert into public.chat_room_participants (room_id, user_id, is_active) values
+  ('d0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000002', true),
+  ('d0000000-0000-4000-8000-000000000004', 'a0000000-0000-4000-8000-000000000001', false);
+insert into public.chat_room_participants (room_id, user_id)
+values ('d0000000-0000-4000-8000-000000000007', 'a0000000-0000-4000-8000-000000000001');
+insert into public.chat_messages (room_id, user_id, message, edited_at, attachments)
+select room_id, user_id, 'Hello', now(), jsonb_build_array('chat-attachments/' || room_id || '/x') from public.chat_room_participants;
+insert into public.chat_messages (room_id, user_id, message, reply_to)
+select room_id, user_id, 'Again', id from public.chat_messages;
+insert into public.chat_messages (room_id, user_id, message, message_type) select room, null, 'Opened', 'system' from people;
+
+-- In every bucket: a file in every person's and property's folder and in a room's, under names that say no folder, and under
+-- some that climb out of their own. Where rooms have files, each participant has one.
+insert into storage.objects (bucket_id, name, owner, owner_id, metadata, version, user_metadata)
+select b.id, f.name, f.owner, f.owner::text, '{"size": 1}', 'v1', '{}'
+from storage.buckets as b join (
+  select id || '/file' as name, id as owner, '' as only_in from people
+  union all select id || '/../file', id, '' from people where number in (1, 3)
+  union all select id || '/file', 'a0000000-0000-4000-8000-000000000003', '' from public.properties
+  union all select 'd0000000-0000-4000-8000-000000000001/file', 'a0000000-0000-4000-8000-000000000001', ''
+  union all select room_id || '/' || user_id, user_id, 'chat-attachments' from public.chat_room_participants
+  union all select name, 'a0000000-0000-4000-8000-000000000001', '' from unnest(array['file', '../file', 'folder/file', '/file']) as name
+) as f on f.only_in in ('', b.id);
+update storage.buckets set owner = 'a0000000-0000-4000-8000-000000000006', owner_id = 'a0000000-0000-4000-8000-000000000006';
+insert into realtime.messages (topic, extension, payload, event, private) values
+  ('room', 'broadcast', '{}', 'said', true), ('news', 'broadcast', '{}', 'told', false);
+
+-- The book: money in escrow of each property, and some owed to the investor; a seal over what there is.
+select ledger.post('fixture:' || n, 'test.moved', '2025-01-31', 'a0000000-0000-4000-8000-000000000006', '{}',
+  ledger.open_accounts(array['outside_bank', 'escrow_bank', 'payable'], array['USD', 'USD', 'USD'],
+    array[null, ('b0000000-0000-4000-8000-00000000000' || n)::uuid, null],
+    array[null, null, (select party_id from public.user_profiles where id = 'a0000000-0000-4000-8000-000000000001')]),
+  array[-100, 60, 40])
+from generate_series(1, 5) as n;
+select ledger.open_accounts(array['available'], array['token:c0000000-0000-4000-8000-000000000011'],
+  array['b0000000-0000-4000-8000-000000000001']::uuid[], array[null]::uuid[]);
+insert into nexus.seals (number, sealed_at, audit_up_to, entries_up_to, links_up_to, head, public_key, signature)
+values (1, now(), 0, 1, 1, sha256('head'), sha256('key'), sha256('a') || sha256('b'));
+insert into nexus.chain_links (place, source, source_id, row_digest, link) values (1, 'entry', 1, sha256('row'), sha256('head'));
+
+-- Of the trail of all this, one change by each person is kept.
+set session_replication_role = replica;
+truncate public.audit_log, nexus.audit_details, nexus.audit_erasures;
+set session_replication_role = origin;
+do $$
+declare
+  person uuid;
+begin
+  for person in select id from people loop
+    perform set_config('request.jwt.claims', json_build_object('sub', person)::text, true);
+    update public.payment_methods set method_type = 'crypto' where user_id = person;
+  end loop;
+  perform set_config('request.jwt.claims', '', true);
+end
+$$;
+insert into public.currencies (code, name, decimals) values ('CHF', 'Swiss franc', 2);
+delete from public.currencies where code = 'CHF';
+select nexus.refresh_market_views();
+drop table people;
+-- A case of erasure for one row of each person's trail.
+insert into nexus.audit_erasures (audit_id, reason, actor_id)
+select min(l.id), 'a request', l.actor_id from public.audit_log as l where l.actor_id is not null group by l.actor_id;
