@@ -2890,13 +2890,27 @@ CREATE OR REPLACE FUNCTION ledger.open_accounts(purposes text[], assets text[], 
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
+  names text[];
   answer bigint[];
 begin
   if cardinality(purposes) is null or cardinality(purposes) <> all (array[cardinality(assets), cardinality(property_ids), cardinality(party_ids)]) then
     raise exception 'the four lists must be of one length' using errcode = 'invalid_parameter_value';
   end if;
+  select array_agg(w.purpose || '/' || w.asset || coalesce('/' || w.property_id::text, '') || coalesce('/' || w.party_id::text, '') order by w.place)
+    into names
+  from unnest(purposes, assets, property_ids, party_ids) with ordinality as w (purpose, asset, property_id, party_id, place);
+
+  select array_agg(a.id order by w.place) into answer
+  from unnest(names) with ordinality as w (name, place) join ledger.accounts as a on a.name = w.name;
+  if cardinality(answer) = cardinality(names) then
+    return answer;
+  end if;
+
   insert into ledger.assets (code, kind, decimals, property_token_id)
   select 'token:' || t.id, 'token', t.token_decimals, t.id
   from public.property_tokens as t
@@ -2905,29 +2919,25 @@ begin
     where starts_with(w.asset, 'token:') and not exists (select from ledger.assets as a where a.code = w.asset))
   order by t.id
   on conflict on constraint assets_pkey do nothing;
-  with wanted as (
-    select distinct w.purpose, w.asset, w.property_id, w.party_id
-    from unnest(purposes, assets, property_ids, party_ids) as w (purpose, asset, property_id, party_id)
-  ), opened as (
+  with opened as (
     insert into ledger.accounts (purpose, asset, asset_kind, scope, is_outside, property_id, party_id)
-    select w.purpose, w.asset, a.kind, p.scope, p.is_outside, w.property_id, w.party_id
-    from wanted as w
-    left join ledger.purposes as p on p.name = w.purpose
-    left join ledger.assets as a on a.code = w.asset
-    where not exists (
-      select from ledger.accounts as c
-      where c.purpose = w.purpose and c.asset = w.asset
-        and c.property_id is not distinct from w.property_id and c.party_id is not distinct from w.party_id)
-    order by w.purpose, w.asset, w.property_id, w.party_id
+    select distinct on (w.name) w.purpose, w.asset, a.kind, p.scope, p.is_outside, w.property_id, w.party_id
+    from unnest(names, purposes, assets, property_ids, party_ids) as w (name, purpose, asset, property_id, party_id)
+    join ledger.purposes as p on p.name = w.purpose
+    join ledger.assets as a on a.code = w.asset
+    where not exists (select from ledger.accounts as c where c.name = w.name)
+    order by w.name
     on conflict on constraint accounts_one_of_a_kind do nothing
     returning id, is_outside
   )
   insert into ledger.balances (account_id, is_outside) select o.id, o.is_outside from opened as o;
   -- A statement of its own sees what another session opened meanwhile.
-  select array_agg(c.id order by w.place) into answer
-  from unnest(purposes, assets, property_ids, party_ids) with ordinality as w (purpose, asset, property_id, party_id, place)
-  join ledger.accounts as c on c.purpose = w.purpose and c.asset = w.asset
-    and c.property_id is not distinct from w.property_id and c.party_id is not distinct from w.party_id;
+  select array_agg(a.id order by w.place) into answer
+  from unnest(names) with ordinality as w (name, place) left join ledger.accounts as a on a.name = w.name;
+  if array_position(answer, null) is not null then
+    raise exception 'there is no account %: the chart has no such purpose, or there is no such asset', coalesce(names[array_position(answer, null)], 'without a name')
+      using errcode = 'invalid_parameter_value';
+  end if;
   return answer;
 end
 $function$;
@@ -2952,6 +2962,9 @@ CREATE OR REPLACE FUNCTION ledger.post_batch(keys text[], kinds text[], business
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   entry_count integer := cardinality(keys);
@@ -3066,9 +3079,10 @@ create table ledger.accounts (
   is_outside boolean not null,
   property_id uuid,
   party_id uuid,
+  name text generated always as (((((purpose || '/'::text) || asset) || COALESCE(('/'::text || (property_id)::text), ''::text)) || COALESCE(('/'::text || (party_id)::text), ''::text))) stored not null,
   created_at timestamp with time zone default now() not null,
   constraint accounts_pkey PRIMARY KEY (id),
-  constraint accounts_one_of_a_kind UNIQUE NULLS NOT DISTINCT (purpose, asset, property_id, party_id),
+  constraint accounts_one_of_a_kind UNIQUE (name),
   constraint accounts_belong_to_their_scope CHECK ((((property_id IS NOT NULL) = (scope = ANY (ARRAY['property'::text, 'token'::text, 'token_party'::text]))) AND ((party_id IS NOT NULL) = (scope = ANY (ARRAY['party'::text, 'token_party'::text]))))),
   constraint accounts_asset_fkey FOREIGN KEY (asset, asset_kind) REFERENCES ledger.assets(code, kind),
   constraint accounts_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
@@ -3084,6 +3098,7 @@ comment on column ledger.accounts.scope is 'Whose it is, as the chart has it.';
 comment on column ledger.accounts.is_outside is 'Whether it may go below zero, as the chart has it.';
 comment on column ledger.accounts.property_id is 'The property it is of; of a token account, the token''s property.';
 comment on column ledger.accounts.party_id is 'The party it is of.';
+comment on column ledger.accounts.name is 'purpose/asset[/property][/party]: what it is found by.';
 comment on column ledger.accounts.created_at is 'When it was opened.';
 CREATE INDEX accounts_asset_idx ON ledger.accounts USING btree (asset, asset_kind);
 CREATE INDEX accounts_party_id_idx ON ledger.accounts USING btree (party_id);

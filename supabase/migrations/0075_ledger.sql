@@ -92,6 +92,8 @@ create table ledger.accounts (
   is_outside  boolean not null,
   property_id uuid,
   party_id    uuid,
+  name        text not null generated always as (
+    purpose || '/' || asset || coalesce('/' || property_id::text, '') || coalesce('/' || party_id::text, '')) stored,
   created_at  timestamptz not null default now(),
   constraint accounts_purpose_fkey foreign key (purpose, asset_kind, scope, is_outside)
     references ledger.purposes (name, asset_kind, scope, is_outside),
@@ -100,7 +102,7 @@ create table ledger.accounts (
   constraint accounts_party_id_fkey foreign key (party_id) references public.parties (id) on delete restrict,
   constraint accounts_belong_to_their_scope check ((property_id is not null) = (scope in ('property', 'token', 'token_party'))
     and (party_id is not null) = (scope in ('party', 'token_party'))),
-  constraint accounts_one_of_a_kind unique nulls not distinct (purpose, asset, property_id, party_id)
+  constraint accounts_one_of_a_kind unique (name)
 );
 comment on table ledger.accounts is 'Where amounts lie: one account for each purpose, asset and owner.';
 comment on column ledger.accounts.id is 'Identity; locks are taken in its order.';
@@ -111,6 +113,7 @@ comment on column ledger.accounts.scope is 'Whose it is, as the chart has it.';
 comment on column ledger.accounts.is_outside is 'Whether it may go below zero, as the chart has it.';
 comment on column ledger.accounts.property_id is 'The property it is of; of a token account, the token''s property.';
 comment on column ledger.accounts.party_id is 'The party it is of.';
+comment on column ledger.accounts.name is 'purpose/asset[/property][/party]: what it is found by.';
 comment on column ledger.accounts.created_at is 'When it was opened.';
 create index accounts_asset_idx on ledger.accounts (asset, asset_kind);
 create index accounts_purpose_idx on ledger.accounts (purpose, asset_kind, scope, is_outside);
@@ -208,13 +211,26 @@ insert into ledger.assets (code, kind, decimals) select code, 'currency', decima
 
 create function ledger.open_accounts(purposes text[], assets text[], property_ids uuid[], party_ids uuid[]) returns bigint[]
 language plpgsql security definer set search_path = ''
+  -- Few rows are looked up in long tables: by index, whatever the tables' statistics were when the plan was made.
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 declare
+  names text[];
   answer bigint[];
 begin
   if cardinality(purposes) is null or cardinality(purposes) <> all (array[cardinality(assets), cardinality(property_ids), cardinality(party_ids)]) then
     raise exception 'the four lists must be of one length' using errcode = 'invalid_parameter_value';
   end if;
+  select array_agg(w.purpose || '/' || w.asset || coalesce('/' || w.property_id::text, '') || coalesce('/' || w.party_id::text, '') order by w.place)
+    into names
+  from unnest(purposes, assets, property_ids, party_ids) with ordinality as w (purpose, asset, property_id, party_id, place);
+
+  select array_agg(a.id order by w.place) into answer
+  from unnest(names) with ordinality as w (name, place) join ledger.accounts as a on a.name = w.name;
+  if cardinality(answer) = cardinality(names) then
+    return answer;
+  end if;
+
   insert into ledger.assets (code, kind, decimals, property_token_id)
   select 'token:' || t.id, 'token', t.token_decimals, t.id
   from public.property_tokens as t
@@ -223,29 +239,25 @@ begin
     where starts_with(w.asset, 'token:') and not exists (select from ledger.assets as a where a.code = w.asset))
   order by t.id
   on conflict on constraint assets_pkey do nothing;
-  with wanted as (
-    select distinct w.purpose, w.asset, w.property_id, w.party_id
-    from unnest(purposes, assets, property_ids, party_ids) as w (purpose, asset, property_id, party_id)
-  ), opened as (
+  with opened as (
     insert into ledger.accounts (purpose, asset, asset_kind, scope, is_outside, property_id, party_id)
-    select w.purpose, w.asset, a.kind, p.scope, p.is_outside, w.property_id, w.party_id
-    from wanted as w
-    left join ledger.purposes as p on p.name = w.purpose
-    left join ledger.assets as a on a.code = w.asset
-    where not exists (
-      select from ledger.accounts as c
-      where c.purpose = w.purpose and c.asset = w.asset
-        and c.property_id is not distinct from w.property_id and c.party_id is not distinct from w.party_id)
-    order by w.purpose, w.asset, w.property_id, w.party_id
+    select distinct on (w.name) w.purpose, w.asset, a.kind, p.scope, p.is_outside, w.property_id, w.party_id
+    from unnest(names, purposes, assets, property_ids, party_ids) as w (name, purpose, asset, property_id, party_id)
+    join ledger.purposes as p on p.name = w.purpose
+    join ledger.assets as a on a.code = w.asset
+    where not exists (select from ledger.accounts as c where c.name = w.name)
+    order by w.name
     on conflict on constraint accounts_one_of_a_kind do nothing
     returning id, is_outside
   )
   insert into ledger.balances (account_id, is_outside) select o.id, o.is_outside from opened as o;
   -- A statement of its own sees what another session opened meanwhile.
-  select array_agg(c.id order by w.place) into answer
-  from unnest(purposes, assets, property_ids, party_ids) with ordinality as w (purpose, asset, property_id, party_id, place)
-  join ledger.accounts as c on c.purpose = w.purpose and c.asset = w.asset
-    and c.property_id is not distinct from w.property_id and c.party_id is not distinct from w.party_id;
+  select array_agg(a.id order by w.place) into answer
+  from unnest(names) with ordinality as w (name, place) left join ledger.accounts as a on a.name = w.name;
+  if array_position(answer, null) is not null then
+    raise exception 'there is no account %: the chart has no such purpose, or there is no such asset', coalesce(names[array_position(answer, null)], 'without a name')
+      using errcode = 'invalid_parameter_value';
+  end if;
   return answer;
 end
 $$;
@@ -258,6 +270,8 @@ create function ledger.post_batch(
   posting_entries integer[], posting_accounts bigint[], posting_amounts bigint[]
 ) returns table (key text, entry_id bigint, is_new boolean)
 language plpgsql security definer set search_path = ''
+  -- Few rows are looked up in long tables: by index, whatever the tables' statistics were when the plan was made.
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 declare
   entry_count integer := cardinality(keys);
