@@ -84,6 +84,11 @@ begin
     raise exception 'this transaction has its number already, so limits read now would not hold'
       using errcode = 'invalid_transaction_state';
   end if;
+  -- A snapshot that is kept is older than the limits: rows committed in between would not be seen, and be passed by.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'limits hold only where each statement sees what was committed before it'
+      using errcode = 'invalid_transaction_state', hint = 'Run it at isolation level read committed.';
+  end if;
   audit_up_to := coalesce(pg_sequence_last_value(pg_get_serial_sequence('public.audit_log', 'id')), 0);
   entries_up_to := coalesce(pg_sequence_last_value(pg_get_serial_sequence('ledger.entries', 'id')), 0);
   decided_from := pg_current_xact_id();

@@ -202,8 +202,16 @@ mod tests {
         entry.text(Some("00000000-0000-0000-0000-000000000001"));
         entry.text(Some("{}"));
         entry.field(Some(&[0xcd; 32]));
-        entry.numbers([1, 5, -100, 1, -100]);
-        entry.numbers([2, 6, 100, 1, 100]);
+        for (numbers, purpose) in [
+            ([1, 5, -100, 1, -100], "available"),
+            ([2, 6, 100, 1, 100], "reserved_pending"),
+        ] {
+            entry.numbers(numbers);
+            entry.text(Some(purpose));
+            entry.text(Some("token:00000000-0000-0000-0000-000000000002"));
+            entry.text(Some("00000000-0000-0000-0000-000000000003"));
+            entry.text(None);
+        }
         let entry = entry.digest();
         let second = link(Source::Entry, &first, 3, &entry);
 

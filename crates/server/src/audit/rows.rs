@@ -94,8 +94,10 @@ async fn entry_page(tx: &Tx, after: i64, up_to: i64, rows_max: i64) -> Result<Pa
     let last = entries.last().map(|row| row.try_get(0)).transpose()?;
     let entries_up_to = end_of(last, entries.len(), rows_max, up_to);
     let text = sql!(
-        "select p.entry_id, p.line::bigint, p.account_id, p.amount, p.account_seq, p.balance_after
-           from ledger.postings as p where p.entry_id > $1 and p.entry_id <= $2 order by p.entry_id, p.line limit $3"
+        "select p.entry_id, p.line::bigint, p.account_id, p.amount, p.account_seq, p.balance_after,
+                c.purpose, c.asset, c.property_id::text, c.party_id::text
+           from ledger.postings as p left join ledger.accounts as c on c.id = p.account_id
+          where p.entry_id > $1 and p.entry_id <= $2 order by p.entry_id, p.line limit $3"
     );
     let postings = tx.query(text, &[&after, &entries_up_to, &PAGE_POSTINGS]).await?;
     let last = postings.last().map(|row| row.try_get::<_, i64>(0)).transpose()?;
@@ -111,8 +113,14 @@ async fn entry_page(tx: &Tx, after: i64, up_to: i64, rows_max: i64) -> Result<Pa
     with_postings(&entries, postings, page_end)
 }
 
-/// A posting's entry, and its line, account, amount, place among the account's postings, and balance after it.
-type Posting = (i64, [i64; 5]);
+/// A posting, and what its account stands for: whoever gives an account to another changes what its entries say.
+struct Posting {
+    entry_id: i64,
+    /// Line, account, amount, place among the account's postings, balance after it.
+    numbers: [i64; 5],
+    /// Purpose, asset, property, party.
+    account: [Option<String>; 4],
+}
 
 fn posting(row: &Row) -> Result<Posting, Error> {
     let numbers = [
@@ -122,7 +130,11 @@ fn posting(row: &Row) -> Result<Posting, Error> {
         row.try_get(4)?,
         row.try_get(5)?,
     ];
-    Ok((row.try_get(0)?, numbers))
+    Ok(Posting {
+        entry_id: row.try_get(0)?,
+        numbers,
+        account: [row.try_get(6)?, row.try_get(7)?, row.try_get(8)?, row.try_get(9)?],
+    })
 }
 
 fn with_postings(entries: &[Row], mut postings: VecDeque<Posting>, up_to: i64) -> Result<Page, Error> {
@@ -137,20 +149,23 @@ fn with_postings(entries: &[Row], mut postings: VecDeque<Posting>, up_to: i64) -
             break;
         }
         page.without_entry
-            .extend(take_while(&mut postings, |entry_id| entry_id < id).map(|(entry_id, _)| entry_id));
+            .extend(take_while(&mut postings, |entry_id| entry_id < id).map(|posting| posting.entry_id));
         let mut content = Content::of(Source::Entry);
         for field in 1..8 {
             content.text(entry.try_get(field)?);
         }
         content.field(entry.try_get(8)?);
-        take_while(&mut postings, |entry_id| entry_id == id).for_each(|(_, numbers)| content.numbers(numbers));
+        for posting in take_while(&mut postings, |entry_id| entry_id == id) {
+            content.numbers(posting.numbers);
+            posting.account.iter().for_each(|field| content.text(field.as_deref()));
+        }
         page.rows.push(ChainedRow {
             id,
             digest: content.digest(),
         });
     }
     page.without_entry
-        .extend(take_while(&mut postings, |entry_id| entry_id <= up_to).map(|(entry_id, _)| entry_id));
+        .extend(take_while(&mut postings, |entry_id| entry_id <= up_to).map(|posting| posting.entry_id));
     page.without_entry.dedup();
     Ok(page)
 }
@@ -158,7 +173,7 @@ fn with_postings(entries: &[Row], mut postings: VecDeque<Posting>, up_to: i64) -
 /// Takes postings from the front as long as their entry fits.
 fn take_while(postings: &mut VecDeque<Posting>, fits: impl Fn(i64) -> bool) -> impl Iterator<Item = Posting> {
     std::iter::from_fn(move || match postings.front() {
-        Some((entry_id, _)) if fits(*entry_id) => postings.pop_front(),
+        Some(posting) if fits(posting.entry_id) => postings.pop_front(),
         Some(_) | None => None,
     })
 }

@@ -2,5 +2,7 @@
 
 mod chained;
 mod commands;
+mod kept;
+mod rewriting;
 mod sealing;
 mod tampering;

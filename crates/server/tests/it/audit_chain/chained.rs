@@ -8,7 +8,7 @@ use nexus_mint::db::{Db, Login};
 use tokio_postgres::Client;
 
 use crate::program::PATIENCE;
-use crate::world::World;
+use crate::world::{Server, World};
 
 /// Base64 of 32 bytes.
 pub(super) const OUR_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
@@ -28,7 +28,11 @@ pub(super) struct Chained {
 
 impl Chained {
     pub(super) async fn empty() -> Chained {
-        let world = World::own_database().await;
+        Chained::empty_on(Server::OfMachine).await
+    }
+
+    pub(super) async fn empty_on(server: Server) -> Chained {
+        let world = World::own_database_on(server).await;
         let admin = world.admin().await;
         let db = Db::new(&Login::local(&world.runtime_config())).unwrap();
         let open = "select unnest(ledger.open_accounts(array['outside_bank', 'platform_fees', 'outside_bank', 'platform_fees'],

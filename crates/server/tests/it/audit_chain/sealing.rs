@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::chained::{AUDIT, Chained, ENTRY, OTHER_KEY, OUR_KEY, key};
 use crate::program::PATIENCE;
-use crate::world::connect;
+use crate::world::{Server, connect};
 
 async fn clean(chained: &Chained) {
     let (findings, summary) = chained.verified(Vec::new()).await;
@@ -73,24 +73,31 @@ async fn until_it_waits<T>(chained: &Chained, sealing: &tokio::task::JoinHandle<
 }
 
 #[tokio::test]
-async fn a_transaction_that_has_its_number_cannot_read_limits() {
+async fn limits_are_refused_where_they_would_not_hold() {
     let chained = Chained::empty().await;
-    chained
-        .admin
-        .batch_execute("begin; select pg_current_xact_id()")
-        .await
-        .unwrap();
-    let refused = chained
-        .admin
-        .query("select nexus.seal_limits()", &[])
-        .await
-        .unwrap_err();
-    assert_eq!(refused.code().map(|code| code.code()), Some("25000"));
+    for begin in [
+        "begin; select pg_current_xact_id()",
+        "begin isolation level repeatable read",
+    ] {
+        chained.admin.batch_execute(begin).await.unwrap();
+        let refused = chained
+            .admin
+            .query("select nexus.seal_limits()", &[])
+            .await
+            .unwrap_err();
+        assert_eq!(refused.code().map(|code| code.code()), Some("25000"), "{begin}");
+        chained.admin.batch_execute("rollback").await.unwrap();
+    }
 }
 
 #[tokio::test]
 async fn thirty_two_writers_and_two_sealers() {
-    let chained = Chained::empty().await;
+    for server in Server::all() {
+        write_and_seal_at_once(&Chained::empty_on(server).await).await;
+    }
+}
+
+async fn write_and_seal_at_once(chained: &Chained) {
     let mut writers = JoinSet::new();
     for writer in 0..32 {
         let config = chained.world.admin_config();
@@ -129,7 +136,7 @@ async fn thirty_two_writers_and_two_sealers() {
     }
     sealers.shutdown().await;
     chained.seal_all(&chained.sealer(OUR_KEY)).await;
-    clean(&chained).await;
+    clean(chained).await;
     let (audit, _) = chained.numbers(AUDIT).await;
     let (entries, _) = chained.numbers(ENTRY).await;
     assert_eq!(entries.len(), 32 * 10);
