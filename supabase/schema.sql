@@ -110,37 +110,67 @@ CREATE OR REPLACE FUNCTION public.log_data_modification()
  SET search_path TO ''
 AS $function$
 declare
-  full_name text := tg_table_schema || '.' || tg_table_name;
   key_column text := coalesce(tg_argv[0], 'id');
+  -- Three random uuids hold 366 random bits. It is kept nowhere, so that no salt leads to another.
+  secret bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
   -- A statement that inserts more rows than any command of a person does is the load of a file. Nothing is lost by one
   -- audit row for it: the rows themselves say what was inserted, and whoever changes one leaves what it said before.
   rows_told_apart constant integer := 1000;
 begin
-  -- Dynamic only in the name of the key column, which comes from the trigger's definition.
-  case tg_op
-    when 'INSERT' then
-      if (select count(*) from (select from new_rows limit rows_told_apart + 1) as first_rows) > rows_told_apart then
-        perform nexus.append_audit(full_name, tg_op, '', null,
-          jsonb_build_object('rows', count(*), 'sha256', encode(sha256(string_agg(r.digest, '' order by r.digest)), 'hex')))
-        from (select sha256(convert_to(n::text, 'UTF8')) as digest from new_rows as n) as r;
-        return null;
-      end if;
-      perform nexus.append_audit(full_name, tg_op, r.after ->> key_column, null, r.after)
-      from (select to_jsonb(n) as after from new_rows as n) as r;
-    when 'DELETE' then
-      perform nexus.append_audit(full_name, tg_op, r.before ->> key_column, r.before, null)
-      from (select to_jsonb(o) as before from old_rows as o) as r;
-    when 'UPDATE' then
-      perform nexus.append_audit(full_name, tg_op, coalesce(o.row ->> key_column, n.row ->> key_column), o.row, n.row)
-      from (select to_jsonb(t) as row from old_rows as t) as o
-      full join (select to_jsonb(t) as row from new_rows as t) as n on o.row ->> key_column = n.row ->> key_column;
-    when 'TRUNCATE' then
-      perform nexus.append_audit(full_name, tg_op, '', null, null);
-  end case;
+  -- A transaction number before a row number: nexus.seal_limits() rests on it.
+  perform pg_current_xact_id();
+  -- One statement for all rows, and the digest written out: a function called for each row costs four times as much.
+  -- jsonb is printed in one way only: keys sorted by length and bytes, one spacing, numbers with their own digits, never
+  -- empty nor with a control character, so that null and the place of the separator are plain.
+  if tg_op = 'TRUNCATE' then
+    perform nexus.append_audit(tg_table_schema || '.' || tg_table_name, tg_op, '', null, null);
+  elsif tg_op = 'INSERT' and (select count(*) from (select from changed_rows limit rows_told_apart + 1) as first_rows) > rows_told_apart then
+    perform nexus.append_audit(tg_table_schema || '.' || tg_table_name, tg_op, '', null,
+      jsonb_build_object('rows', count(*), 'sha256', encode(sha256(string_agg(r.digest, '' order by r.digest)), 'hex')))
+    from (select sha256(convert_to(t::text, 'UTF8')) as digest from changed_rows as t) as r;
+  elsif tg_op = 'UPDATE' then
+    with changes as materialized (
+      select nextval('public.audit_log_id_seq') as id, u.before, u.after, u.changed
+      from (
+        select o.row as before, n.row as after, array(
+          select c.key from jsonb_each(coalesce(n.row, o.row)) as c
+          where (n.row is null or c.value is distinct from o.row -> c.key) and (n.row is null or o.row is null or c.key <> 'updated_at')
+          order by c.key) as changed
+        from (select to_jsonb(t) as row from old_rows as t) as o
+        full join (select to_jsonb(t) as row from changed_rows as t) as n on o.row ->> key_column = n.row ->> key_column
+        offset 0) as u
+      where u.changed <> '{}'
+    ), logged as (
+      insert into public.audit_log (id, actor_id, actor_role, table_name, operation, row_key, changed_columns, digest)
+      overriding system value
+      select c.id, auth.uid(), nexus.caller_role(), tg_table_schema || '.' || tg_table_name, tg_op,
+             coalesce(c.before, c.after) ->> key_column, c.changed,
+             sha256(sha256(secret || int8send(c.id)) || convert_to(coalesce(c.before::text, '') || E'\x1f' || coalesce(c.after::text, ''), 'UTF8'))
+      from changes as c
+    )
+    insert into nexus.audit_details (audit_id, salt, before, after)
+    select c.id, sha256(secret || int8send(c.id)), c.before, c.after from changes as c;
+  else
+    with changes as materialized (
+      select nextval('public.audit_log_id_seq') as id, to_jsonb(t) as row from changed_rows as t
+    ), logged as (
+      insert into public.audit_log (id, actor_id, actor_role, table_name, operation, row_key, changed_columns, digest)
+      overriding system value
+      select c.id, auth.uid(), nexus.caller_role(), tg_table_schema || '.' || tg_table_name, tg_op, c.row ->> key_column,
+             array(select a.attname::text from pg_catalog.pg_attribute as a
+                   where a.attrelid = tg_relid and a.attnum > 0 and not a.attisdropped order by a.attname),
+             sha256(sha256(secret || int8send(c.id)) || convert_to(
+               case tg_op when 'INSERT' then E'\x1f' || c.row::text else c.row::text || E'\x1f' end, 'UTF8'))
+      from changes as c
+    )
+    insert into nexus.audit_details (audit_id, salt, before, after)
+    select c.id, sha256(secret || int8send(c.id)), case when tg_op = 'DELETE' then c.row end, case when tg_op = 'INSERT' then c.row end
+    from changes as c;
+  end if;
   return null;
 end
 $function$;
-comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows. Its argument names the key column where that is not id.';
+comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows; an update that changed nothing leaves none. Its argument names the key column where that is not id.';
 
 CREATE OR REPLACE FUNCTION public.refresh_analytics_views()
  RETURNS void
@@ -236,7 +266,7 @@ comment on column public.audit_log.table_name is 'schema.table that changed.';
 comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE.';
 comment on column public.audit_log.row_key is 'Primary key of the row as text; empty of a TRUNCATE and of an insert of more than 1000 rows, whose details are their number and the SHA-256 over the sorted SHA-256s of the rows as text.';
 comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at; all columns of an INSERT or DELETE.';
-comment on column public.audit_log.digest is 'SHA-256 over salt and canonical before and after of nexus.audit_details.';
+comment on column public.audit_log.digest is 'SHA-256 over the salt, the text of before, the byte 1f and the text of after of nexus.audit_details (null is an empty text).';
 CREATE INDEX audit_log_actor_id_idx ON public.audit_log USING btree (actor_id, id);
 CREATE INDEX audit_log_row_idx ON public.audit_log USING btree (table_name, row_key, id);
 CREATE TRIGGER audit_log_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
@@ -393,10 +423,10 @@ comment on column public.currencies.code is 'ISO 4217 code, or the ticker of a s
 comment on column public.currencies.name is 'Name in English.';
 comment on column public.currencies.decimals is 'Digits after the point of the smallest unit: 2 for USD, 3 for KWD, 0 for JPY, 6 for USDC. Never changed once used.';
 CREATE TRIGGER currencies_are_assets AFTER INSERT ON public.currencies FOR EACH ROW EXECUTE FUNCTION ledger.add_currency();
-CREATE TRIGGER log_deletes AFTER DELETE ON public.currencies REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.currencies REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.currencies REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.currencies REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.currencies FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.currencies REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.currencies REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
 alter table public.currencies enable row level security;
 grant select on public.currencies to anon;
 grant select on public.currencies to authenticated;
@@ -442,10 +472,10 @@ comment on column public.fee_schedules.note is 'Why, for people.';
 comment on column public.fee_schedules.created_at is 'When it was recorded.';
 CREATE INDEX fee_schedules_currency_idx ON public.fee_schedules USING btree (currency, currency_decimals);
 CREATE TRIGGER fee_schedules_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.fee_schedules FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
-CREATE TRIGGER log_deletes AFTER DELETE ON public.fee_schedules REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.fee_schedules REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.fee_schedules REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.fee_schedules REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.fee_schedules FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.fee_schedules REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.fee_schedules REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 alter table public.fee_schedules enable row level security;
 grant select on public.fee_schedules to anon;
 grant select on public.fee_schedules to authenticated;
@@ -531,10 +561,10 @@ CREATE UNIQUE INDEX foreign_tokens_contract_address_key ON public.foreign_tokens
 CREATE INDEX foreign_tokens_currency_idx ON public.foreign_tokens USING btree (currency, currency_decimals);
 CREATE INDEX foreign_tokens_property_id_idx ON public.foreign_tokens USING btree (property_id);
 CREATE TRIGGER foreign_tokens_updated_at BEFORE UPDATE ON public.foreign_tokens FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
-CREATE TRIGGER log_deletes AFTER DELETE ON public.foreign_tokens REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.foreign_tokens REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.foreign_tokens REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.foreign_tokens REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.foreign_tokens FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.foreign_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.foreign_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 alter table public.foreign_tokens enable row level security;
 grant select on public.foreign_tokens to anon;
 grant select on public.foreign_tokens to authenticated;
@@ -637,10 +667,10 @@ CREATE INDEX investments_property_id_idx ON public.investments USING btree (prop
 CREATE INDEX investments_property_token_id_idx ON public.investments USING btree (property_token_id, property_id);
 CREATE INDEX investments_user_property_idx ON public.investments USING btree (user_id, property_id);
 CREATE TRIGGER investments_updated_at BEFORE UPDATE ON public.investments FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
-CREATE TRIGGER log_deletes AFTER DELETE ON public.investments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.investments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.investments REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.investments REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.investments FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.investments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.investments REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 alter table public.investments enable row level security;
 grant select on public.investments to authenticated;
 grant insert, select, update on public.investments to nexus_engine;
@@ -698,10 +728,10 @@ CREATE INDEX kyc_cases_party_id_idx ON public.kyc_cases USING btree (party_id);
 CREATE INDEX kyc_cases_queue_idx ON public.kyc_cases USING btree (created_at) WHERE (status = ANY (ARRAY['submitted'::text, 'in_review'::text]));
 CREATE INDEX kyc_cases_user_id_idx ON public.kyc_cases USING btree (user_id);
 CREATE TRIGGER kyc_cases_updated_at BEFORE UPDATE ON public.kyc_cases FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
-CREATE TRIGGER log_deletes AFTER DELETE ON public.kyc_cases REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.kyc_cases REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.kyc_cases REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.kyc_cases REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.kyc_cases FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.kyc_cases REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.kyc_cases REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 alter table public.kyc_cases enable row level security;
 grant select on public.kyc_cases to authenticated;
 grant insert, select, update on public.kyc_cases to nexus_engine;
@@ -750,10 +780,10 @@ comment on column public.kyc_documents.updated_at is 'When the row last changed.
 CREATE INDEX kyc_documents_kyc_case_id_idx ON public.kyc_documents USING btree (kyc_case_id);
 CREATE INDEX kyc_documents_user_id_idx ON public.kyc_documents USING btree (user_id);
 CREATE TRIGGER kyc_documents_updated_at BEFORE UPDATE ON public.kyc_documents FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
-CREATE TRIGGER log_deletes AFTER DELETE ON public.kyc_documents REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.kyc_documents REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.kyc_documents REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.kyc_documents REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.kyc_documents FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.kyc_documents REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.kyc_documents REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 alter table public.kyc_documents enable row level security;
 grant insert (user_id, document_type, file_name, file_url, file_size) on public.kyc_documents to authenticated;
 grant select on public.kyc_documents to authenticated;
@@ -816,10 +846,10 @@ comment on column public.market_statistics.created_at is 'When it was loaded.';
 comment on column public.market_statistics.updated_at is 'When the row last changed.';
 CREATE INDEX market_statistics_area_idx ON public.market_statistics USING btree (market, area, month DESC);
 CREATE INDEX market_statistics_currency_idx ON public.market_statistics USING btree (currency, currency_decimals);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.market_statistics REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.market_statistics REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.market_statistics REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.market_statistics REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.market_statistics FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.market_statistics REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.market_statistics REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER market_statistics_updated_at BEFORE UPDATE ON public.market_statistics FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.market_statistics enable row level security;
 grant select on public.market_statistics to anon;
@@ -899,10 +929,10 @@ comment on column public.parties.residency_country is 'Country of residence or i
 comment on column public.parties.created_at is 'When the party was first known.';
 comment on column public.parties.updated_at is 'When the row last changed.';
 comment on column public.parties.anonymised_at is 'When personal data was erased; null while it is kept.';
-CREATE TRIGGER log_deletes AFTER DELETE ON public.parties REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.parties REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.parties REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.parties REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.parties FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.parties REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.parties REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER parties_updated_at BEFORE UPDATE ON public.parties FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.parties enable row level security;
 grant select on public.parties to authenticated;
@@ -941,10 +971,10 @@ comment on column public.party_owners.valid_from is 'First day of this share.';
 comment on column public.party_owners.valid_to is 'First day on which it no longer holds; null while it does.';
 comment on column public.party_owners.created_at is 'When it was recorded.';
 CREATE INDEX party_owners_owner_party_id_idx ON public.party_owners USING btree (owner_party_id);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.party_owners REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.party_owners REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.party_owners REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.party_owners REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.party_owners FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.party_owners REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.party_owners REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 alter table public.party_owners enable row level security;
 grant select on public.party_owners to authenticated;
 grant insert, select, update on public.party_owners to nexus_engine;
@@ -984,10 +1014,10 @@ comment on column public.party_screenings.due_at is 'When it must be made again.
 comment on column public.party_screenings.created_at is 'When it was recorded.';
 CREATE INDEX party_screenings_due_at_idx ON public.party_screenings USING btree (due_at);
 CREATE INDEX party_screenings_party_id_idx ON public.party_screenings USING btree (party_id, screened_at DESC);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.party_screenings REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.party_screenings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.party_screenings REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.party_screenings REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.party_screenings FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.party_screenings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.party_screenings REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 alter table public.party_screenings enable row level security;
 grant insert, select on public.party_screenings to nexus_engine;
 grant select on public.party_screenings to nexus_staff;
@@ -1023,10 +1053,10 @@ comment on column public.payment_methods.created_at is 'When it was added.';
 comment on column public.payment_methods.updated_at is 'When the row last changed.';
 CREATE UNIQUE INDEX payment_methods_one_default_key ON public.payment_methods USING btree (user_id) WHERE is_default;
 CREATE INDEX payment_methods_user_id_idx ON public.payment_methods USING btree (user_id);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.payment_methods REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.payment_methods REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.payment_methods REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.payment_methods REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.payment_methods FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.payment_methods REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.payment_methods REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER payment_methods_updated_at BEFORE UPDATE ON public.payment_methods FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.payment_methods enable row level security;
 grant delete, select on public.payment_methods to authenticated;
@@ -1162,10 +1192,10 @@ CREATE INDEX properties_active_price_figure_idx ON public.properties USING btree
 CREATE INDEX properties_active_price_idx ON public.properties USING btree (price_minor, id) WHERE is_active;
 CREATE INDEX properties_currency_idx ON public.properties USING btree (currency, currency_decimals);
 CREATE INDEX properties_location_idx ON public.properties USING btree (location);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.properties REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.properties REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.properties REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.properties REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.properties FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.properties REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.properties REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER properties_delisted AFTER UPDATE ON public.properties REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION nexus.refresh_after_delisting();
 CREATE TRIGGER properties_removed AFTER DELETE ON public.properties FOR EACH STATEMENT EXECUTE FUNCTION nexus.refresh_after_delisting();
 CREATE TRIGGER properties_updated_at BEFORE UPDATE ON public.properties FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
@@ -1289,10 +1319,10 @@ comment on column public.property_audits.created_at is 'When the row was made.';
 comment on column public.property_audits.updated_at is 'When the row last changed.';
 CREATE INDEX property_audits_auditor_id_idx ON public.property_audits USING btree (auditor_id);
 CREATE INDEX property_audits_property_id_idx ON public.property_audits USING btree (property_id, audit_date DESC);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.property_audits REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.property_audits REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_audits REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_audits REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_audits FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_audits REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_audits REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER property_audits_updated_at BEFORE UPDATE ON public.property_audits FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_audits enable row level security;
 grant insert, select, update on public.property_audits to nexus_engine;
@@ -1327,10 +1357,10 @@ comment on column public.property_document_reviews.reason is 'Why; needed unless
 comment on column public.property_document_reviews.reviewed_at is 'When.';
 CREATE INDEX property_document_reviews_document_id_idx ON public.property_document_reviews USING btree (document_id, reviewed_at DESC);
 CREATE INDEX property_document_reviews_reviewer_id_idx ON public.property_document_reviews USING btree (reviewer_id);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.property_document_reviews REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.property_document_reviews REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_document_reviews REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_document_reviews REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_document_reviews FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_document_reviews REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_document_reviews REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER property_document_reviews_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.property_document_reviews FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
 alter table public.property_document_reviews enable row level security;
 grant insert, select on public.property_document_reviews to nexus_engine;
@@ -1398,10 +1428,10 @@ comment on column public.property_documents.updated_at is 'When the row last cha
 CREATE INDEX property_documents_expires_at_idx ON public.property_documents USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX property_documents_property_id_idx ON public.property_documents USING btree (property_id);
 CREATE INDEX property_documents_uploaded_by_idx ON public.property_documents USING btree (uploaded_by);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.property_documents REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.property_documents REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_documents REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_documents REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_documents FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_documents REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_documents REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER property_documents_updated_at BEFORE UPDATE ON public.property_documents FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_documents enable row level security;
 grant select on public.property_documents to anon;
@@ -1453,10 +1483,10 @@ comment on column public.property_members.created_at is 'When the member was add
 comment on column public.property_members.updated_at is 'When the row last changed.';
 CREATE INDEX property_members_added_by_idx ON public.property_members USING btree (added_by);
 CREATE INDEX property_members_property_id_idx ON public.property_members USING btree (property_id);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.property_members REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.property_members REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_members REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_members REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_members FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_members REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_members REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER property_members_updated_at BEFORE UPDATE ON public.property_members FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_members enable row level security;
 grant select on public.property_members to authenticated;
@@ -1522,10 +1552,10 @@ comment on column public.property_performance.roi_percentage is 'Return of the p
 comment on column public.property_performance.created_at is 'When it was recorded.';
 comment on column public.property_performance.updated_at is 'When the row last changed.';
 CREATE INDEX property_performance_currency_idx ON public.property_performance USING btree (currency, currency_decimals);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.property_performance REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.property_performance REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_performance REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_performance REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_performance FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_performance REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_performance REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER property_performance_updated_at BEFORE UPDATE ON public.property_performance FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_performance enable row level security;
 grant select on public.property_performance to anon;
@@ -1584,10 +1614,10 @@ CREATE INDEX property_returns_currency_idx ON public.property_returns USING btre
 CREATE INDEX property_returns_investment_id_idx ON public.property_returns USING btree (investment_id);
 CREATE INDEX property_returns_property_id_idx ON public.property_returns USING btree (property_id, return_date DESC);
 CREATE INDEX property_returns_user_id_idx ON public.property_returns USING btree (user_id, return_date DESC);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.property_returns REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.property_returns REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_returns REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_returns REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_returns FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_returns REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_returns REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER property_returns_updated_at BEFORE UPDATE ON public.property_returns FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_returns enable row level security;
 grant select on public.property_returns to authenticated;
@@ -1667,10 +1697,10 @@ CREATE UNIQUE INDEX property_tokens_contract_address_key ON public.property_toke
 CREATE INDEX property_tokens_currency_idx ON public.property_tokens USING btree (currency, currency_decimals);
 CREATE INDEX property_tokens_property_id_idx ON public.property_tokens USING btree (property_id);
 CREATE UNIQUE INDEX property_tokens_token_address_key ON public.property_tokens USING btree (chain_id, lower(token_address));
-CREATE TRIGGER log_deletes AFTER DELETE ON public.property_tokens REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.property_tokens REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_tokens REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_tokens REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_tokens FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER property_tokens_updated_at BEFORE UPDATE ON public.property_tokens FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_tokens enable row level security;
 grant select on public.property_tokens to anon;
@@ -1728,10 +1758,10 @@ comment on column public.property_valuations.updated_at is 'When the row last ch
 CREATE INDEX property_valuations_currency_idx ON public.property_valuations USING btree (currency, currency_decimals);
 CREATE INDEX property_valuations_evidence_id_idx ON public.property_valuations USING btree (evidence_id, property_id);
 CREATE INDEX property_valuations_property_id_valued_on_idx ON public.property_valuations USING btree (property_id, valued_on DESC);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.property_valuations REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.property_valuations REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.property_valuations REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.property_valuations REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_valuations FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_valuations REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_valuations REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER property_valuations_updated_at BEFORE UPDATE ON public.property_valuations FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_valuations enable row level security;
 grant select on public.property_valuations to anon;
@@ -1823,10 +1853,10 @@ CREATE UNIQUE INDEX tokenization_processes_one_under_way_key ON public.tokenizat
 CREATE INDEX tokenization_processes_property_id_idx ON public.tokenization_processes USING btree (property_id);
 CREATE INDEX tokenization_processes_status_idx ON public.tokenization_processes USING btree (status);
 CREATE INDEX tokenization_processes_user_id_idx ON public.tokenization_processes USING btree (user_id);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_processes REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_processes REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_processes REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_processes REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tokenization_processes FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_processes REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_processes REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER tokenization_processes_updated_at BEFORE UPDATE ON public.tokenization_processes FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.tokenization_processes enable row level security;
 grant select on public.tokenization_processes to authenticated;
@@ -1875,10 +1905,10 @@ comment on column public.tokenization_reports.generated_by is 'The login that as
 CREATE INDEX tokenization_reports_generated_by_idx ON public.tokenization_reports USING btree (generated_by);
 CREATE INDEX tokenization_reports_process_id_idx ON public.tokenization_reports USING btree (process_id, generated_at DESC);
 CREATE INDEX tokenization_reports_property_id_idx ON public.tokenization_reports USING btree (property_id);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_reports REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_reports REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_reports REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_reports REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tokenization_reports FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_reports REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_reports REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 alter table public.tokenization_reports enable row level security;
 grant select on public.tokenization_reports to authenticated;
 grant insert, select, update on public.tokenization_reports to nexus_engine;
@@ -1934,10 +1964,10 @@ comment on column public.tokenization_steps.step_data is 'What was submitted wit
 comment on column public.tokenization_steps.error_details is 'Why it was rejected or is not required.';
 comment on column public.tokenization_steps.created_at is 'When the row was made.';
 comment on column public.tokenization_steps.updated_at is 'When the row last changed.';
-CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_steps REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_steps REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_steps REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_steps REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tokenization_steps FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_steps REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_steps REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER tokenization_steps_updated_at BEFORE UPDATE ON public.tokenization_steps FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.tokenization_steps enable row level security;
 grant select on public.tokenization_steps to authenticated;
@@ -2019,10 +2049,10 @@ comment on column public.user_profiles.updated_at is 'When the row last changed.
 CREATE INDEX user_profiles_email_idx ON public.user_profiles USING btree (email);
 CREATE INDEX user_profiles_party_id_idx ON public.user_profiles USING btree (party_id);
 CREATE UNIQUE INDEX user_profiles_wallet_address_key ON public.user_profiles USING btree (lower(wallet_address));
-CREATE TRIGGER log_deletes AFTER DELETE ON public.user_profiles REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.user_profiles REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.user_profiles REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.user_profiles REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.user_profiles FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.user_profiles REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.user_profiles REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER user_profiles_updated_at BEFORE UPDATE ON public.user_profiles FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.user_profiles enable row level security;
 grant select on public.user_profiles to authenticated;
@@ -2064,10 +2094,10 @@ comment on column public.user_role_assignments.assigned_at is 'When it was given
 comment on column public.user_role_assignments.is_active is 'False once revoked.';
 comment on column public.user_role_assignments.updated_at is 'When the row last changed.';
 CREATE INDEX user_role_assignments_assigned_by_idx ON public.user_role_assignments USING btree (assigned_by);
-CREATE TRIGGER log_deletes AFTER DELETE ON public.user_role_assignments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON public.user_role_assignments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON public.user_role_assignments REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.user_role_assignments REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.user_role_assignments FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.user_role_assignments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.user_role_assignments REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER user_role_assignments_updated_at BEFORE UPDATE ON public.user_role_assignments FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.user_role_assignments enable row level security;
 grant select on public.user_role_assignments to authenticated;
@@ -2255,30 +2285,19 @@ CREATE OR REPLACE FUNCTION nexus.append_audit(table_name text, operation text, r
 AS $function$
 declare
   new_id bigint;
-  -- Three random uuids hold 366 random bits; the hash makes 256 of them.
   new_salt bytea := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
-  changed text[];
 begin
   -- A transaction number before a row number: nexus.seal_limits() rests on it.
   perform pg_current_xact_id();
-  if before is not null and after is not null then
-    select coalesce(array_agg(a.key order by a.key), '{}') into changed
-    from jsonb_each(after) as a
-    where a.value is distinct from before -> a.key and a.key <> 'updated_at';
-    if cardinality(changed) = 0 then
-      return;
-    end if;
-  else
-    select coalesce(array_agg(k order by k), '{}') into changed from jsonb_object_keys(coalesce(after, before, '{}')) as k;
-  end if;
   insert into public.audit_log (actor_id, actor_role, table_name, operation, row_key, changed_columns, digest)
-  values (auth.uid(), nexus.caller_role(), append_audit.table_name, append_audit.operation, append_audit.row_key, changed,
-          nexus.audit_digest(new_salt, before, after))
+  values (auth.uid(), nexus.caller_role(), append_audit.table_name, append_audit.operation, append_audit.row_key,
+          array(select k from jsonb_object_keys(coalesce(after, before, '{}')) as k order by k),
+          sha256(new_salt || convert_to(coalesce(before::text, '') || E'\x1f' || coalesce(after::text, ''), 'UTF8')))
   returning id into new_id;
   insert into nexus.audit_details (audit_id, salt, before, after) values (new_id, new_salt, before, after);
 end
 $function$;
-comment on function nexus.append_audit(text,text,text,jsonb,jsonb) is 'Appends one audit row with its details. An update that changed nothing leaves none.';
+comment on function nexus.append_audit(text,text,text,jsonb,jsonb) is 'Appends one audit row with its details, for what is not told row by row: a TRUNCATE, the load of a file.';
 
 CREATE OR REPLACE FUNCTION nexus.are_paths_in_folder(paths jsonb, bucket text, folder uuid)
  RETURNS boolean
@@ -2288,32 +2307,17 @@ RETURN (nexus.is_list_of_texts(paths) AND (NOT (EXISTS (SELECT FROM jsonb_array_
 comment on function nexus.are_paths_in_folder(jsonb,text,uuid) is 'Whether a value is an array of bucket/folder/... paths of this bucket and folder.';
 grant execute on function nexus.are_paths_in_folder(jsonb,text,uuid) to authenticated, service_role;
 
-CREATE OR REPLACE FUNCTION nexus.audit_digest(salt bytea, before jsonb, after jsonb)
- RETURNS bytea
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
-RETURN sha256((salt || convert_to(((COALESCE((before)::text, ''::text) || ''::text) || COALESCE((after)::text, ''::text)), 'UTF8'::name)));
-comment on function nexus.audit_digest(bytea,jsonb,jsonb) is 'The digest that binds an audit row to its details.';
-
-CREATE OR REPLACE FUNCTION nexus.audit_row_text(r public.audit_log)
- RETURNS text
- LANGUAGE sql
- IMMUTABLE
-RETURN (jsonb_build_array(to_char(((r).recorded_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US'::text), ((r).transaction_id)::text, (r).actor_id, (r).actor_role, (r).table_name, (r).operation, (r).row_key, to_jsonb((r).changed_columns), encode((r).digest, 'hex'::text)))::text;
-comment on function nexus.audit_row_text(public.audit_log) is 'Canonical text of an audit row without its number.';
-grant execute on function nexus.audit_row_text(public.audit_log) to nexus_engine;
-
 CREATE OR REPLACE FUNCTION nexus.audit_table(target regclass, key_column text DEFAULT 'id'::text)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
-  execute format('create trigger log_inserts after insert on %s referencing new table as new_rows
+  execute format('create trigger log_inserts after insert on %s referencing new table as changed_rows
                   for each statement execute function public.log_data_modification(%L)', target, key_column);
-  execute format('create trigger log_updates after update on %s referencing old table as old_rows new table as new_rows
+  execute format('create trigger log_updates after update on %s referencing old table as old_rows new table as changed_rows
                   for each statement execute function public.log_data_modification(%L)', target, key_column);
-  execute format('create trigger log_deletes after delete on %s referencing old table as old_rows
+  execute format('create trigger log_deletes after delete on %s referencing old table as changed_rows
                   for each statement execute function public.log_data_modification(%L)', target, key_column);
   execute format('create trigger log_truncates after truncate on %s
                   for each statement execute function public.log_data_modification(%L)', target, key_column);
@@ -2339,14 +2343,6 @@ AS $function$
 $function$;
 comment on function nexus.chat_room_ids() is 'Rooms that the caller is in.';
 grant execute on function nexus.chat_room_ids() to authenticated, service_role;
-
-CREATE OR REPLACE FUNCTION nexus.entry_text(e ledger.entries)
- RETURNS text
- LANGUAGE sql
- STABLE
-RETURN (jsonb_build_array((e).key, (e).kind, (e).business_date, to_char(((e).recorded_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US'::text), ((e).transaction_id)::text, (e).actor_id, (e).cause, encode((e).digest, 'hex'::text), (SELECT jsonb_agg(jsonb_build_array(p.line, p.account_id, p.amount, p.account_seq, p.balance_after) ORDER BY p.line) AS jsonb_agg FROM ledger.postings p WHERE (p.entry_id = (entry_text.e).id))))::text;
-comment on function nexus.entry_text(ledger.entries) is 'Canonical text of a ledger entry with its postings, without its number.';
-grant execute on function nexus.entry_text(ledger.entries) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.erase_audit_details(audit_ids bigint[], reason text)
  RETURNS bigint
@@ -2644,7 +2640,12 @@ AS $function$
 begin
   -- A writer has its transaction number before it takes a row number. So whoever has a row number up to these has a
   -- transaction number below the one that is taken here after them, and once all of those have ended, these rows are
-  -- decided. (The xmax of a snapshot would not do: it is below numbers that running transactions have already.)
+  -- decided. (The xmax of a snapshot would not do: it is below numbers that running transactions have already. Nor would
+  -- the numbers that rows carry: those of a database that was restored elsewhere count from another beginning.)
+  if pg_current_xact_id_if_assigned() is not null then
+    raise exception 'this transaction has its number already, so limits read now would not hold'
+      using errcode = 'invalid_transaction_state';
+  end if;
   audit_up_to := coalesce(pg_sequence_last_value(pg_get_serial_sequence('public.audit_log', 'id')), 0);
   entries_up_to := coalesce(pg_sequence_last_value(pg_get_serial_sequence('ledger.entries', 'id')), 0);
   decided_from := pg_current_xact_id();
@@ -2681,8 +2682,7 @@ create table nexus.audit_details (
   constraint audit_details_pkey PRIMARY KEY (audit_id),
   constraint audit_details_after_is_an_object CHECK ((jsonb_typeof(after) = 'object'::text)),
   constraint audit_details_before_is_an_object CHECK ((jsonb_typeof(before) = 'object'::text)),
-  constraint audit_details_salt_has_256_bits CHECK ((length(salt) = 32)),
-  constraint audit_details_audit_id_fkey FOREIGN KEY (audit_id) REFERENCES public.audit_log(id)
+  constraint audit_details_salt_has_256_bits CHECK ((length(salt) = 32))
 );
 comment on table nexus.audit_details is 'What an audited row said. Erased where personal data must go: the digest in audit_log stays and the trail stays true.';
 comment on column nexus.audit_details.audit_id is 'The audit row.';
@@ -2712,10 +2712,10 @@ comment on column nexus.audit_erasures.reason is 'Why: the request or the law.';
 comment on column nexus.audit_erasures.actor_id is 'The login that erased; null when the operator did.';
 comment on column nexus.audit_erasures.erased_at is 'When.';
 CREATE TRIGGER audit_erasures_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON nexus.audit_erasures FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
-CREATE TRIGGER log_deletes AFTER DELETE ON nexus.audit_erasures REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_inserts AFTER INSERT ON nexus.audit_erasures REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_deletes AFTER DELETE ON nexus.audit_erasures REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON nexus.audit_erasures REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON nexus.audit_erasures FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON nexus.audit_erasures REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON nexus.audit_erasures REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 alter table nexus.audit_erasures enable row level security;
 grant select on nexus.audit_erasures to nexus_engine;
 create policy audit_erasures_read_engine on nexus.audit_erasures for select to nexus_engine
@@ -2737,8 +2737,8 @@ comment on table nexus.chain_links is 'One link for each sealed audit row or led
 comment on column nexus.chain_links.place is 'Place in the chain, from 1, without gaps.';
 comment on column nexus.chain_links.source is 'audit (a row of audit_log) or entry (of ledger.entries, with its postings).';
 comment on column nexus.chain_links.source_id is 'Which row.';
-comment on column nexus.chain_links.row_digest is 'SHA-256 over the row''s canonical text without its number, so that a row that was moved is recognised.';
-comment on column nexus.chain_links.link is 'SHA-256 over the link before (32 zero bytes at first), source, number and row_digest.';
+comment on column nexus.chain_links.row_digest is 'SHA-256 over what the row says, without its number, so that a row that was moved is recognised.';
+comment on column nexus.chain_links.link is 'SHA-256 over source, the link before (of a batch''s first link the head of the seal before, or 32 zero bytes), number and row_digest.';
 CREATE TRIGGER chain_links_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON nexus.chain_links FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
 alter table nexus.chain_links enable row level security;
 grant insert, select on nexus.chain_links to nexus_engine;
@@ -2799,17 +2799,17 @@ create table nexus.seals (
   constraint seals_are_signed_by_ed25519 CHECK (((length(public_key) = 32) AND (length(signature) = 64))),
   constraint seals_head_is_sha256 CHECK ((length(head) = 32)),
   constraint seals_number_counts_from_one CHECK ((number >= 1)),
-  constraint seals_reach_forward CHECK (((LEAST(audit_up_to, entries_up_to) >= 0) AND (links_up_to >= 0)))
+  constraint seals_reach_forward CHECK (((LEAST(audit_up_to, entries_up_to) >= 0) AND (links_up_to >= 1)))
 );
 comment on table nexus.seals is 'Signed batches of the chain, numbered without gaps: everything up to these numbers is sealed.';
 comment on column nexus.seals.number is 'Place in the row of seals, from 1.';
 comment on column nexus.seals.sealed_at is 'When it was sealed.';
 comment on column nexus.seals.audit_up_to is 'Largest id of audit_log that it covers: larger than the seal before covers, up to this.';
 comment on column nexus.seals.entries_up_to is 'Largest id of ledger.entries that it covers.';
-comment on column nexus.seals.links_up_to is 'Position of the last link of the chain at this seal; 0 while there is none.';
-comment on column nexus.seals.head is 'The last link, or 32 zero bytes while there is none: what is exported.';
+comment on column nexus.seals.links_up_to is 'Place of its last link in the chain.';
+comment on column nexus.seals.head is 'SHA-256 over its last link, its number, its limits, its instant and its key: what is exported, and what the next link goes on from.';
 comment on column nexus.seals.public_key is 'Ed25519 key that verifies the signature.';
-comment on column nexus.seals.signature is 'Signature over number, positions, instant and head.';
+comment on column nexus.seals.signature is 'Signature over the head.';
 CREATE TRIGGER seals_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON nexus.seals FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
 alter table nexus.seals enable row level security;
 grant insert, select on nexus.seals to nexus_engine;

@@ -1,9 +1,9 @@
 -- The chain over audit rows and ledger entries: what makes a change to the past visible.
 --
 -- Writers append without a chain, since a chain inside the transaction would make them wait for one another. One sealer
--- follows behind the oldest running transaction, gives every decided row its link (SHA-256 over the link before, the
--- row's source and number, and the row's own digest), and closes each batch by a signed seal. Verifying needs no trust in
--- the database where a seal's head was kept outside of it.
+-- follows behind the oldest running transaction, gives every decided row its link, and closes each batch by a signed seal,
+-- from which the next batch's links go on. docs/AUDIT.md has the encoding to the byte. What a row says is put into bytes
+-- by the program and by no function here: whoever can change rows can change functions.
 set role nexus_owner;
 
 create table nexus.seals (
@@ -16,7 +16,7 @@ create table nexus.seals (
   public_key    bytea not null,
   signature     bytea not null,
   constraint seals_number_counts_from_one check (number >= 1),
-  constraint seals_reach_forward check (least(audit_up_to, entries_up_to) >= 0 and links_up_to >= 0),
+  constraint seals_reach_forward check (least(audit_up_to, entries_up_to) >= 0 and links_up_to >= 1),
   constraint seals_head_is_sha256 check (length(head) = 32),
   constraint seals_are_signed_by_ed25519 check (length(public_key) = 32 and length(signature) = 64)
 );
@@ -25,10 +25,10 @@ comment on column nexus.seals.number is 'Place in the row of seals, from 1.';
 comment on column nexus.seals.sealed_at is 'When it was sealed.';
 comment on column nexus.seals.audit_up_to is 'Largest id of audit_log that it covers: larger than the seal before covers, up to this.';
 comment on column nexus.seals.entries_up_to is 'Largest id of ledger.entries that it covers.';
-comment on column nexus.seals.links_up_to is 'Position of the last link of the chain at this seal; 0 while there is none.';
-comment on column nexus.seals.head is 'The last link, or 32 zero bytes while there is none: what is exported.';
+comment on column nexus.seals.links_up_to is 'Place of its last link in the chain.';
+comment on column nexus.seals.head is 'SHA-256 over its last link, its number, its limits, its instant and its key: what is exported, and what the next link goes on from.';
 comment on column nexus.seals.public_key is 'Ed25519 key that verifies the signature.';
-comment on column nexus.seals.signature is 'Signature over number, positions, instant and head.';
+comment on column nexus.seals.signature is 'Signature over the head.';
 
 create table nexus.chain_links (
   place      bigint primary key,
@@ -45,8 +45,8 @@ comment on table nexus.chain_links is 'One link for each sealed audit row or led
 comment on column nexus.chain_links.place is 'Place in the chain, from 1, without gaps.';
 comment on column nexus.chain_links.source is 'audit (a row of audit_log) or entry (of ledger.entries, with its postings).';
 comment on column nexus.chain_links.source_id is 'Which row.';
-comment on column nexus.chain_links.row_digest is 'SHA-256 over the row''s canonical text without its number, so that a row that was moved is recognised.';
-comment on column nexus.chain_links.link is 'SHA-256 over the link before (32 zero bytes at first), source, number and row_digest.';
+comment on column nexus.chain_links.row_digest is 'SHA-256 over what the row says, without its number, so that a row that was moved is recognised.';
+comment on column nexus.chain_links.link is 'SHA-256 over source, the link before (of a batch''s first link the head of the seal before, or 32 zero bytes), number and row_digest.';
 
 create table nexus.audit_erasures (
   id         bigint generated always as identity primary key,
@@ -72,29 +72,18 @@ create trigger chain_links_are_append_only before update or delete or truncate o
 create trigger audit_erasures_are_append_only before update or delete or truncate on nexus.audit_erasures
   for each statement execute function nexus.refuse_change();
 
--- What a link is over. jsonb prints canonically; instants are printed in UTC whatever the session's zone is.
-
-create function nexus.audit_row_text(r public.audit_log) returns text
-language sql immutable
-return jsonb_build_array(to_char(r.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), r.transaction_id::text, r.actor_id, r.actor_role,
-  r.table_name, r.operation, r.row_key, to_jsonb(r.changed_columns), encode(r.digest, 'hex'))::text;
-comment on function nexus.audit_row_text(public.audit_log) is 'Canonical text of an audit row without its number.';
-
-create function nexus.entry_text(e ledger.entries) returns text
-language sql stable
-return jsonb_build_array(e.key, e.kind, e.business_date, to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'),
-  e.transaction_id::text, e.actor_id, e.cause, encode(e.digest, 'hex'), (
-    select jsonb_agg(jsonb_build_array(p.line, p.account_id, p.amount, p.account_seq, p.balance_after) order by p.line)
-    from ledger.postings as p where p.entry_id = e.id))::text;
-comment on function nexus.entry_text(ledger.entries) is 'Canonical text of a ledger entry with its postings, without its number.';
-
 create function nexus.seal_limits(out audit_up_to bigint, out entries_up_to bigint, out decided_from xid8)
 language plpgsql security definer set search_path = ''
 as $$
 begin
   -- A writer has its transaction number before it takes a row number. So whoever has a row number up to these has a
   -- transaction number below the one that is taken here after them, and once all of those have ended, these rows are
-  -- decided. (The xmax of a snapshot would not do: it is below numbers that running transactions have already.)
+  -- decided. (The xmax of a snapshot would not do: it is below numbers that running transactions have already. Nor would
+  -- the numbers that rows carry: those of a database that was restored elsewhere count from another beginning.)
+  if pg_current_xact_id_if_assigned() is not null then
+    raise exception 'this transaction has its number already, so limits read now would not hold'
+      using errcode = 'invalid_transaction_state';
+  end if;
   audit_up_to := coalesce(pg_sequence_last_value(pg_get_serial_sequence('public.audit_log', 'id')), 0);
   entries_up_to := coalesce(pg_sequence_last_value(pg_get_serial_sequence('ledger.entries', 'id')), 0);
   decided_from := pg_current_xact_id();
@@ -119,8 +108,7 @@ end
 $$;
 comment on function nexus.erase_audit_details(bigint[], text) is 'Erases what audit rows said, with a case for each; returns how many. The rows themselves and the chain stay.';
 
-grant execute on function nexus.audit_row_text(public.audit_log), nexus.entry_text(ledger.entries), nexus.seal_limits(),
-  nexus.erase_audit_details(bigint[], text) to nexus_engine;
+grant execute on function nexus.seal_limits(), nexus.erase_audit_details(bigint[], text) to nexus_engine;
 
 alter table nexus.seals enable row level security;
 alter table nexus.chain_links enable row level security;

@@ -3,6 +3,7 @@
 //! A command fails with one line that says what failed and what to do, and the causes below it; exit code 1, or 2 when
 //! the command itself was wrong.
 
+mod audit;
 mod load;
 mod user;
 
@@ -79,6 +80,11 @@ enum Command {
         #[command(subcommand)]
         command: user::UserCommand,
     },
+    /// The chain over the audit trail and the ledger, which shows whether the past was changed
+    Audit {
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
     /// The book of record
     Ledger {
         #[command(subcommand)]
@@ -142,6 +148,9 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
         Command::Import { command } => with_db(settings.into_config()?, async |_, db| load::import(db, command).await),
         Command::User { command } => with_db(settings.into_config()?, async |config, db| {
             user::run(command, config, db).await
+        }),
+        Command::Audit { command } => with_db(settings.into_config()?, async |config, db| {
+            audit::run(command, config, db).await
         }),
         Command::Ledger {
             command: LedgerCommand::Verify,

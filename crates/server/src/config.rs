@@ -76,6 +76,8 @@ settings! {
         "API key of the service, if it must be a given one";
     FILE_KEY: "file_key", "NEXUS_MINT_FILE_KEY", None, "made once",
         "Encrypts stored files: 32 bytes in base64 (for storage, which is not built yet)";
+    SEAL_KEY: "seal_key", "NEXUS_MINT_SEAL_KEY", None, "made once",
+        "Signs the seals of the audit chain: 32 bytes in base64, the same for all servers of one database";
     SMTP_URL: "smtp_url", "NEXUS_MINT_SMTP_URL", None, "none",
         "Mail server, as smtp://user:password@host:587 or smtps:// (for sign-in, which is not built yet)";
     MAIL_AUTOCONFIRM: "mail_autoconfirm", "NEXUS_MINT_MAIL_AUTOCONFIRM", Some("mail-autoconfirm"), "true without a mail server, else false",
@@ -224,6 +226,8 @@ pub struct Settings {
     pub service_key: Option<Secret>,
     /// The key for stored files, if it was said.
     pub file_key: Option<Secret>,
+    /// The key that signs the audit chain's seals, if it was said.
+    pub seal_key: Option<Secret>,
     /// The mail server.
     pub smtp_url: Option<Secret>,
     /// Whether a new e-mail address counts as confirmed.
@@ -245,6 +249,8 @@ pub struct Config {
     pub jwt_secret: Secret,
     /// Encrypts stored files: 32 bytes in base64.
     pub file_key: Secret,
+    /// Signs the audit chain's seals: 32 bytes in base64.
+    pub seal_key: Secret,
     /// Which PostgreSQL.
     pub database: Database,
 }
@@ -286,7 +292,8 @@ impl Settings {
             jwt_secret: loader.get(&JWT_SECRET, parse::jwt_secret)?,
             anon_key: loader.get(&ANON_KEY, parse::secret)?,
             service_key: loader.get(&SERVICE_KEY, parse::secret)?,
-            file_key: loader.get(&FILE_KEY, parse::file_key)?,
+            file_key: loader.get(&FILE_KEY, parse::key_of_32_bytes)?,
+            seal_key: loader.get(&SEAL_KEY, parse::key_of_32_bytes)?,
             mail_autoconfirm: loader
                 .get(&MAIL_AUTOCONFIRM, parse::boolean)?
                 .unwrap_or(smtp_url.is_none()),
@@ -304,7 +311,7 @@ impl Settings {
     }
 
     /// Adds the secrets that nobody gave, making them when the data folder has none yet. A server with a
-    /// `DATABASE_URL` and both secrets given needs no data folder at all.
+    /// `DATABASE_URL` and the three secrets given needs no data folder at all.
     ///
     /// # Errors
     /// [`ConfigError::Secrets`].
@@ -314,13 +321,15 @@ impl Settings {
         } else {
             self.jwt_secret.clone()
         };
-        if let (Some(url), Some(jwt_secret), Some(file_key)) = (&self.database_url, &jwt_secret, &self.file_key) {
-            let (database, jwt_secret, file_key) = (Database::Url(url.clone()), jwt_secret.clone(), file_key.clone());
+        if let (Some(url), Some(jwt_secret), Some(file_key), Some(seal_key)) =
+            (&self.database_url, &jwt_secret, &self.file_key, &self.seal_key)
+        {
             return Ok(Config {
+                jwt_secret: jwt_secret.clone(),
+                file_key: file_key.clone(),
+                seal_key: seal_key.clone(),
+                database: Database::Url(url.clone()),
                 settings: self,
-                jwt_secret,
-                file_key,
-                database,
             });
         }
         let made: SecretsFile = secrets_file::load_or_make(&self.data_dir)?;
@@ -334,6 +343,7 @@ impl Settings {
         Ok(Config {
             jwt_secret: jwt_secret.unwrap_or(made.jwt_secret),
             file_key: self.file_key.clone().unwrap_or(made.file_key),
+            seal_key: self.seal_key.clone().unwrap_or(made.seal_key),
             database,
             settings: self,
         })
@@ -469,7 +479,9 @@ impl<'a> Loader<'a> {
                 .as_ref()
                 .map(|url| url.shown())
                 .unwrap_or_default(),
-            ("jwt_secret" | "anon_key" | "service_key" | "file_key" | "smtp_url", Some(_)) => "[secret]".to_owned(),
+            ("jwt_secret" | "anon_key" | "service_key" | "file_key" | "seal_key" | "smtp_url", Some(_)) => {
+                "[secret]".to_owned()
+            }
             (_, Some(text)) => text.to_owned(),
         };
         let row = |spec: &&'static Spec| {

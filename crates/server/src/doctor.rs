@@ -185,10 +185,10 @@ fn secrets(report: &mut Report, settings: &Settings) {
             );
             report.failed(name, text, Some(format!("chmod 600 {}", path.display())));
         }
-        Ok(_) => match secrets_file::read(&path) {
+        Ok(_) => match secrets_file::read_jwt_secret(&path) {
             Ok(made) => {
                 report.ok(name, format!("{} (mode 600)", path.display()));
-                jwt_secret = jwt_secret.or(Some(made.jwt_secret));
+                jwt_secret = jwt_secret.or(Some(made));
             }
             Err(error) => report.failed(name, chain(&error), None),
         },

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod attach;
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod config;
@@ -9,6 +10,7 @@ pub mod db;
 pub mod doctor;
 pub mod health;
 pub mod import;
+pub mod jobs;
 pub mod ledger;
 pub mod lint;
 pub mod migrate;

@@ -15,8 +15,10 @@ use tokio::{
 use crate::{
     app::{App, system_clock},
     attach::{AttachError, Migrate, Postgres},
+    audit::{SealKey, key::NoKey},
     auth::keys::KeyError,
     config::Config,
+    jobs,
     router::router,
 };
 
@@ -36,6 +38,9 @@ pub enum ServeError {
     /// The keys do not fit.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// The key of the audit chain does not fit.
+    #[error(transparent)]
+    SealKey(#[from] NoKey),
     /// The operating system refused something that every program needs.
     #[error("the operating system refused to let the server run")]
     System(#[source] io::Error),
@@ -82,6 +87,7 @@ pub async fn run(
         () = stopped(stop.clone()) => return Ok(()),
     };
     let db = app.db.clone();
+    let jobs = tokio::spawn(jobs::run(db.clone(), SealKey::parse(&app.config.seal_key)?));
     let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::System)?;
     let listener = listener.tap_io(|connection| {
         // Answers are written whole: waiting to fill a packet only adds latency. Without it, it is just slower.
@@ -95,6 +101,9 @@ pub async fn run(
             Ok(())
         }
     };
+    // What a job had begun is undone. It ends with an error, because it was made to end.
+    jobs.abort();
+    let _ = jobs.await;
     db.close();
     tracing::info!("stopped");
     result

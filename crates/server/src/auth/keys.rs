@@ -173,6 +173,7 @@ pub(crate) mod tests {
         let environment = Environment::of([
             ("DATABASE_URL", "postgres://me@db/mint"),
             ("NEXUS_MINT_FILE_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+            ("NEXUS_MINT_SEAL_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
             ("NEXUS_MINT_DATA_DIR", "/nonexistent"),
             first,
             second,

@@ -101,7 +101,7 @@ pub(super) fn jwt_secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
-pub(super) fn file_key(text: &str) -> Result<Secret, String> {
+pub(super) fn key_of_32_bytes(text: &str) -> Result<Secret, String> {
     match STANDARD.decode(text) {
         Ok(bytes) if bytes.len() == 32 => Ok(Secret::new(text)),
         Ok(_) | Err(_) => Err("32 bytes in base64, such as `openssl rand -base64 32` gives".to_owned()),

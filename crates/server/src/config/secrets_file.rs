@@ -1,7 +1,8 @@
 //! The secrets that the program makes for itself: random, made once, kept in `secrets.toml` in the data folder.
 //!
 //! The file is readable by its owner only and appears complete or not at all: it is written under another name,
-//! flushed, and linked into place. When two processes start at once, one link wins and both read the same file.
+//! flushed, and linked into place. When two processes start at once, one link wins and both read the same file. A secret
+//! that an older version did not make is added under a lock, and the file replaced as a whole.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
@@ -14,7 +15,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
 use super::secret::{Secret, random_bytes};
-use crate::postgres::is_root;
+use crate::postgres::{is_root, lock_exclusively};
 
 /// The name of the file inside the data folder.
 pub const FILE_NAME: &str = "secrets.toml";
@@ -26,6 +27,8 @@ pub struct SecretsFile {
     pub jwt_secret: Secret,
     /// Encrypts stored files: 32 bytes in base64.
     pub file_key: Secret,
+    /// Signs the audit chain's seals: 32 bytes in base64.
+    pub seal_key: Secret,
     /// Password of the embedded cluster's superuser.
     pub superuser_password: Secret,
     /// Password of the embedded cluster's role `authenticator`, as which the program serves.
@@ -66,14 +69,30 @@ pub fn load_or_make(data_dir: &Path) -> Result<SecretsFile, SecretsError> {
         let text = fresh_text()?;
         write_once(data_dir, &path, &text).map_err(|error| SecretsError::Write(path.clone(), error))?;
     }
-    read(&path)
+    let mut raw = read(&path)?;
+    if raw.seal_key.is_none() {
+        raw = add_seal_key(data_dir, &path)?;
+    }
+    Ok(SecretsFile {
+        jwt_secret: Secret::new(raw.jwt_secret),
+        file_key: Secret::new(raw.file_key),
+        // Added just now where it was missing.
+        seal_key: Secret::new(raw.seal_key.unwrap_or_default()),
+        superuser_password: Secret::new(raw.superuser_password),
+        authenticator_password: Secret::new(raw.authenticator_password),
+    })
 }
 
-/// Reads an existing file. One that others may read is closed to them first.
+/// Reads the secret that signs access tokens, and changes nothing but who may read the file.
 ///
 /// # Errors
 /// See [`SecretsError`].
-pub fn read(path: &Path) -> Result<SecretsFile, SecretsError> {
+pub fn read_jwt_secret(path: &Path) -> Result<Secret, SecretsError> {
+    read(path).map(|raw| Secret::new(raw.jwt_secret))
+}
+
+/// Reads an existing file. One that others may read is closed to them first.
+fn read(path: &Path) -> Result<Raw, SecretsError> {
     let mode = fs::metadata(path)
         .map_err(|error| SecretsError::Read(path.to_owned(), error))?
         .mode()
@@ -84,13 +103,24 @@ pub fn read(path: &Path) -> Result<SecretsFile, SecretsError> {
         tracing::warn!(path = %path.display(), was = %format!("{mode:o}"), "the secrets could be read by others; closed");
     }
     let text = fs::read_to_string(path).map_err(|error| SecretsError::Read(path.to_owned(), error))?;
-    let raw: Raw = toml::from_str(&text).map_err(|error| SecretsError::Damaged(path.to_owned(), Box::new(error)))?;
-    Ok(SecretsFile {
-        jwt_secret: Secret::new(raw.jwt_secret),
-        file_key: Secret::new(raw.file_key),
-        superuser_password: Secret::new(raw.superuser_password),
-        authenticator_password: Secret::new(raw.authenticator_password),
-    })
+    toml::from_str(&text).map_err(|error| SecretsError::Damaged(path.to_owned(), Box::new(error)))
+}
+
+/// Adds the key that older versions did not make. Processes that do so at once go one after the other, and all but the
+/// first find it there.
+fn add_seal_key(folder: &Path, path: &Path) -> Result<Raw, SecretsError> {
+    let failed = |error| SecretsError::Write(path.to_owned(), error);
+    let lock = File::open(folder).map_err(failed)?;
+    lock_exclusively(&lock).map_err(failed)?;
+    if read(path)?.seal_key.is_none() {
+        let text = fs::read_to_string(path).map_err(|error| SecretsError::Read(path.to_owned(), error))?;
+        let line = format!("seal_key = \"{}\"\n", STANDARD.encode(random_bytes()?));
+        let separator = if text.ends_with('\n') { "" } else { "\n" };
+        let temporary = write_temporary(folder, &format!("{text}{separator}{line}")).map_err(failed)?;
+        fs::rename(&temporary, path).map_err(failed)?;
+        lock.sync_all().map_err(failed)?;
+    }
+    read(path)
 }
 
 /// Makes the data folder. Root's cluster runs as another user who must pass through it; everybody else keeps it closed.
@@ -100,12 +130,12 @@ fn make_folder(data_dir: &Path) -> io::Result<()> {
 }
 
 fn fresh_text() -> Result<String, getrandom::Error> {
-    let file_key = STANDARD.encode(random_bytes()?);
+    let [file_key, seal_key] = [STANDARD.encode(random_bytes()?), STANDARD.encode(random_bytes()?)];
     let [jwt_secret, superuser_password, authenticator_password] =
         [Secret::random()?, Secret::random()?, Secret::random()?];
     Ok(format!(
         "# Made once by nexus-mint. Whoever reads this file can act as anybody; without it, stored files are lost.\n\
-         jwt_secret = \"{}\"\nfile_key = \"{file_key}\"\nsuperuser_password = \"{}\"\nauthenticator_password = \"{}\"\n",
+         jwt_secret = \"{}\"\nfile_key = \"{file_key}\"\nseal_key = \"{seal_key}\"\nsuperuser_password = \"{}\"\nauthenticator_password = \"{}\"\n",
         jwt_secret.expose(),
         superuser_password.expose(),
         authenticator_password.expose(),
@@ -114,6 +144,18 @@ fn fresh_text() -> Result<String, getrandom::Error> {
 
 /// Puts `text` at `path` unless somebody else was faster. After it, the file is there and complete.
 fn write_once(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
+    let temporary = write_temporary(folder, text)?;
+    let linked = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// Writes and flushes a file of this thread's own, for its owner only.
+fn write_temporary(folder: &Path, text: &str) -> io::Result<PathBuf> {
     let temporary = folder.join(format!(
         ".{FILE_NAME}.{}.{:?}",
         std::process::id(),
@@ -127,13 +169,7 @@ fn write_once(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
         .open(&temporary)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    let linked = fs::hard_link(&temporary, path);
-    fs::remove_file(&temporary)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    File::open(folder)?.sync_all()
+    Ok(temporary)
 }
 
 #[derive(Deserialize)]
@@ -141,6 +177,7 @@ fn write_once(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
 struct Raw {
     jwt_secret: String,
     file_key: String,
+    seal_key: Option<String>,
     superuser_password: String,
     authenticator_password: String,
 }
@@ -171,6 +208,25 @@ mod tests {
                 .collect()
         });
         assert!(secrets.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+
+    #[test]
+    fn a_file_without_the_seal_key_is_given_one_once() {
+        let folder = scratch_folder("secrets-seal-key");
+        let before = load_or_make(&folder).unwrap();
+        let path = folder.join(FILE_NAME);
+        let text = fs::read_to_string(&path).unwrap();
+        let old: Vec<&str> = text.lines().filter(|line| !line.starts_with("seal_key")).collect();
+        fs::write(&path, old.join("\n")).unwrap();
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| load_or_make(&folder).unwrap())).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        assert!(keys.windows(2).all(|pair| pair[0].seal_key == pair[1].seal_key));
+        assert_eq!(keys[0].jwt_secret, before.jwt_secret, "the others stay");
+        assert_ne!(keys[0].seal_key, before.seal_key);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]

@@ -92,6 +92,7 @@ fn a_wrong_value_names_setting_source_and_expectation() {
             "expected at least 32 characters, and not 5",
         ),
         ("NEXUS_MINT_FILE_KEY", "short", "expected 32 bytes in base64"),
+        ("NEXUS_MINT_SEAL_KEY", "short", "expected 32 bytes in base64"),
         ("NEXUS_MINT_MAIL_AUTOCONFIRM", "maybe", "expected true or false"),
         ("NEXUS_MINT_SMTP_URL", "http://x", "expected a URL such as smtp://"),
         ("NEXUS_MINT_LOG", "nexus=loud", "expected error, warn, info"),
@@ -151,6 +152,7 @@ fn a_server_that_was_told_everything_needs_no_data_folder() {
         ("DATABASE_URL", "postgres://me@db/mint"),
         ("NEXUS_MINT_JWT_SECRET", "0123456789012345678901234567890123"),
         ("NEXUS_MINT_FILE_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        ("NEXUS_MINT_SEAL_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
     ]);
     Settings::load(&flags([("data_dir", folder.to_str().unwrap())]), &environment)
         .unwrap()

@@ -92,6 +92,22 @@ pub(super) fn try_lock(file: &File, lock: Lock) -> io::Result<bool> {
     if is_held { Ok(false) } else { Err(error) }
 }
 
+/// Waits for the lock, and has it until the file is closed.
+pub(crate) fn lock_exclusively(file: &File) -> io::Result<()> {
+    loop {
+        #[allow(unsafe_code)]
+        // SAFETY: the descriptor is open as long as `file` is borrowed.
+        let result = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) };
+        if result == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
 /// Stops the child by `SIGINT` when the **thread** that spawns it ends, however it ends (Linux; elsewhere nothing).
 pub(super) fn stop_with_parent(command: &mut Command) {
     #[cfg(target_os = "linux")]

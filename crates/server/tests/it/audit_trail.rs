@@ -333,7 +333,8 @@ async fn sixteen_writers_at_once_are_all_told() {
         writer.await.unwrap();
     }
     let told = "select count(*), count(distinct a.row_key), count(distinct a.actor_id), count(distinct a.transaction_id),
-                  count(*) filter (where m.user_id = a.actor_id and nexus.audit_digest(d.salt, d.before, d.after) = a.digest)
+                  count(*) filter (where m.user_id = a.actor_id and
+                    sha256(d.salt || convert_to(coalesce(d.before::text, '') || E'\\x1f' || coalesce(d.after::text, ''), 'UTF8')) = a.digest)
                 from public.payment_methods as m
                 join public.audit_log as a on a.table_name = 'public.payment_methods' and a.row_key = m.id::text
                 join nexus.audit_details as d on d.audit_id = a.id";

@@ -34,6 +34,7 @@ impl Site {
             ("DATABASE_URL", &url_of(&world.runtime_config())),
             ("NEXUS_MINT_DATA_DIR", "/nonexistent"),
             ("NEXUS_MINT_FILE_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+            ("NEXUS_MINT_SEAL_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         ]);
         let flags = Flags {
             dev_keys: true,

@@ -1,0 +1,54 @@
+//! What the server does by itself, beside answering requests.
+//!
+//! A job is a loop: do what there is, wait, again. What fails is logged, once as long as it fails in the same way, and tried
+//! again at the next turn. A job runs until the server drops it, at any point: each of its steps is one transaction, and
+//! whatever it does outside of the database may happen twice.
+
+use std::time::Duration;
+
+use crate::{
+    audit::{Progress, SealKey, Sealer, seal::SealError},
+    db::Db,
+    problem::chain,
+};
+
+/// How long a row stays unsealed when the server is idle: short beside the time that anybody needs to change it unseen,
+/// long beside the cost of a look.
+const SEAL_EVERY: Duration = Duration::from_secs(3);
+
+/// How long the sealer keeps waiting for one older transaction. Longer than any statement of ours may take; an import that
+/// takes longer is waited for again.
+const SEAL_PATIENCE: Duration = Duration::from_secs(300);
+
+/// Runs all jobs; never ends by itself.
+pub async fn run(db: Db, seal_key: SealKey) {
+    seal(&db, &Sealer::new(seal_key, SEAL_PATIENCE)).await;
+}
+
+/// Seals what was written to the audit trail and the ledger.
+async fn seal(db: &Db, sealer: &Sealer) {
+    let mut last_failure = None;
+    loop {
+        let failure = seal_all(db, sealer).await.err().map(|error| chain(&error));
+        if failure != last_failure {
+            match &failure {
+                Some(cause) => tracing::error!(%cause, "the audit chain is not sealed; trying again"),
+                None => tracing::info!("the audit chain is sealed again"),
+            }
+        }
+        last_failure = failure;
+        tokio::time::sleep(SEAL_EVERY).await;
+    }
+}
+
+/// Seals batch after batch until nothing is left, or not now.
+async fn seal_all(db: &Db, sealer: &Sealer) -> Result<(), SealError> {
+    loop {
+        match sealer.step(db).await? {
+            Progress::Sealed(head) => {
+                tracing::debug!(seal = head.batch.number, links = head.batch.links_up_to, "sealed");
+            }
+            Progress::Nothing | Progress::Waiting | Progress::Busy => return Ok(()),
+        }
+    }
+}
