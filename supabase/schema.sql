@@ -2855,9 +2855,8 @@ begin
       using errcode = 'check_violation', constraint = 'postings_move_something', schema = 'ledger', table = 'postings';
   end if;
 
-  select e.place as entry into bad
-  from generate_subscripts(new_ids, 1) as e (place)
-  where not exists (select from unnest(posting_entries) as p (entry) where p.entry = e.place)
+  select e.entry into bad
+  from (select generate_subscripts(new_ids, 1) as entry except select unnest(posting_entries)) as e
   limit 1;
   if found then
     raise exception 'entry % of the batch has no postings', bad.entry
@@ -2967,9 +2966,8 @@ CREATE OR REPLACE FUNCTION ledger.post_batch(keys text[], kinds text[], business
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
 AS $function$
 declare
   entry_count integer := cardinality(keys);

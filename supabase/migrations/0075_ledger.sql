@@ -270,8 +270,8 @@ create function ledger.post_batch(
   posting_entries integer[], posting_accounts bigint[], posting_amounts bigint[]
 ) returns table (key text, entry_id bigint, is_new boolean)
 language plpgsql security definer set search_path = ''
-  -- Few rows are looked up in long tables: by index, whatever the tables' statistics were when the plan was made.
-  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  -- One plan for every size: few rows are looked up in long tables, by index, whatever the tables' statistics were.
+  set plan_cache_mode = force_generic_plan set enable_seqscan = off
 as $$
 declare
   entry_count integer := cardinality(keys);
@@ -392,9 +392,8 @@ begin
       using errcode = 'check_violation', constraint = 'postings_move_something', schema = 'ledger', table = 'postings';
   end if;
 
-  select e.place as entry into bad
-  from generate_subscripts(new_ids, 1) as e (place)
-  where not exists (select from unnest(posting_entries) as p (entry) where p.entry = e.place)
+  select e.entry into bad
+  from (select generate_subscripts(new_ids, 1) as entry except select unnest(posting_entries)) as e
   limit 1;
   if found then
     raise exception 'entry % of the batch has no postings', bad.entry

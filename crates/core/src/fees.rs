@@ -3,7 +3,7 @@
 //! PostgreSQL computes fees by the same formula (`nexus.fee_minor`), where commands and clients ask for them; this is the
 //! reference that a test compares it with.
 
-use crate::money::{Amount, AmountRefused};
+use crate::money::{Amount, AmountRefused, Decimals};
 
 /// What is charged from an instant on, in the smallest unit of one currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,44 @@ impl FeeSchedule {
     }
 }
 
+/// What a purchase costs its buyer (L8): the total for the tokens, and the fee on top of it, computed once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charge {
+    total: Amount,
+    fee: Amount,
+    sum: Amount,
+}
+
+impl Charge {
+    /// The charge for `tokens` at `price` for one whole token, with the fee by `schedule`. Exact, or refused.
+    pub fn for_tokens(
+        tokens: Amount,
+        token_decimals: Decimals,
+        price: Amount,
+        schedule: &FeeSchedule,
+    ) -> Result<Charge, AmountRefused> {
+        let total = tokens.at_price(price, token_decimals)?;
+        let fee = schedule.fee_on(total)?;
+        let sum = total.plus(fee)?;
+        Ok(Charge { total, fee, sum })
+    }
+
+    /// Tokens x price: what goes into the property, and counts to limits.
+    pub fn total(&self) -> Amount {
+        self.total
+    }
+
+    /// The fee.
+    pub fn fee(&self) -> Amount {
+        self.fee
+    }
+
+    /// What the buyer pays: total and fee.
+    pub fn sum(&self) -> Amount {
+        self.sum
+    }
+}
+
 /// The entry of a dated list that holds at `at`: the latest that does not begin after it. The list need not be sorted.
 pub fn in_force<At: Ord + Copy, T>(dated: &[(At, T)], at: At) -> Option<&T> {
     dated
@@ -40,7 +78,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::money::{AMOUNT_MAX, Decimals};
+    use crate::money::AMOUNT_MAX;
 
     fn usd(text: &str) -> Amount {
         Amount::parse(text, Decimals::CENTS).unwrap()
@@ -98,7 +136,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_golden_purchase_is_charged_to_the_cent() {
+        let tokens = Amount::try_from(1_850).unwrap();
+        let charge = Charge::for_tokens(tokens, Decimals::WHOLE, usd("53.59"), &of_rate(20_000)).unwrap();
+        let expected = (usd("99141.50"), usd("1982.83"), usd("101124.33"));
+        assert_eq!((charge.total(), charge.fee(), charge.sum()), expected);
+    }
+
     proptest! {
+        #[test]
+        fn a_charge_is_total_and_fee_exactly(
+            units in 1..=1_000_000_000_i64, price in 1..=9_000_000_i64, decimals in 0..=Decimals::MAX, rate_ppm in 0..=1_000_000_u32,
+        ) {
+            let (tokens, price) = (Amount::try_from(units).unwrap(), Amount::try_from(price).unwrap());
+            let decimals = Decimals::try_from(decimals).unwrap();
+            let exact = i128::from(units) * i128::from(price.get());
+            match Charge::for_tokens(tokens, decimals, price, &of_rate(rate_ppm)) {
+                Ok(charge) => {
+                    prop_assert_eq!(i128::from(charge.total().get()) * i128::from(decimals.units_per_one()), exact);
+                    prop_assert_eq!(charge.fee(), charge.total().part_half_up(rate_ppm).unwrap());
+                    prop_assert_eq!(charge.sum().get(), charge.total().get() + charge.fee().get());
+                }
+                Err(refused) => prop_assert!(
+                    refused == AmountRefused::NotWhole && exact % i128::from(decimals.units_per_one()) != 0
+                        || refused == AmountRefused::OutOfRange && exact * 2 > i128::from(AMOUNT_MAX),
+                    "{refused}"
+                ),
+            }
+        }
+
         #[test]
         fn a_larger_amount_never_costs_less(
             a in 0..=AMOUNT_MAX / 2, b in 0..=AMOUNT_MAX / 2, rate_ppm in 0..=1_000_000_u32,

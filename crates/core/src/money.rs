@@ -32,7 +32,7 @@ pub enum AmountRefused {
 }
 
 /// Digits after the point of an asset's smallest unit: USD 2, KWD 3, JPY 0, USDC 6, a property token 0 unless configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub struct Decimals(u8);
 
@@ -69,6 +69,47 @@ impl TryFrom<u8> for Decimals {
 impl From<Decimals> for u8 {
     fn from(decimals: Decimals) -> u8 {
         decimals.0
+    }
+}
+
+/// A currency: its code and how many decimals it has. One is never taken for another: USDC is not USD.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Currency {
+    code: String,
+    decimals: Decimals,
+}
+
+/// A code that names no currency.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not a currency's code: three to five capital letters, such as USD or USDC")]
+pub struct NotACurrency(String);
+
+impl Currency {
+    /// A currency with a code of three to five capital letters, as `currencies.code` has it.
+    pub fn new(code: &str, decimals: Decimals) -> Result<Currency, NotACurrency> {
+        if (3..=5).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            Ok(Currency {
+                code: code.to_owned(),
+                decimals,
+            })
+        } else {
+            Err(NotACurrency(code.to_owned()))
+        }
+    }
+
+    /// Its ISO 4217 code, or the ticker of a stablecoin.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Digits of its smallest unit.
+    pub fn decimals(&self) -> Decimals {
+        self.decimals
+    }
+
+    /// An amount of it for people: `1059.50 USD`.
+    pub fn show(&self, amount: Amount) -> String {
+        format!("{} {}", amount.to_decimal(self.decimals), self.code)
     }
 }
 
@@ -224,6 +265,17 @@ mod tests {
             Amount::MAX.at_price(Amount::MAX, Decimals::WHOLE),
             Err(AmountRefused::OutOfRange)
         );
+    }
+
+    #[test]
+    fn a_currency_shows_its_amounts() {
+        let kwd = Currency::new("KWD", Decimals::try_from(3).unwrap()).unwrap();
+        assert_eq!(kwd.show(amount(1_500)), "1.500 KWD");
+        let jpy = Currency::new("JPY", Decimals::WHOLE).unwrap();
+        assert_eq!(jpy.show(amount(1_500)), "1500 JPY");
+        for code in ["usd", "US", "DOLLARS", "U$D", ""] {
+            assert!(Currency::new(code, Decimals::CENTS).is_err(), "{code}");
+        }
     }
 
     #[test]
