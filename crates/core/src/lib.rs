@@ -8,4 +8,5 @@ pub mod allocation;
 pub mod fees;
 pub mod money;
 pub mod posting;
+pub mod refusal;
 pub mod role;

@@ -25,6 +25,7 @@ pub struct App {
     /// How clients reach this server.
     pub public_url: BaseUrl,
     clock: Clock,
+    is_time_set: bool,
 }
 
 impl App {
@@ -41,7 +42,23 @@ impl App {
             keys,
             public_url,
             clock,
+            is_time_set: false,
         })
+    }
+
+    /// The same program with the clock given to it as the only one, for commands as well: for tests, which set the time.
+    #[must_use]
+    pub fn with_time_set(self) -> App {
+        App {
+            is_time_set: true,
+            ..self
+        }
+    }
+
+    /// The instant that was set, which then holds in place of PostgreSQL's clock.
+    #[must_use]
+    pub fn set_time(&self) -> Option<DateTime<Utc>> {
+        self.is_time_set.then(|| self.now())
     }
 
     /// Now.

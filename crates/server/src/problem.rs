@@ -11,6 +11,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use mint_core::refusal::Refusal;
+use serde_json::Value;
 use tokio_postgres::error::{DbError as ServerError, SqlState};
 
 use crate::{auth::AuthRefusal, db::DbError};
@@ -36,6 +38,24 @@ pub enum Problem {
     /// The database cannot be reached, or is too busy.
     #[error("the service is not available; try again later")]
     Unavailable(#[source] AnyError),
+    /// A command needs a person, and nobody signed in.
+    #[error("sign in first: this needs the access token of a person")]
+    NotSignedIn,
+    /// A command needs a role that the caller has not.
+    #[error("this is for a person with the role {0}")]
+    NotPermitted(String),
+    /// What came in cannot be read as what was asked for.
+    #[error("{0}")]
+    Invalid(String),
+    /// A key that belongs to another request.
+    #[error("this key was used with another body: a retry must be the same, and another request needs another key")]
+    KeyReused,
+    /// A rule says no.
+    #[error(transparent)]
+    Refused(#[from] Box<Refusal>),
+    /// A name that is known, and whose work is not built.
+    #[error("this is not available here")]
+    NotAvailable,
     /// Logins and sessions refuse.
     #[error(transparent)]
     Auth(#[from] AuthRefusal),
@@ -59,6 +79,12 @@ impl Problem {
             Problem::BodyTooLarge => "body_too_large",
             Problem::Timeout => "timeout",
             Problem::Unavailable(_) => "unavailable",
+            Problem::NotSignedIn => "not_signed_in",
+            Problem::NotPermitted(_) => "not_permitted",
+            Problem::Invalid(_) => "invalid",
+            Problem::KeyReused => "idempotency_key_reused",
+            Problem::Refused(_) => "refused",
+            Problem::NotAvailable => "not_available",
             Problem::Auth(refusal) => refusal.code(),
             Problem::Internal(_) => "internal",
         }
@@ -73,9 +99,34 @@ impl Problem {
             Problem::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Problem::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::NotSignedIn => StatusCode::UNAUTHORIZED,
+            Problem::NotPermitted(_) => StatusCode::FORBIDDEN,
+            Problem::Invalid(_) => StatusCode::BAD_REQUEST,
+            Problem::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Problem::Refused(_) => StatusCode::CONFLICT,
+            Problem::NotAvailable => StatusCode::NOT_IMPLEMENTED,
             Problem::Auth(refusal) => refusal.status(),
             Problem::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+
+    /// The body of `application/problem+json`; of a rule's refusal with the rule, its inputs, source and remedy.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let mut body = serde_json::json!({
+            "type": "about:blank",
+            "title": self.status().canonical_reason().unwrap_or("Error"),
+            "status": self.status().as_u16(),
+            "code": self.code(),
+            "detail": self.to_string(),
+        });
+        if let (Problem::Refused(refusal), Some(fields)) = (self, body.as_object_mut()) {
+            fields.insert("rule".to_owned(), refusal.rule.clone().into());
+            fields.insert("inputs".to_owned(), serde_json::json!(refusal.inputs));
+            fields.insert("source".to_owned(), refusal.source.clone().into());
+            fields.insert("remedy".to_owned(), refusal.remedy.clone().into());
+        }
+        body
     }
 
     /// What PostgreSQL said, where that is the cause.
@@ -101,22 +152,27 @@ impl IntoResponse for Problem {
             | Problem::MethodNotAllowed
             | Problem::BodyTooLarge
             | Problem::Timeout
+            | Problem::NotSignedIn
+            | Problem::NotPermitted(_)
+            | Problem::Invalid(_)
+            | Problem::KeyReused
+            | Problem::Refused(_)
+            | Problem::NotAvailable
             | Problem::Auth(_) => {}
         }
-        let body = serde_json::json!({
-            "type": "about:blank",
-            "title": self.status().canonical_reason().unwrap_or("Error"),
-            "status": self.status().as_u16(),
-            "code": self.code(),
-            "detail": self.to_string(),
-        });
-        let mut response = (self.status(), Json(body)).into_response();
+        let mut response = (self.status(), Json(self.body())).into_response();
         response.headers_mut().insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
         response.extensions_mut().insert(Arc::new(self));
         response
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        Problem::Refused(Box::new(refusal))
     }
 }
 

@@ -66,7 +66,10 @@ async fn user(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>,
 }
 
 /// The caller whom the `Authorization` header proves.
-fn bearer(app: &App, headers: &HeaderMap) -> Result<Caller, AuthRefusal> {
+///
+/// # Errors
+/// See [`AuthRefusal`].
+pub fn bearer(app: &App, headers: &HeaderMap) -> Result<Caller, AuthRefusal> {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = value
         .and_then(|value| value.split_once(' '))
@@ -93,7 +96,15 @@ async fn in_gotrue_form(request: Request, next: Next) -> Response {
         Problem::Auth(refusal) => refusal.code(),
         Problem::Timeout => "request_timeout",
         Problem::Unavailable(_) | Problem::Internal(_) => "unexpected_failure",
-        Problem::NotFound | Problem::MethodNotAllowed | Problem::BodyTooLarge => "validation_failed",
+        Problem::NotFound
+        | Problem::MethodNotAllowed
+        | Problem::BodyTooLarge
+        | Problem::NotSignedIn
+        | Problem::NotPermitted(_)
+        | Problem::Invalid(_)
+        | Problem::KeyReused
+        | Problem::Refused(_)
+        | Problem::NotAvailable => "validation_failed",
     };
     let body = if is_new {
         json!({ "code": code, "message": problem.to_string() })

@@ -136,6 +136,7 @@ select id, 's', 'What?', 'That.', 'question', 0.5, 'none' from people;
 insert into public.notifications (user_id, title, message, action_url) select id, 'News', 'Some', '/news' from people;
 insert into nexus.outbox_events (topic, dedupe_key, actor_id, done_at, last_error)
 select 'mail.send', id::text, id, now(), 'none' from people;
+insert into nexus.command_keys (caller_id, command, key, body_sha256, answer) select id, 'create-investment', 'k', sha256('{}'), '{}' from people;
 insert into nexus.outbox_events (topic, dedupe_key, dead_at) values ('mail.send', 'dead', now());
 
 insert into public.chat_rooms (id, name, property_id, created_by)

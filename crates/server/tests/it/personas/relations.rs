@@ -105,6 +105,7 @@ pub(super) const RELATIONS: &[Relation] = &[
     ),
     a_persons("nexus.audit_erasures", "t.actor_id"),
     nobodys("nexus.chain_links"),
+    a_persons("nexus.command_keys", "t.caller_id"),
     a_persons("nexus.outbox_events", "t.actor_id"),
     nobodys("nexus.seals"),
     a_persons("public.ai_interactions", "t.user_id"),
