@@ -171,6 +171,8 @@ from storage.buckets as b join (
   union all select room_id || '/' || user_id, user_id, 'chat-attachments' from public.chat_room_participants
   union all select name, 'a0000000-0000-4000-8000-000000000001', '' from unnest(array['file', '../file', 'folder/file', '/file']) as name
 ) as f on f.only_in in ('', b.id);
+insert into public.file_reads (object_id, bucket_id, object_name, sha256, reader_id, read_at)
+select gen_random_uuid(), 'property-evidence', 'a file', sha256('x'), id, now() from people;
 update storage.buckets set owner = 'a0000000-0000-4000-8000-000000000006', owner_id = 'a0000000-0000-4000-8000-000000000006';
 insert into realtime.messages (topic, extension, payload, event, private) values
   ('room', 'broadcast', '{}', 'said', true), ('news', 'broadcast', '{}', 'told', false);

@@ -9,6 +9,7 @@ use super::reach::Reach;
 /// Written by the engine alone, and deleted by nobody.
 const CARRY_VALUE_OR_DECIDE: &[&str] = &[
     "public.fee_schedules",
+    "public.file_reads",
     "public.foreign_tokens",
     "public.investments",
     "public.kyc_cases",

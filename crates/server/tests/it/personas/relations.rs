@@ -136,6 +136,7 @@ pub(super) const RELATIONS: &[Relation] = &[
     },
     nobodys("public.currencies"),
     nobodys("public.fee_schedules"),
+    a_persons("public.file_reads", "t.reader_id"),
     // Public history: whose house it was does not matter.
     nobodys("public.foreign_tokens"),
     both("public.investments", "t.user_id", "t.property_id"),
