@@ -18,6 +18,7 @@ use std::{io, ops::Range, sync::Arc, time::SystemTime};
 
 pub use objects::{Collected, ORPHAN_AGE, StoredFile, collect, find, note_read, store};
 use sealed::{Digest, Unreadable};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     config::Config,
@@ -155,7 +156,11 @@ impl From<StoreError> for Problem {
 #[derive(Clone)]
 pub struct Files {
     store: Arc<dyn FileStore>,
+    turns: Arc<Semaphore>,
 }
+
+/// Uploads at once: each holds its file in memory.
+const UPLOADS_MAX: usize = 4;
 
 impl Files {
     /// The store that the settings name. Nothing is made before the first file comes.
@@ -172,7 +177,22 @@ impl Files {
 
     /// Files over a store of choice.
     pub fn over(store: impl FileStore) -> Files {
-        Files { store: Arc::new(store) }
+        Files {
+            store: Arc::new(store),
+            turns: Arc::new(Semaphore::new(UPLOADS_MAX)),
+        }
+    }
+
+    /// Waits for one's turn to hold a whole file in memory.
+    ///
+    /// # Errors
+    /// None, as long as the program runs.
+    pub async fn turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        self.turns
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreError::Interrupted)
     }
 
     /// Writes bytes down, without a name yet: call this before the command's transaction begins.

@@ -10,6 +10,7 @@ pub mod config;
 pub mod currencies;
 pub mod db;
 pub mod doctor;
+pub mod documents;
 pub mod files;
 pub mod functions;
 pub mod health;

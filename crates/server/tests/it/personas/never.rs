@@ -16,7 +16,6 @@ const CARRY_VALUE_OR_DECIDE: &[&str] = &[
     "public.market_statistics",
     "public.party_screenings",
     "public.property_audits",
-    "public.property_document_reviews",
     "public.property_performance",
     "public.property_returns",
     "public.property_tokens",
