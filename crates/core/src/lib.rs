@@ -8,5 +8,7 @@ pub mod allocation;
 pub mod fees;
 pub mod money;
 pub mod posting;
+pub mod property_audit;
 pub mod refusal;
 pub mod role;
+pub mod tokenization;

@@ -27,6 +27,7 @@ use crate::{
     currencies, documents,
     permission::Person,
     problem::Problem,
+    properties, property_audits, reports, tokenization,
 };
 
 /// Names of front ends whose work is not built: they answer 501 `not_available`.
@@ -65,6 +66,17 @@ macro_rules! functions {
 
 functions! {
     "get-exchange-rates": person => currencies::rates;
+    "create-property": person => properties::create;
+    "add-property-member": admin => properties::add_member;
+    "monitor-tokenization": person => tokenization::monitor;
+    "submit-step": person => tokenization::submit;
+    "approve-step": overseer => tokenization::approve;
+    "reject-step": overseer => tokenization::reject;
+    "launch-tokenization": admin => tokenization::launch;
+    "generate-tokenization-report": person => tokenization::report::generate;
+    "audit-property-contract": officer => property_audits::audit;
+    "generate-audit-report": person => property_audits::report;
+    "regulatory-evidence-export": overseer => reports::regulatory_evidence;
     "review-document": officer => documents::review;
     "request-gate-override": overseer => documents::gate::ask;
     "approve-gate-override": overseer => documents::gate::approve;

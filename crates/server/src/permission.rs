@@ -109,6 +109,14 @@ impl Person {
         self.with(&[Role::ComplianceOfficer, Role::Admin]).map(Overseer)
     }
 
+    /// The person, where a command asks for the role of a property manager and there is no property yet.
+    ///
+    /// # Errors
+    /// [`Problem::NotPermitted`].
+    pub fn property_manager(&self) -> Result<Person, Problem> {
+        self.with(&[Role::PropertyManager])
+    }
+
     /// Proof that the person manages a property: the role, and an active row as owner or manager.
     ///
     /// # Errors

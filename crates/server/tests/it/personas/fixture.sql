@@ -66,6 +66,8 @@ from generate_series(1, 5) as n;
 insert into public.property_tokens (property_id, name, symbol, total_supply_units, available_supply_units, initial_price_minor,
   current_price_minor, status)
 select id, 'Draft', 'DRF', 1850, 1850, 5359, 5359, 'draft' from public.properties;
+insert into public.property_token_supply (property_token_id, authorised_units, available_units, offering_id)
+select id, total_supply_units, total_supply_units, gen_random_uuid() from public.property_tokens;
 
 -- What people bought, and what it brought them.
 insert into public.investments (user_id, party_id, property_id, property_token_id, token_amount_units, price_per_token_minor,

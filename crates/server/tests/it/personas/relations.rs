@@ -184,6 +184,10 @@ pub(super) const RELATIONS: &[Relation] = &[
         further: &[("issued", "t.status <> 'draft'")],
         ..a_propertys("public.property_tokens", "t.property_id")
     },
+    a_propertys(
+        "public.property_token_supply",
+        "(select k.property_id from public.property_tokens as k where k.id = t.property_token_id)",
+    ),
     a_propertys("public.public_properties", "t.id"),
     nobodys("public.smart_contract_events"),
     both("public.tokenization_processes", "t.user_id", "t.property_id"),
