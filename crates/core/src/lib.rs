@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod allocation;
+pub mod compliance;
 pub mod fees;
 pub mod money;
 pub mod posting;

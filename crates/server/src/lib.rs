@@ -6,6 +6,7 @@ pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod command;
+pub mod compliance;
 pub mod config;
 pub mod currencies;
 pub mod db;
