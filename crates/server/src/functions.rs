@@ -1,7 +1,7 @@
 //! `/functions/v1/<name>`: the names that front ends call, and the command behind each. Nothing else.
 //!
-//! A call is a POST with a JSON body and the access token of a person. `Idempotency-Key` makes a retry safe; where a body
-//! has a `paymentId`, that is the key. Errors are `application/problem+json` with the same text under `error` as well,
+//! A call is a POST with a JSON body and the access token of a person. `Idempotency-Key` makes a retry safe; of
+//! `create-investment-payment` the body's `paymentId` does as well. Errors are `application/problem+json` with the same text under `error` as well,
 //! where such front ends look for it.
 
 use std::sync::Arc;
@@ -157,7 +157,7 @@ pub async fn run(
     }
 }
 
-/// The retry key that some bodies carry.
+/// The retry key that a body carries.
 #[derive(serde::Deserialize)]
 struct PaymentId {
     #[serde(rename = "paymentId")]

@@ -17,6 +17,7 @@ mod laws;
 mod ledger;
 mod market_views;
 mod migrations;
+mod paying;
 mod people;
 mod personas;
 mod policy_plans;
