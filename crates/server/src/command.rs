@@ -112,7 +112,7 @@ impl Call<'_> {
         let mut command = Command::begin(self.app, Actor::Person(self.user_id)).await?;
         command.has_key = self.key.is_some();
         let Some(key) = self.key else {
-            return Ok(Begun::New(command));
+            return Ok(Begun::New(Box::new(command)));
         };
         if key.is_empty() || key.chars().count() > KEY_LENGTH_MAX {
             return Err(Problem::Invalid(format!(
@@ -130,7 +130,7 @@ impl Call<'_> {
             .execute(text, &[&self.user_id, &self.name, &key, &digest, &command.now])
             .await?;
         if taken == 1 {
-            return Ok(Begun::New(command));
+            return Ok(Begun::New(Box::new(command)));
         }
         let text = sql!(
             "select body_sha256 = $4, answer from nexus.command_keys where caller_id = $1 and command = $2 and key = $3"
@@ -178,7 +178,7 @@ impl Call<'_> {
 /// A command that can run, or the answer that it gave before.
 pub enum Begun {
     /// Nobody used this key yet.
-    New(Command),
+    New(Box<Command>),
     /// The first answer.
     Answered(Value),
 }

@@ -47,7 +47,7 @@ macro_rules! functions {
                 $($name => {
                     let body = call.body()?;
                     let command = match call.begin().await? {
-                        Begun::New(command) => command,
+                        Begun::New(command) => *command,
                         Begun::Answered(answer) => return Ok(answer),
                     };
                     let person = Person::of(&command, caller).await?;
