@@ -7,12 +7,13 @@
 pub mod clock;
 pub mod sales;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::{
     app::App,
     audit::{Progress, SealKey, Sealer, seal::SealError},
     db::Db,
+    files,
     problem::{Problem, chain},
 };
 
@@ -27,10 +28,13 @@ const SEAL_PATIENCE: Duration = Duration::from_secs(300);
 /// How often sales look for what is due: people wait for it, and a look costs a handful of index scans.
 const SALES_EVERY: Duration = Duration::from_secs(1);
 
+/// How often bytes that no row names are looked for: what a crash leaves is little.
+const COLLECT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+
 /// Runs all jobs; never ends by itself.
 pub async fn run(app: App, seal_key: SealKey) {
     let sealer = Sealer::new(seal_key, SEAL_PATIENCE);
-    tokio::join!(seal(&app.db, &sealer), due(&app));
+    tokio::join!(seal(&app.db, &sealer), collect_files(&app), due(&app));
 }
 
 /// Does what is due, as long as the clock can be trusted.
@@ -73,6 +77,21 @@ async fn due(app: &App) {
 /// When the database cannot be reached.
 pub async fn turn(app: &App, is_paused: bool) -> Result<(), Problem> {
     sales::turn(app, is_paused).await
+}
+
+/// Removes what crashes left in the file store. The machine's clock decides, as it does over the files' own times.
+async fn collect_files(app: &App) {
+    loop {
+        let before = SystemTime::now()
+            .checked_sub(files::ORPHAN_AGE)
+            .unwrap_or(SystemTime::UNIX_EPOCH);
+        match files::collect(&app.db, &app.files, before).await {
+            Ok(collected) if collected == files::Collected::default() => {}
+            Ok(collected) => tracing::info!(?collected, "the file store was swept"),
+            Err(problem) => tracing::error!(cause = %chain(&problem), "the file store cannot be swept"),
+        }
+        tokio::time::sleep(COLLECT_EVERY).await;
+    }
 }
 
 /// Seals what was written to the audit trail and the ledger.

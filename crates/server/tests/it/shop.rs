@@ -228,7 +228,7 @@ impl Shop {
                 .execute(
                     "insert into public.property_documents (property_id, document_name, document_type, file_url, sha256, issued_on, expires_at,
                        review_status, uploaded_by)
-                     values ($1, $2, $2, 'property-evidence/' || $1 || '/' || $2, sha256('x'), $3, $4, 'accepted', $5)",
+                     values ($1::uuid, $2, $2, 'property-evidence/' || $1::uuid || '/' || $2::text, sha256('x'), $3, $4, 'accepted', $5)",
                     &[&self.property_id, &kind, &day, &(self.site.now() + TimeDelta::days(3650)), &self.manager.id],
                 )
                 .await
