@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-use crate::{refusal::Refusal, tokenization::AuditStatus};
+use crate::{refusal::Refusal, states::AuditStatus};
 
 /// What an audit looks at; each must be answered.
 pub const CHECKS: &[Check] = &[

@@ -7,10 +7,14 @@ use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 
-use crate::{refusal::Refusal, role::Role};
+use crate::{
+    refusal::Refusal,
+    role::Role,
+    states::{ProcessStatus, StepStatus},
+};
 
-/// Writes statuses once: the enum, the database's names, and what each may become.
-macro_rules! statuses {
+/// Writes the steps once: the enum, the database's names, and what follows each.
+macro_rules! steps {
     ($(#[doc = $about:literal])+ $name:ident { $($(#[doc = $doc:literal])+ $variant:ident $text:literal => [$($next:ident),*];)* }) => {
         $(#[doc = $about])+
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,8 +29,8 @@ macro_rules! statuses {
                 match self { $($name::$variant => $text,)* }
             }
 
-            /// What it may become.
-            pub fn may_become(self) -> &'static [$name] {
+            /// What follows it.
+            pub fn is_followed_by(self) -> &'static [$name] {
                 match self { $($name::$variant => &[$($name::$next,)*],)* }
             }
         }
@@ -48,71 +52,11 @@ macro_rules! statuses {
 
 /// A name that stands for nothing here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is no step or status of a tokenization")]
+#[error("\"{0}\" is no step of a tokenization")]
 pub struct UnknownName(pub String);
 
-statuses! {
-    /// What becomes of a process.
-    ProcessStatus {
-        /// A step is due.
-        InProgress "in_progress" => [Rejected, Completed, Cancelled];
-        /// A step was rejected and can be resubmitted.
-        Rejected "rejected" => [InProgress, Cancelled];
-        /// Launched.
-        Completed "completed" => [];
-        /// Given up.
-        Cancelled "cancelled" => [];
-    }
-}
-
-statuses! {
-    /// What becomes of a step.
-    StepStatus {
-        /// Its turn has not come.
-        Pending "pending" => [InProgress, NotRequired];
-        /// It is due.
-        InProgress "in_progress" => [Submitted, Completed];
-        /// It waits for another person.
-        Submitted "submitted" => [Completed, Rejected];
-        /// Approved.
-        Completed "completed" => [];
-        /// Refused with a reason; it can be submitted again.
-        Rejected "rejected" => [Submitted];
-        /// Not needed, with a reason.
-        NotRequired "not_required" => [];
-    }
-}
-
-statuses! {
-    /// What becomes of a document about a property.
-    DocumentStatus {
-        /// Waits for a compliance officer.
-        Pending "pending" => [Accepted, Rejected];
-        /// Evidence, until it expires.
-        Accepted "accepted" => [Revoked];
-        /// Never was evidence.
-        Rejected "rejected" => [];
-        /// Was evidence.
-        Revoked "revoked" => [];
-    }
-}
-
-statuses! {
-    /// What becomes of an audit of a property.
-    AuditStatus {
-        /// Being made.
-        InProgress "in_progress" => [Compliant, Conditional, NonCompliant];
-        /// Nothing stands in the way.
-        Compliant "compliant" => [];
-        /// Something must be mended, and nothing stands in the way.
-        Conditional "conditional" => [];
-        /// Something stands in the way.
-        NonCompliant "non_compliant" => [];
-    }
-}
-
-statuses! {
-    /// A step of the process, in its order. What follows a step is not a change of status, but the next row.
+steps! {
+    /// A step of the process, in its order.
     Step {
         /// The manager submits the property with evidence of its title.
         Submission "submission" => [Valuation];
@@ -349,11 +293,11 @@ impl Asked<'_> {
 
 /// What the next required step is after one, where `contract_deployment` is not required.
 pub fn next_steps(after: Step, deploys_contract: bool) -> (Option<Step>, Option<Step>) {
-    let next = after.may_become().first().copied();
+    let next = after.is_followed_by().first().copied();
     match next {
         Some(Step::ContractDeployment) if !deploys_contract => (
             Some(Step::ContractDeployment),
-            Step::ContractDeployment.may_become().first().copied(),
+            Step::ContractDeployment.is_followed_by().first().copied(),
         ),
         Some(_) | None => (None, next),
     }

@@ -1,7 +1,7 @@
 //! `/functions/v1/<name>`: the names that front ends call, and the command behind each. Nothing else.
 //!
-//! A call is a POST with a JSON body and the access token of a person. `Idempotency-Key` makes a retry safe; where a body
-//! has a `paymentId`, that is the key. Errors are `application/problem+json` with the same text under `error` as well,
+//! A call is a POST with a JSON body and the access token of a person. `Idempotency-Key` makes a retry safe; of
+//! `create-investment-payment` the body's `paymentId` does as well. Errors are `application/problem+json` with the same text under `error` as well,
 //! where such front ends look for it.
 
 mod content;
@@ -18,13 +18,13 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    currencies, documents,
+    currencies, documents, health, investments, offerings, payments,
     permission::Person,
     problem::Problem,
     properties, property_audits, reports, tokenization,
@@ -34,6 +34,9 @@ use crate::{
 pub const NOT_BUILT: &[&str] = &[
     "deploy-property-contract",
     "deploy-real-property-contract",
+    "calculate-analytics",
+    "send-email",
+    "sync-property-data",
     "live-tokenization-deploy",
     "verify-contract",
     "toko-chat",
@@ -46,16 +49,20 @@ macro_rules! functions {
         /// The names that do something.
         pub const BUILT: &[&str] = &[$($name),*];
 
+        /// The proof that each asks for before anything else: `person` is anybody signed in.
+        pub const PROOFS: &[(&str, &str)] = &[$(($name, stringify!($proof))),*];
+
         async fn run_once(call: &Call<'_>, caller: &Caller) -> Result<Value, Problem> {
             match call.name {
                 $($name => {
-                    let body = call.body()?;
                     let command = match call.begin().await? {
-                        Begun::New(command) => command,
+                        Begun::New(command) => *command,
                         Begun::Answered(answer) => return Ok(answer),
                     };
                     let person = Person::of(&command, caller).await?;
-                    let answer = $command(&command, &person.$proof()?, body).await?;
+                    // The right to run it before its body: who may not run it learns nothing of it.
+                    let proof = person.$proof()?;
+                    let answer = $command(&command, &proof, call.body()?).await?;
                     call.finish(command, answer).await
                 })*
                 _ => Err(Problem::NotFound),
@@ -65,22 +72,52 @@ macro_rules! functions {
 }
 
 functions! {
-    "get-exchange-rates": person => currencies::rates;
-    "create-property": person => properties::create;
     "add-property-member": admin => properties::add_member;
-    "monitor-tokenization": person => tokenization::monitor;
-    "submit-step": person => tokenization::submit;
-    "approve-step": overseer => tokenization::approve;
-    "reject-step": overseer => tokenization::reject;
-    "launch-tokenization": admin => tokenization::launch;
-    "generate-tokenization-report": person => tokenization::report::generate;
-    "audit-property-contract": officer => property_audits::audit;
-    "generate-audit-report": person => property_audits::report;
-    "regulatory-evidence-export": overseer => reports::regulatory_evidence;
-    "review-document": officer => documents::review;
-    "request-gate-override": overseer => documents::gate::ask;
+    "announce-early-close": admin => offerings::preparing::announce_early_close;
     "approve-gate-override": overseer => documents::gate::approve;
+    "approve-step": overseer => tokenization::approve;
+    "audit-property-contract": officer => property_audits::audit;
+    "cancel-investment": person => investments::withdrawing::cancel;
+    "cancel-offering": person => offerings::preparing::cancel;
+    "clear-incident": overseer => payments::incidents::clear;
+    "close-offering": admin => offerings::closing::close;
+    "create-investment": person => investments::ordering::create;
+    "create-investment-payment": person => payments::sessions::create;
+    "create-offering": person => offerings::preparing::create;
+    "create-property": person => properties::create;
+    "deployment-health-check": person => health::deployment;
+    "extend-offering": admin => offerings::preparing::extend;
+    "fail-offering": admin => offerings::ending::fail_by_admin;
+    "generate-audit-report": person => property_audits::report;
+    "generate-tokenization-report": person => tokenization::report::generate;
+    "get-exchange-rates": person => currencies::rates;
+    "get-investment": person => investments::ordering::show;
+    "import-custodian-statement": overseer => payments::custody::import;
+    "invite-to-offering": person => offerings::preparing::invite;
+    "launch-tokenization": admin => tokenization::launch;
+    "list-custodian-statements": overseer => payments::custody::list;
+    "monitor-tokenization": person => tokenization::monitor;
+    "move-escrow-to-agent": admin => offerings::closing::move_to_agent;
+    "open-offering": admin => offerings::preparing::open;
+    "pay-investment": person => payments::sessions::pay;
+    "preview-close": admin => offerings::closing::preview;
+    "publish-rule-pack": admin => offerings::packs::publish;
+    "regulatory-evidence-export": overseer => reports::regulatory_evidence;
+    "reject-step": overseer => tokenization::reject;
+    "request-gate-override": overseer => documents::gate::ask;
+    "retry-refund": overseer => payments::unmatched::retry_refund;
+    "return-escrow-from-agent": admin => offerings::closing::return_from_agent;
+    "return-payment": overseer => payments::unmatched::return_payment;
+    "review-document": officer => documents::review;
+    "submit-step": person => tokenization::submit;
+    "verify-investment-payment": person => payments::sessions::verify;
 }
+
+/// Names of functions that only look: they run on one snapshot and take no lock.
+const ONLY_LOOK: &[&str] = &["preview-close"];
+
+/// The name under which a rail's messages come: raw, signed, without a login.
+pub const WEBHOOK: &str = "process-payment-webhook";
 
 pub use uploads::UPLOADS;
 
@@ -100,6 +137,10 @@ async fn invoke(
 ) -> Result<Json<Value>, Problem> {
     if NOT_BUILT.contains(&name.as_str()) {
         return Err(Problem::NotAvailable);
+    }
+    if name == WEBHOOK {
+        payments::messages::take(&app, &headers, &body).await?;
+        return Ok(Json(json!({ "received": true })));
     }
     let known = BUILT.iter().find(|known| **known == name).ok_or(Problem::NotFound)?;
     let caller = bearer(&app, &headers)?;
@@ -127,15 +168,17 @@ pub async fn run(
     body: &[u8],
 ) -> Result<Value, Problem> {
     let user_id = caller.user_id().ok_or(Problem::NotSignedIn)?;
-    let payment_id = serde_json::from_slice::<PaymentId>(body)
-        .ok()
-        .and_then(|body| body.payment_id);
+    // Front ends send this one's retry key in the body.
+    let payment_id = (name == "create-investment-payment")
+        .then(|| serde_json::from_slice::<PaymentId>(body).ok()?.payment_id)
+        .flatten();
     let call = Call {
         app,
         name,
         user_id,
         key: key.or(payment_id.as_deref()),
         body,
+        only_looks: ONLY_LOOK.contains(&name),
     };
     let mut runs = 1;
     loop {
@@ -146,7 +189,7 @@ pub async fn run(
     }
 }
 
-/// The retry key that some bodies carry.
+/// The retry key that a body carries.
 #[derive(serde::Deserialize)]
 struct PaymentId {
     #[serde(rename = "paymentId")]

@@ -4,6 +4,9 @@
 //! again at the next turn. A job runs until the server drops it, at any point: each of its steps is one transaction, and
 //! whatever it does outside of the database may happen twice.
 
+pub mod clock;
+pub mod sales;
+
 use std::time::{Duration, SystemTime};
 
 use crate::{
@@ -11,7 +14,7 @@ use crate::{
     audit::{Progress, SealKey, Sealer, seal::SealError},
     db::Db,
     files,
-    problem::chain,
+    problem::{Problem, chain},
 };
 
 /// How long a row stays unsealed when the server is idle: short beside the time that anybody needs to change it unseen,
@@ -22,13 +25,58 @@ const SEAL_EVERY: Duration = Duration::from_secs(3);
 /// takes longer is waited for again.
 const SEAL_PATIENCE: Duration = Duration::from_secs(300);
 
+/// How often sales look for what is due: people wait for it, and a look costs a handful of index scans.
+const SALES_EVERY: Duration = Duration::from_secs(1);
+
 /// How often bytes that no row names are looked for: what a crash leaves is little.
 const COLLECT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Runs all jobs; never ends by itself.
 pub async fn run(app: App, seal_key: SealKey) {
     let sealer = Sealer::new(seal_key, SEAL_PATIENCE);
-    tokio::join!(seal(&app.db, &sealer), collect_files(&app));
+    tokio::join!(seal(&app.db, &sealer), collect_files(&app), due(&app));
+}
+
+/// Does what is due, as long as the clock can be trusted.
+async fn due(app: &App) {
+    let watch = clock::Watch::default();
+    let mut last_pace = clock::Pace::Running;
+    let mut last_failure = None;
+    loop {
+        let failure = match watch.look(app).await {
+            Ok(pace) => {
+                if pace != last_pace {
+                    match &pace {
+                        clock::Pace::Paused(since, reason) => tracing::error!(
+                            %since, reason, "deadlines, closings and payouts are paused; look at the clock, then: nexus-mint jobs resume"
+                        ),
+                        clock::Pace::Running => tracing::info!("deadlines, closings and payouts run again"),
+                    }
+                }
+                let is_paused = pace != clock::Pace::Running;
+                last_pace = pace;
+                turn(app, is_paused).await.err()
+            }
+            Err(problem) => Some(problem),
+        };
+        let failure = failure.map(|problem| chain(&problem));
+        if failure != last_failure {
+            match &failure {
+                Some(cause) => tracing::error!(%cause, "what is due is not done; trying again"),
+                None => tracing::info!("what is due is done again"),
+            }
+        }
+        last_failure = failure;
+        tokio::time::sleep(SALES_EVERY).await;
+    }
+}
+
+/// One turn over everything that is due, in all areas.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn turn(app: &App, is_paused: bool) -> Result<(), Problem> {
+    sales::turn(app, is_paused).await
 }
 
 /// Removes what crashes left in the file store. The machine's clock decides, as it does over the files' own times.

@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use mint_core::{
     refusal::Refusal,
     role::Role,
-    tokenization::{Asked, SETTLED_IN_THE_REGISTER, Step, StepStatus, next_steps},
+    states::StepStatus,
+    tokenization::{Asked, SETTLED_IN_THE_REGISTER, Step, next_steps},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

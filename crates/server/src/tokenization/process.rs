@@ -3,7 +3,8 @@
 use mint_core::{
     refusal::Refusal,
     role::Role,
-    tokenization::{OnFile, Step, StepStatus, progress},
+    states::StepStatus,
+    tokenization::{OnFile, Step, progress},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

@@ -14,6 +14,7 @@ use crate::{
     command::Command,
     db::{OnConstraint as _, sql},
     ledger::{self, NewEntry},
+    offerings::supply,
     outbox,
     problem::Problem,
 };
@@ -89,7 +90,7 @@ pub(super) async fn authorise(command: &Command, process: &Process) -> Result<()
     let data = process.data_of(mint_core::tokenization::Step::TokenConfiguration);
     let configuration = Configuration::parse(&data, process)?;
     let token_id = Uuid::now_v7();
-    let (supply, price) = (configuration.supply.get(), configuration.price.get());
+    let (units, price) = (configuration.supply.get(), configuration.price.get());
     let decimals = i16::from(configuration.decimals.get());
     let text = sql!(
         "insert into public.property_tokens (id, property_id, name, symbol, token_decimals, total_supply_units,
@@ -102,17 +103,14 @@ pub(super) async fn authorise(command: &Command, process: &Process) -> Result<()
         &configuration.name,
         &configuration.symbol,
         &decimals,
-        &supply,
+        &units,
         &process.currency,
         &process.currency_decimals,
         &price,
         &command.now,
     ];
     command.tx.execute(text, params).await?;
-    let text = sql!(
-        "insert into public.property_token_supply (property_token_id, authorised_units, available_units) values ($1, $2, $2)"
-    );
-    command.tx.execute(text, &[&token_id, &supply]).await?;
+    supply::open(command, token_id, units).await?;
     let account = |purpose| Account::new(purpose, Asset::Token(token_id), Some(process.property_id), None);
     let (from, to) = (
         account(Purpose::Authorised).map_err(Problem::internal)?,
@@ -135,7 +133,7 @@ pub(super) async fn authorise(command: &Command, process: &Process) -> Result<()
     );
     let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
         &process.property_id,
-        &supply,
+        &units,
         &decimals,
         &price,
         &process.currency_decimals,
