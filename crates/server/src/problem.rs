@@ -146,7 +146,6 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         match &self {
-            Problem::Internal(cause) if { eprintln!("DEBUGX {}", chain(cause.as_ref())); false } => {}
             Problem::Internal(cause) => tracing::error!(cause = %chain(cause.as_ref()), "a request failed"),
             Problem::Unavailable(cause) => tracing::warn!(cause = %chain(cause.as_ref()), "a request was turned away"),
             Problem::NotFound

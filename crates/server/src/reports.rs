@@ -78,8 +78,8 @@ pub async fn regulatory_evidence(command: &Command, overseer: &Overseer, body: A
 /// Parties stand by their ids alone: who they are is asked for elsewhere, with its own trail.
 async fn transactions(command: &Command, property_id: Uuid) -> Result<Value, Problem> {
     let text = sql!(
-        "select jsonb_build_object('entries', coalesce(jsonb_agg(e.entry order by e.id) filter (where e.place <= $2), '[]'),
-                                   'is_complete', count(*) <= $2)
+        "select jsonb_build_object('entries', coalesce(jsonb_agg(e.entry order by e.id) filter (where e.place <= $2::bigint), '[]'),
+                                   'is_complete', count(*) <= $2::bigint)
          from (
            select e.id, row_number() over (order by e.id) as place,
              jsonb_build_object('id', e.id, 'kind', e.kind, 'business_date', e.business_date, 'recorded_at', e.recorded_at, 'actor_id', e.actor_id,
@@ -87,7 +87,7 @@ async fn transactions(command: &Command, property_id: Uuid) -> Result<Value, Pro
                  from ledger.postings as p join ledger.accounts as a on a.id = p.account_id where p.entry_id = e.id)) as entry
            from ledger.entries as e
            where e.id in (select p.entry_id from ledger.postings as p join ledger.accounts as a on a.id = p.account_id where a.property_id = $1)
-           order by e.id limit $2 + 1) as e"
+           order by e.id limit $2::bigint + 1) as e"
     );
     Ok(command
         .tx
