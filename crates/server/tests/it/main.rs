@@ -23,6 +23,7 @@ mod laws;
 mod ledger;
 mod market_views;
 mod migrations;
+mod model;
 mod paying;
 mod people;
 mod personas;
