@@ -6,6 +6,7 @@
 mod audit;
 mod files;
 mod load;
+mod operate;
 mod user;
 
 use std::{
@@ -21,7 +22,7 @@ use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::Subscriber
 use crate::{
     app::system_clock,
     attach::{Migrate, Postgres},
-    auth::keys::Keys,
+    auth::{email::Email, keys::Keys},
     config::{Config, Environment, Flags, SETTINGS, Settings},
     db::Db,
     doctor, ledger,
@@ -80,6 +81,34 @@ enum Command {
     User {
         #[command(subcommand)]
         command: user::UserCommand,
+    },
+    /// Run a function as a person, as a front end would, and print its answer; docs/API.md lists them
+    Call {
+        /// The function, such as open-offering
+        name: String,
+        /// The person's address
+        #[arg(long = "as", value_parser = user::parse_email)]
+        email: Email,
+        /// The body as JSON; - reads it from stdin
+        body: Option<String>,
+        /// A key that makes a retry safe
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// The custodian's word on the money in escrow
+    Custody {
+        #[command(subcommand)]
+        command: operate::CustodyCommand,
+    },
+    /// The payment provider and bank that are built in and not real
+    Sandbox {
+        #[command(subcommand)]
+        command: operate::SandboxCommand,
+    },
+    /// What the server does by itself when it is due
+    Jobs {
+        #[command(subcommand)]
+        command: operate::JobsCommand,
     },
     /// The chain over the audit trail and the ledger, which shows whether the past was changed
     Audit {
@@ -154,6 +183,18 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
         Command::Import { command } => with_db(settings.into_config()?, async |_, db| load::import(db, command).await),
         Command::User { command } => with_db(settings.into_config()?, async |config, db| {
             user::run(command, config, db).await
+        }),
+        Command::Call { name, email, body, key } => with_db(settings.into_config()?, async |config, db| {
+            operate::call(config, db, &name, &email, body, key.as_deref()).await
+        }),
+        Command::Custody { command } => with_db(settings.into_config()?, async |config, db| {
+            operate::custody(config, db, command).await
+        }),
+        Command::Sandbox { command } => with_db(settings.into_config()?, async |config, db| {
+            operate::sandbox(config, db, command).await
+        }),
+        Command::Jobs { command } => with_db(settings.into_config()?, async |config, db| {
+            operate::jobs(config, db, &command).await
         }),
         Command::Audit { command } => with_db(settings.into_config()?, async |config, db| {
             audit::run(command, config, db).await

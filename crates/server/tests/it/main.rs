@@ -3,6 +3,7 @@
 // A panic in a test is its report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod attacks;
 mod audit_chain;
 mod audit_trail;
 mod auth;
@@ -23,6 +24,7 @@ mod laws;
 mod ledger;
 mod market_views;
 mod migrations;
+mod model;
 mod paying;
 mod people;
 mod personas;
