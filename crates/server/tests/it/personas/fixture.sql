@@ -220,6 +220,13 @@ from generate_series(1, 5) as n;
 insert into public.offerings (property_id, property_token_id, rule_pack_id, kind, status, price_minor, soft_cap_units, hard_cap_units, opens_at,
   closes_at, long_stop_at, created_by)
 select property_id, property_token_id, rule_pack_id, 'issuer_owns', 'draft', 5359, 10, 100, opens_at, closes_at, long_stop_at, created_by from public.offerings;
+with passed as (
+  insert into public.gate_passes (property_id, action, subject_id, offering_kind, passed_at)
+  select property_id, 'close', id, kind, now() from public.offerings where status = 'draft' returning id, subject_id
+)
+update public.offerings as o set status = 'closed', close_pass_id = p.id, closed_at = now(), opened_by = 'a0000000-0000-4000-8000-000000000006',
+  opened_at = now(), ended_at = now(), end_reason = 'hard_cap'
+from passed as p where p.subject_id = o.id and o.property_id = 'b0000000-0000-4000-8000-000000000004';
 update public.property_token_supply as s set offering_id = o.id, offering_left_units = 90
 from public.offerings as o where o.property_token_id = s.property_token_id and o.status = 'open';
 insert into public.rule_packs (code, version, title, summary, rules, valid_from, created_by)
