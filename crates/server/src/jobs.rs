@@ -31,6 +31,9 @@ const SALES_EVERY: Duration = Duration::from_secs(1);
 /// How often bytes that no row names are looked for: what a crash leaves is little.
 const COLLECT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 
+/// Every so many turns funded offerings are tried to close: they wait for days.
+const CLOSING_EVERY: u64 = 30;
+
 /// Runs all jobs; never ends by itself.
 pub async fn run(app: App, seal_key: SealKey) {
     let sealer = Sealer::new(seal_key, SEAL_PATIENCE);
@@ -42,6 +45,7 @@ async fn due(app: &App) {
     let watch = clock::Watch::default();
     let mut last_pace = clock::Pace::Running;
     let mut last_failure = None;
+    let mut count: u64 = 0;
     loop {
         let failure = match watch.look(app).await {
             Ok(pace) => {
@@ -53,9 +57,14 @@ async fn due(app: &App) {
                         clock::Pace::Running => tracing::info!("deadlines, closings and payouts run again"),
                     }
                 }
-                let is_paused = pace != clock::Pace::Running;
+                let scope = match pace {
+                    clock::Pace::Paused(..) => sales::Turn::OnlyMessages,
+                    clock::Pace::Running if count % CLOSING_EVERY == 0 => sales::Turn::Everything,
+                    clock::Pace::Running => sales::Turn::Ordinary,
+                };
                 last_pace = pace;
-                turn(app, is_paused).await.err()
+                count += 1;
+                turn(app, scope).await.err()
             }
             Err(problem) => Some(problem),
         };
@@ -75,8 +84,8 @@ async fn due(app: &App) {
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn turn(app: &App, is_paused: bool) -> Result<(), Problem> {
-    sales::turn(app, is_paused).await
+pub async fn turn(app: &App, scope: sales::Turn) -> Result<(), Problem> {
+    sales::turn(app, scope).await
 }
 
 /// Removes what crashes left in the file store. The machine's clock decides, as it does over the files' own times.

@@ -7,6 +7,7 @@ use nexus_mint::command::Command;
 use nexus_mint::db::Actor;
 use nexus_mint::jobs;
 use nexus_mint::jobs::clock::{Pace, Watch, resume};
+use nexus_mint::jobs::sales::Turn;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -243,7 +244,7 @@ async fn a_clock_that_jumps_pauses_what_cannot_be_undone_until_somebody_looked()
         matches!(&pace, Pace::Paused(_, reason) if reason.contains("ahead")),
         "{pace:?}"
     );
-    jobs::turn(&shop.site.app, true).await.unwrap();
+    jobs::turn(&shop.site.app, Turn::OnlyMessages).await.unwrap();
     assert_eq!(
         shop.status(id).await,
         "pending",

@@ -1,7 +1,7 @@
 //! The pure model: what must have become of every investment, payment and refund. It decides by `mint_core` alone and keeps
 //! its own books; the database is only asked for the ids that it gave.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use mint_core::closing;
@@ -718,6 +718,20 @@ impl Book {
             .iter()
             .map(|row| (row.get(0), row.get(1)))
             .collect()
+    }
+
+    /// What became of everything, in words.
+    pub(super) fn reached(&self) -> BTreeSet<String> {
+        let mut reached = BTreeSet::from([format!("offering {}", self.status)]);
+        reached.extend(self.investments.iter().map(|one| format!("investment {}", one.status)));
+        reached.extend(self.refunds.iter().map(|one| format!("refund {}", one.reason)));
+        if self.payments.values().any(|one| one.charged_back) {
+            reached.insert("charged back".to_owned());
+        }
+        if self.incidents > 0 {
+            reached.insert("incident".to_owned());
+        }
+        reached
     }
 
     /// Where the database says something else.
