@@ -95,11 +95,42 @@ comment on column nexus.sandbox_messages.attempts is 'How often it was sent.';
 comment on column nexus.sandbox_messages.created_at is 'When it came to be said.';
 create index sandbox_messages_due_idx on nexus.sandbox_messages (due_at, ref) where delivered_at is null;
 
+create table nexus.sandbox_payouts (
+  id           uuid primary key,
+  party_id     uuid not null,
+  amount_minor bigint not null,
+  currency     text not null,
+  status       text not null,
+  reason       text,
+  booked_on    date not null,
+  created_at   timestamptz not null,
+  constraint sandbox_payouts_amount_is_an_amount check (amount_minor between 1 and 9007199254740991),
+  constraint sandbox_payouts_status_is_known check (status in ('succeeded', 'failed'))
+);
+comment on table nexus.sandbox_payouts is 'Payouts that the sandbox''s bank made, by the key under which it was asked.';
+comment on column nexus.sandbox_payouts.id is 'The key.';
+comment on column nexus.sandbox_payouts.party_id is 'Who got it.';
+comment on column nexus.sandbox_payouts.amount_minor is 'How much, in smallest units.';
+comment on column nexus.sandbox_payouts.currency is 'In which currency.';
+comment on column nexus.sandbox_payouts.status is 'succeeded or failed.';
+comment on column nexus.sandbox_payouts.reason is 'Why it failed.';
+comment on column nexus.sandbox_payouts.booked_on is 'The day on which it was booked.';
+comment on column nexus.sandbox_payouts.created_at is 'When.';
+
+create table nexus.sandbox_receivers (
+  party_id       uuid primary key,
+  payout_outcome text not null,
+  constraint sandbox_receivers_outcome_is_known check (payout_outcome in ('succeed', 'fail', 'silent', 'lost'))
+);
+comment on table nexus.sandbox_receivers is 'Parties whose bank does something else with a payout than to take it and say so.';
+comment on column nexus.sandbox_receivers.party_id is 'The party.';
+comment on column nexus.sandbox_receivers.payout_outcome is 'succeed, fail, silent (takes it, says so only when asked), or lost (the order never arrives).';
+
 do $$
 declare
   sandbox_table text;
 begin
-  foreach sandbox_table in array array['sandbox_sessions', 'sandbox_payments', 'sandbox_refunds', 'sandbox_messages'] loop
+  foreach sandbox_table in array array['sandbox_sessions', 'sandbox_payments', 'sandbox_refunds', 'sandbox_messages', 'sandbox_payouts', 'sandbox_receivers'] loop
     execute format('alter table nexus.%I enable row level security', sandbox_table);
     execute format('grant select, insert, update on nexus.%I to nexus_engine', sandbox_table);
     execute format('create policy %I on nexus.%I for all to nexus_engine using (true) with check (true)', sandbox_table || '_engine', sandbox_table);

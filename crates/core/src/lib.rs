@@ -9,6 +9,7 @@ pub mod book;
 pub mod clock;
 pub mod closing;
 pub mod compliance;
+pub mod distribution;
 pub mod eligibility;
 pub mod fees;
 pub mod money;

@@ -243,6 +243,61 @@ workflows! {
         /// Something stands in the way.
         NonCompliant "non_compliant" => [];
     }
+    /// A period of rent: what a property received and paid, line by line from its bank.
+    PeriodStatus in "rent_periods.status": PERIOD {
+        /// Recorded by the manager; nothing is posted.
+        Recorded "recorded" => [
+            Approved "an overseer of another party compared it with the bank; it is posted",
+            Rejected "an overseer says why; its lines can be recorded again"
+        ];
+        /// In the ledger, and distributable.
+        Approved "approved" => [];
+        /// Not so.
+        Rejected "rejected" => [];
+    }
+    /// A distribution: one payment of a property's distributable cash.
+    DistributionStatus in "distributions.status": DISTRIBUTION {
+        /// Asked for; nothing is owed.
+        Proposed "proposed" => [
+            Declared "an overseer of another party declared it: the gate passed, the register is frozen, a debt to the holders",
+            Cancelled "given up before it was declared"
+        ];
+        /// A debt to the holders at the record date.
+        Declared "declared" => [Paying "posted to every holder"];
+        /// Payouts are under way.
+        Paying "paying" => [Paid "every line is paid"];
+        /// Every line is paid.
+        Paid "paid" => [];
+        /// Given up.
+        Cancelled "cancelled" => [];
+    }
+    /// A line of a distribution: one holder's part, paid once.
+    LineStatus in "distribution_lines.status": LINE {
+        /// His by the register at the record date.
+        Declared "declared" => [
+            Payable "posted to what he is owed",
+            Paid "nothing of it is to be sent: all was withheld, or it is below the smallest unit"
+        ];
+        /// Owed to him, and not on its way.
+        Payable "payable" => [Sent "the rail is asked"];
+        /// On its way.
+        Sent "sent" => [Paid "the rail confirmed", Failed "the rail says that it could not; the money is owed to him again"];
+        /// Paid.
+        Paid "paid" => [];
+        /// Owed to him; a person decides how to go on.
+        Failed "failed" => [Payable "a second person approved another try"];
+    }
+    /// A payout: a line's money on its way to the holder.
+    PayoutStatus in "payouts.status": PAYOUT {
+        /// Owed, not yet asked of the rail.
+        Due "due" => [Sent "the rail is asked"];
+        /// Asked of the rail; whether it arrived is not known yet.
+        Sent "sent" => [Confirmed "the rail confirmed", Failed "the rail says that it could not"];
+        /// It arrived.
+        Confirmed "confirmed" => [];
+        /// The rail could not; a person decides.
+        Failed "failed" => [Due "a second person approved another try"];
+    }
 }
 
 /// The page about states, as docs/STATES.md has it.

@@ -24,7 +24,7 @@ use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    currencies, documents, health, investments, offerings, payments,
+    currencies, distributions, documents, health, investments, offerings, payments,
     permission::Person,
     problem::Problem,
     properties, property_audits, reports, tokenization,
@@ -72,6 +72,15 @@ macro_rules! functions {
 }
 
 functions! {
+    "approve-distribution": overseer => distributions::declaring::declare;
+    "approve-performance": overseer => distributions::rent::decide;
+    "cancel-distribution": person => distributions::declaring::cancel;
+    "declare-distribution": person => distributions::declaring::propose;
+    "pay-distribution": admin => distributions::paying::pay;
+    "preview-distribution": overseer => distributions::declaring::preview;
+    "record-performance": person => distributions::rent::record;
+    "remit-tax": admin => distributions::paying::remit;
+    "retry-payout": overseer => distributions::payouts::retry;
     "add-property-member": admin => properties::add_member;
     "announce-early-close": admin => offerings::preparing::announce_early_close;
     "approve-gate-override": overseer => documents::gate::approve;
@@ -114,7 +123,7 @@ functions! {
 }
 
 /// Names of functions that only look: they run on one snapshot and take no lock.
-const ONLY_LOOK: &[&str] = &["preview-close"];
+const ONLY_LOOK: &[&str] = &["preview-distribution", "preview-close"];
 
 /// The name under which a rail's messages come: raw, signed, without a login.
 pub const WEBHOOK: &str = "process-payment-webhook";

@@ -11,6 +11,7 @@ pub mod config;
 pub mod currencies;
 pub mod db;
 pub mod doctor;
+pub mod distributions;
 pub mod documents;
 pub mod files;
 pub mod functions;

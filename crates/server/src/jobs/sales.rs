@@ -7,6 +7,7 @@ use crate::{
     app::App,
     command::{Command, RUNS_MAX, was_disturbed},
     db::Actor,
+    distributions::payouts,
     investments::expiry,
     offerings::{Offering, closing, ending},
     payments::{messages, rail::SANDBOX, sandbox, sending},
@@ -57,6 +58,7 @@ pub async fn turn(app: &App, pace: Turn) -> Result<(), Problem> {
         }
     }
     noting("refunds were not sent", sending::send_due(app).await);
+    noting("payouts were not sent", payouts::send_due(app).await);
     Ok(())
 }
 

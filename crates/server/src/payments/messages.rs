@@ -16,6 +16,7 @@ use crate::{
     app::App,
     command::{Command, RUNS_MAX, was_disturbed},
     db::{Actor, sql},
+    distributions::payouts,
     problem::{Problem, chain},
 };
 
@@ -169,6 +170,12 @@ async fn apply(command: &Command, rail: &'static str, message: &Message) -> Resu
             confirmed(command, *refund, confirmation).await
         }
         Said::RefundFailed { refund, reason } => fail_refund(command, *refund, reason).await,
+        Said::PaidOut {
+            payout,
+            amount,
+            booked_on,
+        } => payouts::confirm(command, *payout, *amount, *booked_on).await,
+        Said::PayoutFailed { payout, reason } => payouts::fail(command, *payout, reason).await,
         Said::ChargedBack {
             amount,
             from_bank,

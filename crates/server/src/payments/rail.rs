@@ -68,6 +68,24 @@ pub enum Said {
         /// Why.
         reason: String,
     },
+    /// A payout to a holder arrived.
+    #[serde(rename = "payout.succeeded")]
+    PaidOut {
+        /// The key under which we asked for it.
+        payout: Uuid,
+        /// How much.
+        amount: Amount,
+        /// The day on which it was booked.
+        booked_on: NaiveDate,
+    },
+    /// A payout cannot be made.
+    #[serde(rename = "payout.failed")]
+    PayoutFailed {
+        /// The key under which we asked for it.
+        payout: Uuid,
+        /// Why.
+        reason: String,
+    },
     /// The payer took the money back.
     #[serde(rename = "payment.charged_back")]
     ChargedBack {
@@ -89,12 +107,14 @@ impl Said {
             Said::Settled { .. } => "payment.settled",
             Said::Refunded { .. } => "refund.succeeded",
             Said::RefundFailed { .. } => "refund.failed",
+            Said::PaidOut { .. } => "payout.succeeded",
+            Said::PayoutFailed { .. } => "payout.failed",
             Said::ChargedBack { .. } => "payment.charged_back",
         }
     }
 }
 
-/// What a rail knows of a refund that it was asked for.
+/// What a rail knows of a refund or payout that it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefundState {
     /// It was never asked: asking again under the same id is the first time.

@@ -4,6 +4,7 @@
 //! talks to it as to a stranger: by the functions here that take an [`App`] or an id, and by what its messages say.
 
 pub mod checkout;
+pub mod payouts;
 mod signing;
 pub mod statement;
 
