@@ -61,8 +61,8 @@ const WHAT_PEOPLE_HAVE: &str = "
       select pg_temp.numbered('7', i % 10000), pg_temp.numbered('a', i) from generate_series(1, 50000) as i;
     insert into public.chat_messages (room_id, user_id, message)
       select pg_temp.numbered('7', i % 10000), pg_temp.numbered('a', i), 'm' from generate_series(1, 50000) as i;
-    insert into public.property_documents (property_id, document_name, document_type, file_url, review_status, is_public)
-      select p.id, 'd', 'deed', 'property-evidence/' || p.id || '/' || i, 'accepted', i % 2 = 0
+    insert into public.property_documents (property_id, document_name, document_type, file_url, sha256, review_status, is_public)
+      select p.id, 'd', 'deed', 'property-evidence/' || p.id || '/' || i, sha256('x'), 'accepted', i % 2 = 0
       from generate_series(1, 50000) as i, lateral (select pg_temp.numbered('c', 1 + i % 10000) as id) as p;";
 
 /// Loads everything over two connections, without triggers, and with the indexes of the big table made afterwards.
