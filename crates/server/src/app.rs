@@ -8,6 +8,7 @@ use crate::{
     auth::keys::{KeyError, Keys},
     config::{BaseUrl, Config},
     db::Db,
+    files::{Files, keys::NoKey},
 };
 
 /// Tells the time. Tests set theirs.
@@ -22,10 +23,23 @@ pub struct App {
     pub db: Db,
     /// Signs and verifies tokens.
     pub keys: Arc<Keys>,
+    /// Stored files.
+    pub files: Files,
     /// How clients reach this server.
     pub public_url: BaseUrl,
     clock: Clock,
     is_time_set: bool,
+}
+
+/// The configured keys do not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Those of tokens.
+    #[error(transparent)]
+    Tokens(#[from] KeyError),
+    /// Those of files.
+    #[error(transparent)]
+    Files(#[from] NoKey),
 }
 
 impl App {
@@ -33,13 +47,15 @@ impl App {
     ///
     /// # Errors
     /// When the configured keys do not fit.
-    pub fn new(config: Config, db: Db, bound: SocketAddr, clock: Clock) -> Result<App, KeyError> {
+    pub fn new(config: Config, db: Db, bound: SocketAddr, clock: Clock) -> Result<App, AppError> {
         let keys = Arc::new(Keys::of(&config, clock())?);
+        let files = Files::of(&config)?;
         let public_url = config.settings.public_url(bound);
         Ok(App {
             config: Arc::new(config),
             db,
             keys,
+            files,
             public_url,
             clock,
             is_time_set: false,

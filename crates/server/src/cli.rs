@@ -4,6 +4,7 @@
 //! the command itself was wrong.
 
 mod audit;
+mod files;
 mod load;
 mod user;
 
@@ -90,6 +91,11 @@ enum Command {
         #[command(subcommand)]
         command: LedgerCommand,
     },
+    /// Stored files: their keys, and whether they are as they were written
+    Files {
+        #[command(subcommand)]
+        command: files::FilesCommand,
+    },
     /// Print an API key
     Key {
         /// Whose
@@ -152,6 +158,7 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
         Command::Audit { command } => with_db(settings.into_config()?, async |config, db| {
             audit::run(command, config, db).await
         }),
+        Command::Files { command } => files::run(&command, settings),
         Command::Ledger {
             command: LedgerCommand::Verify,
         } => with_postgres(settings.into_config()?, async |_, postgres| {

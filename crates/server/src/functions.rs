@@ -4,6 +4,9 @@
 //! has a `paymentId`, that is the key. Errors are `application/problem+json` with the same text under `error` as well,
 //! where such front ends look for it.
 
+mod content;
+mod uploads;
+
 use std::sync::Arc;
 
 use axum::{
@@ -13,7 +16,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
-    routing::post,
+    routing::{get, post},
 };
 use serde_json::Value;
 
@@ -21,7 +24,7 @@ use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    currencies,
+    currencies, documents,
     permission::Person,
     problem::Problem,
 };
@@ -62,12 +65,18 @@ macro_rules! functions {
 
 functions! {
     "get-exchange-rates": person => currencies::rates;
+    "review-document": officer => documents::review;
+    "request-gate-override": overseer => documents::gate::ask;
+    "approve-gate-override": overseer => documents::gate::approve;
 }
+
+pub use uploads::UPLOADS;
 
 /// The routes below `/functions/v1`.
 pub fn routes() -> Router<App> {
-    Router::new()
+    uploads::routes()
         .route("/{name}", post(invoke))
+        .route("/document-content/{id}", get(content::read))
         .layer(from_fn(in_functions_form))
 }
 
@@ -82,14 +91,16 @@ async fn invoke(
     }
     let known = BUILT.iter().find(|known| **known == name).ok_or(Problem::NotFound)?;
     let caller = bearer(&app, &headers)?;
-    let key = headers
-        .get("idempotency-key")
-        .map(|key| {
-            key.to_str()
-                .map_err(|_| Problem::Invalid("an Idempotency-Key is ASCII".to_owned()))
-        })
-        .transpose()?;
+    let key = retry_key(&headers)?;
     run(&app, known, &caller, key, &body).await.map(Json)
+}
+
+fn retry_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let key = headers.get("idempotency-key").map(|key| {
+        key.to_str()
+            .map_err(|_| Problem::Invalid("an Idempotency-Key is ASCII".to_owned()))
+    });
+    key.transpose()
 }
 
 /// Runs a function for a caller whose token was verified.

@@ -4,11 +4,13 @@
 //! again at the next turn. A job runs until the server drops it, at any point: each of its steps is one transaction, and
 //! whatever it does outside of the database may happen twice.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::{
+    app::App,
     audit::{Progress, SealKey, Sealer, seal::SealError},
     db::Db,
+    files,
     problem::chain,
 };
 
@@ -20,9 +22,28 @@ const SEAL_EVERY: Duration = Duration::from_secs(3);
 /// takes longer is waited for again.
 const SEAL_PATIENCE: Duration = Duration::from_secs(300);
 
+/// How often bytes that no row names are looked for: what a crash leaves is little.
+const COLLECT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+
 /// Runs all jobs; never ends by itself.
-pub async fn run(db: Db, seal_key: SealKey) {
-    seal(&db, &Sealer::new(seal_key, SEAL_PATIENCE)).await;
+pub async fn run(app: App, seal_key: SealKey) {
+    let sealer = Sealer::new(seal_key, SEAL_PATIENCE);
+    tokio::join!(seal(&app.db, &sealer), collect_files(&app));
+}
+
+/// Removes what crashes left in the file store. The machine's clock decides, as it does over the files' own times.
+async fn collect_files(app: &App) {
+    loop {
+        let before = SystemTime::now()
+            .checked_sub(files::ORPHAN_AGE)
+            .unwrap_or(SystemTime::UNIX_EPOCH);
+        match files::collect(&app.db, &app.files, before).await {
+            Ok(collected) if collected == files::Collected::default() => {}
+            Ok(collected) => tracing::info!(?collected, "the file store was swept"),
+            Err(problem) => tracing::error!(cause = %chain(&problem), "the file store cannot be swept"),
+        }
+        tokio::time::sleep(COLLECT_EVERY).await;
+    }
 }
 
 /// Seals what was written to the audit trail and the ledger.

@@ -11,6 +11,8 @@ pub mod config;
 pub mod currencies;
 pub mod db;
 pub mod doctor;
+pub mod documents;
+pub mod files;
 pub mod functions;
 pub mod health;
 pub mod import;

@@ -13,10 +13,9 @@ use tokio::{
 };
 
 use crate::{
-    app::{App, system_clock},
+    app::{App, AppError, system_clock},
     attach::{AttachError, Migrate, Postgres},
     audit::{SealKey, key::NoKey},
-    auth::keys::KeyError,
     config::Config,
     jobs,
     router::router,
@@ -37,7 +36,7 @@ pub enum ServeError {
     Attach(#[from] AttachError),
     /// The keys do not fit.
     #[error(transparent)]
-    Keys(#[from] KeyError),
+    Keys(#[from] AppError),
     /// The key of the audit chain does not fit.
     #[error(transparent)]
     SealKey(#[from] NoKey),
@@ -87,7 +86,7 @@ pub async fn run(
         () = stopped(stop.clone()) => return Ok(()),
     };
     let db = app.db.clone();
-    let jobs = tokio::spawn(jobs::run(db.clone(), SealKey::parse(&app.config.seal_key)?));
+    let jobs = tokio::spawn(jobs::run(app.clone(), SealKey::parse(&app.config.seal_key)?));
     let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::System)?;
     let listener = listener.tap_io(|connection| {
         // Answers are written whole: waiting to fill a packet only adds latency. Without it, it is just slower.

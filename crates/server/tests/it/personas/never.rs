@@ -9,13 +9,13 @@ use super::reach::Reach;
 /// Written by the engine alone, and deleted by nobody.
 const CARRY_VALUE_OR_DECIDE: &[&str] = &[
     "public.fee_schedules",
+    "public.file_reads",
     "public.foreign_tokens",
     "public.investments",
     "public.kyc_cases",
     "public.market_statistics",
     "public.party_screenings",
     "public.property_audits",
-    "public.property_document_reviews",
     "public.property_performance",
     "public.property_returns",
     "public.property_tokens",

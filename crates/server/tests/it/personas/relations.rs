@@ -136,6 +136,12 @@ pub(super) const RELATIONS: &[Relation] = &[
     },
     nobodys("public.currencies"),
     nobodys("public.fee_schedules"),
+    a_persons("public.file_reads", "t.reader_id"),
+    nobodys("public.gate_requirements"),
+    a_propertys("public.gate_overrides", "t.property_id"),
+    a_propertys("public.gate_passes", "t.property_id"),
+    a_propertys("public.gate_pass_evidence", "t.property_id"),
+    a_propertys("public.property_gates", "t.property_id"),
     // Public history: whose house it was does not matter.
     nobodys("public.foreign_tokens"),
     both("public.investments", "t.user_id", "t.property_id"),
