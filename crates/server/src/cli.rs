@@ -6,6 +6,7 @@
 mod audit;
 mod files;
 mod load;
+mod screening;
 mod user;
 
 use std::{
@@ -75,6 +76,11 @@ enum Command {
     Import {
         #[command(subcommand)]
         command: load::ImportCommand,
+    },
+    /// Lists of names that parties are compared with
+    Screening {
+        #[command(subcommand)]
+        command: screening::ScreeningCommand,
     },
     /// People who log in
     User {
@@ -152,6 +158,9 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
         Command::Doctor { json } => doctor(settings, json),
         Command::Seed { only } => with_db(settings.into_config()?, async |_, db| load::seed(db, only).await),
         Command::Import { command } => with_db(settings.into_config()?, async |_, db| load::import(db, command).await),
+        Command::Screening { command } => {
+            with_db(settings.into_config()?, async |_, db| screening::run(command, db).await)
+        }
         Command::User { command } => with_db(settings.into_config()?, async |config, db| {
             user::run(command, config, db).await
         }),

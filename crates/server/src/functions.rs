@@ -24,7 +24,7 @@ use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    currencies, documents,
+    compliance, currencies, documents,
     permission::Person,
     problem::Problem,
 };
@@ -68,6 +68,26 @@ functions! {
     "review-document": officer => documents::review;
     "request-gate-override": overseer => documents::gate::ask;
     "approve-gate-override": overseer => documents::gate::approve;
+    "verify-kyc": person => compliance::verify::verify;
+    "list-kyc-queue": officer => compliance::kyc::queue;
+    "get-kyc-case": officer => compliance::kyc::get;
+    "register-entity": person => compliance::parties::register;
+    "add-party-owner": person => compliance::parties::add_owner;
+    "end-party-owner": person => compliance::parties::end_owner;
+    "let-login-act": officer => compliance::parties::let_act;
+    "record-screening": officer => compliance::screening::record;
+    "screen-party": officer => compliance::screening::screen;
+    "accreditation-status": person => compliance::accreditation::status;
+    "request-accreditation": person => compliance::accreditation::request;
+    "withdraw-accreditation": person => compliance::accreditation::withdraw;
+    "list-accreditation-queue": officer => compliance::accreditation::queue;
+    "get-accreditation-case": officer => compliance::accreditation::get;
+    "take-accreditation-case": officer => compliance::accreditation::take;
+    "approve-accreditation": officer => compliance::accreditation::approve;
+    "reject-accreditation": officer => compliance::accreditation::reject;
+    "revoke-accreditation": officer => compliance::accreditation::revoke;
+    "get-entry-test": person => compliance::entry_test::ask;
+    "answer-entry-test": person => compliance::entry_test::answer;
 }
 
 pub use uploads::UPLOADS;
@@ -77,6 +97,7 @@ pub fn routes() -> Router<App> {
     uploads::routes()
         .route("/{name}", post(invoke))
         .route("/document-content/{id}", get(content::read))
+        .route("/kyc-document-content/{id}", get(content::read_personal))
         .layer(from_fn(in_functions_form))
 }
 
@@ -122,7 +143,10 @@ pub async fn run(
         app,
         name,
         user_id,
-        key: key.or(payment_id.as_deref()),
+        // A read is made again, and noted again.
+        key: key
+            .or(payment_id.as_deref())
+            .filter(|_| !compliance::is_read(name, body)),
         body,
     };
     let mut runs = 1;
