@@ -3,6 +3,8 @@
 // A panic in a test is its report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod accreditation;
+mod applicant;
 mod audit_chain;
 mod audit_trail;
 mod auth;
@@ -17,9 +19,11 @@ mod files;
 mod gate;
 mod house;
 mod imports;
+mod kyc;
 mod ledger;
 mod market_views;
 mod migrations;
+mod parties;
 mod people;
 mod personas;
 mod policy_plans;
@@ -28,6 +32,7 @@ mod roles;
 mod sales;
 mod schema_lint;
 mod schema_sql;
+mod screening;
 mod seed;
 mod seed_surface;
 mod serve;

@@ -107,7 +107,10 @@ pub(super) const RELATIONS: &[Relation] = &[
     nobodys("nexus.chain_links"),
     a_persons("nexus.command_keys", "t.caller_id"),
     a_persons("nexus.outbox_events", "t.actor_id"),
+    nobodys("nexus.screening_entries"),
+    nobodys("nexus.screening_lists"),
     nobodys("nexus.seals"),
+    a_persons("public.accreditation_cases", "t.user_id"),
     a_persons("public.ai_interactions", "t.user_id"),
     a_persons("public.audit_log", "t.actor_id"),
     Relation {
@@ -134,7 +137,9 @@ pub(super) const RELATIONS: &[Relation] = &[
         also: &["property_id"],
         ..a_persons("public.chat_rooms", "t.created_by")
     },
+    nobodys("public.compliance_terms"),
     nobodys("public.currencies"),
+    nobodys("public.entry_tests"),
     nobodys("public.fee_schedules"),
     a_persons("public.file_reads", "t.reader_id"),
     nobodys("public.gate_requirements"),
