@@ -43,7 +43,7 @@ pub(crate) async fn submit(site: &Site, who: &Signed) -> Uuid {
     let body = json!({ "action": "submit", "level": "basic", "documentIds": [document],
                        "submission": { "legalName": "Ada Lovelace" } });
     let answer = site.done(who, "verify-kyc", body).await;
-    assert_eq!(answer["kycStatus"], "pending", "{answer}");
+    assert_eq!(answer["case"]["status"], "submitted", "{answer}");
     id_of(&answer["case"]["id"])
 }
 
