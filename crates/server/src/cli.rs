@@ -7,6 +7,7 @@ mod audit;
 mod files;
 mod load;
 mod operate;
+mod screening;
 mod user;
 
 use std::{
@@ -77,6 +78,11 @@ enum Command {
     Import {
         #[command(subcommand)]
         command: load::ImportCommand,
+    },
+    /// Lists of names that parties are compared with
+    Screening {
+        #[command(subcommand)]
+        command: screening::ScreeningCommand,
     },
     /// People who log in
     User {
@@ -185,6 +191,9 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
         Command::Doctor { json } => doctor(settings, json),
         Command::Seed { only } => with_db(settings.into_config()?, async |_, db| load::seed(db, only).await),
         Command::Import { command } => with_db(settings.into_config()?, async |_, db| load::import(db, command).await),
+        Command::Screening { command } => with_db(settings.into_config()?, async |config, db| {
+            screening::run(command, config, db).await
+        }),
         Command::User { command } => with_db(settings.into_config()?, async |config, db| {
             user::run(command, config, db).await
         }),

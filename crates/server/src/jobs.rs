@@ -12,7 +12,9 @@ use std::time::{Duration, SystemTime};
 use crate::{
     app::App,
     audit::{Progress, SealKey, Sealer, seal::SealError},
-    db::Db,
+    command::Command,
+    compliance,
+    db::{Actor, Db},
     files,
     problem::{Problem, chain},
 };
@@ -34,10 +36,18 @@ const COLLECT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 /// Every so many turns funded offerings are tried to close: they wait for days.
 const CLOSING_EVERY: u64 = 30;
 
+/// How often approvals and screenings that are due are looked for. Nothing rests on it: whoever asks, asks at an instant.
+const PEOPLE_EVERY: Duration = Duration::from_secs(30);
+
 /// Runs all jobs; never ends by itself.
 pub async fn run(app: App, seal_key: SealKey) {
     let sealer = Sealer::new(seal_key, SEAL_PATIENCE);
-    tokio::join!(seal(&app.db, &sealer), collect_files(&app), due(&app));
+    tokio::join!(
+        seal(&app.db, &sealer),
+        collect_files(&app),
+        keep_people(&app),
+        due(&app)
+    );
 }
 
 /// Does what is due, as long as the clock can be trusted.
@@ -100,6 +110,29 @@ async fn collect_files(app: &App) {
             Err(problem) => tracing::error!(cause = %chain(&problem), "the file store cannot be swept"),
         }
         tokio::time::sleep(COLLECT_EVERY).await;
+    }
+}
+
+/// Ends approvals and compares names again as they become due.
+async fn keep_people(app: &App) {
+    loop {
+        if let Err(problem) = keep_people_once(app).await {
+            tracing::error!(cause = %chain(&problem), "what is due about people was not done; trying again");
+        }
+        tokio::time::sleep(PEOPLE_EVERY).await;
+    }
+}
+
+async fn keep_people_once(app: &App) -> Result<(), Problem> {
+    loop {
+        let command = Command::begin(app, Actor::Program("people")).await?;
+        let expired = compliance::jobs::expire_due(&command).await?;
+        let screened = compliance::jobs::screen_due(&command).await?;
+        command.commit().await?;
+        if expired == 0 && screened == 0 {
+            return Ok(());
+        }
+        tracing::info!(expired, screened, "what was due about people is done");
     }
 }
 

@@ -99,7 +99,7 @@ pub(super) enum JobsCommand {
     Resume,
 }
 
-fn app(config: &Config, db: &Db) -> Result<App, AnyError> {
+pub(super) fn app(config: &Config, db: &Db) -> Result<App, AnyError> {
     Ok(App::new(
         config.clone(),
         db.clone(),

@@ -19,7 +19,7 @@ use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    documents,
+    compliance, documents,
     files::Staged,
     permission::Person,
     problem::Problem,
@@ -64,6 +64,7 @@ macro_rules! uploads {
 
 uploads! {
     "upload-document": person => documents::upload;
+    "upload-kyc-document": person => compliance::documents::upload;
 }
 
 async fn upload(

@@ -3,6 +3,8 @@
 // A panic in a test is its report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod accreditation;
+mod applicant;
 mod attacks;
 mod audit_chain;
 mod audit_trail;
@@ -20,11 +22,13 @@ mod functions;
 mod gate;
 mod house;
 mod imports;
+mod kyc;
 mod laws;
 mod ledger;
 mod market_views;
 mod migrations;
 mod model;
+mod parties;
 mod paying;
 mod people;
 mod personas;
@@ -36,6 +40,7 @@ mod roles;
 mod sales;
 mod schema_lint;
 mod schema_sql;
+mod screening;
 mod seed;
 mod seed_surface;
 mod serve;

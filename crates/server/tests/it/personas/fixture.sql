@@ -28,11 +28,11 @@ update public.user_profiles as u set
 from people as p where p.id = u.id;
 insert into public.parties (kind, anonymised_at) values ('person', now());
 update public.parties set legal_name = 'Name in law', residency_country = 'AE' where anonymised_at is null;
-insert into public.party_owners (party_id, owner_party_id, share_ppm, valid_from, valid_to)
-select u.party_id, a.id, 500000, '2020-01-01', '2090-01-01'
+insert into public.party_owners (party_id, owner_party_id, stated_name, stated_country, share_ppm, valid_from, valid_to)
+select u.party_id, a.id, 'An owner', 'AE', 500000, '2020-01-01', '2090-01-01'
 from public.user_profiles as u, public.parties as a where a.anonymised_at is not null;
-insert into public.party_screenings (party_id, provider, status, reference, screened_at, due_at)
-select party_id, 'a list', 'clear', 'ref', now(), now() + interval '1 year' from public.user_profiles;
+insert into public.party_screenings (party_id, provider, status, reference, hits, screened_by, screened_at, due_at)
+select party_id, 'a list', 'clear', 'ref', '["a list/1"]', 'a0000000-0000-4000-8000-000000000005', now(), now() + interval '1 year' from public.user_profiles;
 insert into public.payment_methods (user_id, method_type, details, is_verified, is_default)
 select id, 'bank_transfer', '{"last_four": "1234"}', number % 2 = 1, number % 2 = 1 from people;
 
@@ -139,12 +139,24 @@ select 1, '0x' || repeat('a', 40), 'Transfer', '0x' || repeat('b', 64), '0x' || 
 insert into public.fee_schedules (fee_type, rate_ppm, maximum_minor, valid_from, note) values ('platform', 10000, 100, '2100-01-01', 'Later');
 
 -- What is between a person and the platform.
-insert into public.kyc_cases (user_id, party_id, kyc_level, status, decided_by, decided_at, reason, expires_at)
-select u.id, u.party_id, 'basic', 'approved', case when p.number = 5 then 'a0000000-0000-4000-8000-000000000006'::uuid
-  else 'a0000000-0000-4000-8000-000000000005' end, now(), 'in order', now() + interval '1 year'
-from public.user_profiles as u join people as p on p.id = u.id;
+insert into public.kyc_cases (user_id, party_id, kyc_level, status, taken_by, taken_at, decided_by, decided_at, reason, expires_at, ended_at)
+select u.id, u.party_id, 'basic', k.status, k.officer, now(), k.officer, now(), 'in order', now() + interval '1 year',
+  case k.status when 'revoked' then now() end
+from public.user_profiles as u join people as p on p.id = u.id cross join lateral (
+  select status, case when p.number = 5 then 'a0000000-0000-4000-8000-000000000006'::uuid
+    else 'a0000000-0000-4000-8000-000000000005' end as officer from unnest(array['approved', 'revoked']) as status) as k;
+insert into public.accreditation_cases (user_id, party_id, kind, method, entry_test_id, answers_right, net_worth_minor, net_worth_currency,
+  status, taken_by, taken_at, decided_by, decided_at, reason, expires_at, ended_at)
+select k.user_id, k.party_id, a.kind, 'income', a.test_id, case when a.test_id is not null then 5 end, 100, 'USD',
+  k.status, k.taken_by, k.taken_at, k.decided_by, k.decided_at, k.reason, k.expires_at, k.ended_at
+from public.kyc_cases as k, (select 'accredited' as kind, null::uuid as test_id
+  union all select 'entry_test', id from public.entry_tests) as a;
 insert into public.kyc_documents (user_id, kyc_case_id, document_type, file_name, file_url, file_size, notes)
 select user_id, id, 'passport', 'p.pdf', 'kyc-documents/' || user_id || '/p.pdf', 1, 'fine' from public.kyc_cases;
+insert into public.kyc_documents (user_id, accreditation_case_id, document_type, file_name, file_url)
+select user_id, id, 'letter', 'l.pdf', 'kyc-documents/' || user_id || '/l.pdf' from public.accreditation_cases;
+with list as (insert into nexus.screening_lists (name, sha256, entries, loaded_at) values ('a_list', sha256('x'), 1, now()) returning id)
+insert into nexus.screening_entries (list_id, key, place, name, words) select id, '1', 1, 'A Name', '{a,name}' from list;
 insert into public.ai_interactions (user_id, session_id, user_message, ai_response, intent_detected, confidence_score, recommendation_type)
 select id, 's', 'What?', 'That.', 'question', 0.5, 'none' from people;
 insert into public.notifications (user_id, title, message, action_url) select id, 'News', 'Some', '/news' from people;

@@ -8,6 +8,11 @@ use super::reach::Reach;
 
 /// Written by the engine alone, and deleted by nobody.
 const CARRY_VALUE_OR_DECIDE: &[&str] = &[
+    "nexus.screening_entries",
+    "nexus.screening_lists",
+    "public.accreditation_cases",
+    "public.compliance_terms",
+    "public.entry_tests",
     "public.fee_schedules",
     "public.file_reads",
     "public.foreign_tokens",
@@ -37,6 +42,7 @@ const DECIDED_BY_COMMANDS: &[(&str, &[&str])] = &[
             "wallet_address",
             "kyc_status",
             "kyc_level",
+            "kyc_expires_at",
             "kyc_data",
             "accredited_investor",
             "total_invested",
@@ -64,7 +70,10 @@ const DECIDED_BY_COMMANDS: &[(&str, &[&str])] = &[
         ],
     ),
     ("public.property_documents", &["review_status"]),
-    ("public.kyc_documents", &["kyc_case_id", "status", "notes"]),
+    (
+        "public.kyc_documents",
+        &["kyc_case_id", "accreditation_case_id", "status", "notes"],
+    ),
     ("public.chat_messages", &["edited_at", "created_at"]),
 ];
 
@@ -113,8 +122,10 @@ const PERSONAL: &[(&str, &[&str])] = &[
         "public.investments",
         &["compliance_officer", "admin", "service", "engine"],
     ),
-    ("public.kyc_cases", &["compliance_officer", "engine"]),
-    ("public.kyc_documents", &["compliance_officer", "engine"]),
+    ("public.accreditation_cases", &["engine"]),
+    // Officers are shown them by a command, which notes each read: no policy of theirs may come back.
+    ("public.kyc_cases", &["engine"]),
+    ("public.kyc_documents", &["engine"]),
     ("public.notifications", &["service", "engine"]),
     ("public.parties", &["compliance_officer", "admin", "service", "engine"]),
     (
@@ -139,7 +150,10 @@ const SECRET: &[(&str, &[&str])] = &[
     ("nexus.audit_erasures", &["engine"]),
     ("nexus.chain_links", &["engine"]),
     ("nexus.outbox_events", &["engine"]),
+    ("nexus.screening_entries", &["engine"]),
+    ("nexus.screening_lists", &["engine"]),
     ("nexus.seals", &["engine"]),
+    ("public.entry_tests", &["engine"]),
     ("public.party_screenings", &["compliance_officer", "service", "engine"]),
 ];
 

@@ -115,7 +115,10 @@ pub(super) const RELATIONS: &[Relation] = &[
     nobodys("nexus.sandbox_payments"),
     nobodys("nexus.sandbox_refunds"),
     nobodys("nexus.sandbox_sessions"),
+    nobodys("nexus.screening_entries"),
+    nobodys("nexus.screening_lists"),
     nobodys("nexus.seals"),
+    a_persons("public.accreditation_cases", "t.user_id"),
     a_persons("public.ai_interactions", "t.user_id"),
     a_persons("public.audit_log", "t.actor_id"),
     Relation {
@@ -142,12 +145,14 @@ pub(super) const RELATIONS: &[Relation] = &[
         also: &["property_id"],
         ..a_persons("public.chat_rooms", "t.created_by")
     },
+    nobodys("public.compliance_terms"),
     nobodys("public.currencies"),
     a_propertys(
         "public.custodian_statement_lines",
         "(select s.property_id from public.custodian_statements as s where s.id = t.statement_id)",
     ),
     a_propertys("public.custodian_statements", "t.property_id"),
+    nobodys("public.entry_tests"),
     nobodys("public.fee_schedules"),
     a_persons("public.file_reads", "t.reader_id"),
     nobodys("public.gate_requirements"),
