@@ -1,0 +1,3 @@
+//! PostgREST's protocol as pure functions.
+pub mod grammar;
+pub mod name;
