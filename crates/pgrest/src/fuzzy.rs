@@ -9,7 +9,7 @@ const ALIKE_MIN: f64 = 0.33;
 const NAMES_MAX: usize = 500;
 
 /// The candidate most like `name`, if one is like it at all.
-pub fn nearest<'a>(candidates: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(candidates: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
     let mut candidates: Vec<&str> = candidates.take(NAMES_MAX + 1).collect();
     if candidates.len() > NAMES_MAX {
         return None;

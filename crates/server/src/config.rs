@@ -8,6 +8,7 @@
 
 pub mod database_url;
 mod parse;
+pub mod postgrest;
 pub mod secret;
 pub mod secrets_file;
 
@@ -187,6 +188,17 @@ impl Environment {
     /// An empty variable counts as not set: that is how container files spell "no value".
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A variable that may be empty on purpose.
+    fn given(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Variables whose names begin alike, by the rest of their names.
+    fn beginning_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let found = self.0.iter().filter(|(_, value)| !value.is_empty());
+        found.filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
     }
 }
 

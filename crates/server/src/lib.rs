@@ -21,5 +21,6 @@ pub mod outbox;
 pub mod permission;
 pub mod postgres;
 pub mod problem;
+pub mod rest;
 pub mod router;
 pub mod serve;

@@ -136,7 +136,7 @@ async fn start(
 }
 
 /// Becomes true when the program is told to stop. From here on the signals no longer end the process by themselves.
-fn stop_signal() -> io::Result<watch::Receiver<bool>> {
+pub(crate) fn stop_signal() -> io::Result<watch::Receiver<bool>> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let (told, stop) = watch::channel(false);
     tokio::spawn(async move {
@@ -152,7 +152,7 @@ fn stop_signal() -> io::Result<watch::Receiver<bool>> {
     Ok(stop)
 }
 
-async fn stopped(mut stop: watch::Receiver<bool>) {
+pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
     // An error means that the sender is gone, and then the runtime is about to end as well.
     let _ = stop.wait_for(|told| *told).await;
 }
