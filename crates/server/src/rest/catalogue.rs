@@ -126,7 +126,7 @@ async fn read(
                select coalesce(pg_catalog.array_agg(coalesce(u.name, '') order by u.place), '{}') as names,
                       coalesce(pg_catalog.array_agg(pg_catalog.format_type(u.type, null) order by u.place), '{}') as types,
                       coalesce(pg_catalog.array_agg(coalesce(u.mode::text, 'i') order by u.place), '{}') as modes
-               from pg_catalog.unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargnames, p.proargmodes)
+               from unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargnames, p.proargmodes)
                     with ordinality as u (type, name, mode, place)
                where u.type is not null and coalesce(u.mode::text, 'i') in ('i', 'b', 'v')
              ) a

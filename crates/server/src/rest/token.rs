@@ -174,11 +174,13 @@ impl Verifier {
             Some(Step::Key(key)) => claims.get(key),
             Some(Step::Index(_)) | None => None,
         };
-        let found = steps.try_fold(first?, |value, step| match step {
-            Step::Key(key) => value.get(key),
-            Step::Index(index) => value.get(index),
+        let found = first.and_then(|first| {
+            steps.try_fold(first, |value, step| match step {
+                Step::Key(key) => value.get(key),
+                Step::Index(index) => value.get(index),
+            })
         });
-        self.as_role(claims, found.and_then(Value::as_str)).or_else(|| self.as_role(claims, None))
+        self.as_role(claims, found.and_then(Value::as_str))
     }
 
     fn as_role(&self, claims: &Map<String, Value>, role: Option<&str>) -> Option<Identity> {
