@@ -8,6 +8,7 @@ use crate::{
     auth::keys::{KeyError, Keys},
     config::{BaseUrl, Config},
     db::Db,
+    rest::{self, engine::Engine},
 };
 
 /// Tells the time. Tests set theirs.
@@ -22,6 +23,8 @@ pub struct App {
     pub db: Db,
     /// Signs and verifies tokens.
     pub keys: Arc<Keys>,
+    /// Answers `/rest/v1`.
+    pub rest: Arc<Engine>,
     /// How clients reach this server.
     pub public_url: BaseUrl,
     clock: Clock,
@@ -36,8 +39,10 @@ impl App {
     pub fn new(config: Config, db: Db, bound: SocketAddr, clock: Clock) -> Result<App, KeyError> {
         let keys = Arc::new(Keys::of(&config, clock())?);
         let public_url = config.settings.public_url(bound);
+        let rest = Arc::new(rest::routes::engine(&db, config.settings.rest.clone()));
         Ok(App {
             config: Arc::new(config),
+            rest,
             db,
             keys,
             public_url,

@@ -19,12 +19,16 @@ use crate::{
     auth::keys::KeyError,
     config::Config,
     jobs,
+    rest::listen,
     router::router,
 };
 
 /// How long requests may still run after the signal to stop. Container managers kill after 10 s: a little less than
 /// that, with the database's own end after it.
 const DRAIN_MAX: Duration = Duration::from_secs(7);
+
+/// The channel on which the schema cache is told to reload (PostgREST's).
+const REST_CHANNEL: &str = "pgrst";
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +91,8 @@ pub async fn run(
         () = stopped(stop.clone()) => return Ok(()),
     };
     let db = app.db.clone();
+    let engine = app.rest.clone();
+    let listening = tokio::spawn(listen::listen(engine.clone(), REST_CHANNEL.to_owned()));
     let jobs = tokio::spawn(jobs::run(db.clone(), SealKey::parse(&app.config.seal_key)?));
     let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::System)?;
     let listener = listener.tap_io(|connection| {
@@ -104,6 +110,8 @@ pub async fn run(
     // What a job had begun is undone. It ends with an error, because it was made to end.
     jobs.abort();
     let _ = jobs.await;
+    listening.abort();
+    engine.close();
     db.close();
     tracing::info!("stopped");
     result

@@ -184,13 +184,13 @@ impl Verifier {
     }
 
     fn as_role(&self, claims: &Map<String, Value>, role: Option<&str>) -> Option<Identity> {
-        let role = role.map(Arc::from).or_else(|| self.anonymous.clone())?;
+        let role: Arc<str> = role.map(Arc::from).or_else(|| self.anonymous.clone())?;
         let mut claims = claims.clone();
         claims.insert("role".to_owned(), Value::from(&*role));
         Some(Identity {
+            is_authenticated: self.anonymous.as_ref() != Some(&role),
             role,
             claims: Arc::from(Value::Object(claims).to_string()),
-            is_authenticated: true,
         })
     }
 
