@@ -117,6 +117,7 @@ async fn answer(State(alone): State<Arc<Alone>>, request: Request) -> Response {
     let is_preflight = request.method() == axum::http::Method::OPTIONS
         && headers.contains_key(header::ORIGIN)
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let is_head = request.method() == axum::http::Method::HEAD;
     let (reply, timing) = if is_preflight {
         (Reply { status: 200, ..Reply::default() }, None)
     } else {
@@ -133,7 +134,7 @@ async fn answer(State(alone): State<Arc<Alone>>, request: Request) -> Response {
             Err(refusal) => (refused(&refusal), Some((verified, Timings::default()))),
         }
     };
-    let mut response = http::response(reply);
+    let mut response = http::response(reply, is_head);
     let added = response.headers_mut();
     if let Some((jwt, timings)) = timing.filter(|_| alone.has_timing) {
         set(added, "server-timing", &http::server_timing(jwt, timings));

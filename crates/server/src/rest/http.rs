@@ -1,5 +1,7 @@
 //! Requests and answers as axum has them.
 
+use std::convert::Infallible;
+
 use axum::{
     body::{Body, to_bytes},
     extract::Request,
@@ -7,6 +9,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
+use futures_util::stream;
 use pgrest::{error::Refusal, response::Reply};
 
 use super::engine::{Asked, Timings};
@@ -55,8 +58,10 @@ fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
 
 /// The answer. A header that HTTP cannot carry is left out.
 #[must_use]
-pub fn response(reply: Reply) -> Response {
-    let mut response = Response::new(Body::from(reply.body));
+pub fn response(reply: Reply, is_head: bool) -> Response {
+    // A HEAD is answered without saying how long the body would have been: nobody has made it.
+    let body = if is_head { Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()) } else { Body::from(reply.body) };
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in reply.headers {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_bytes(value.as_bytes())) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, Method, header},
     response::Response,
     routing::any,
 };
@@ -66,16 +66,17 @@ pub fn routes() -> Router<App> {
 }
 
 async fn answer(State(app): State<App>, request: Request) -> Response {
+    let is_head = request.method() == Method::HEAD;
     let who = match who(&app, request.headers()) {
         Ok(who) => who,
-        Err(reply) => return http::response(reply),
+        Err(reply) => return http::response(reply, is_head),
     };
     let engine: &Arc<Engine> = &app.rest;
     let reply = match http::asked(request, PREFIX).await {
         Ok(asked) => engine.answer(who, asked).await.0,
         Err(refusal) => refusal.reply().into(),
     };
-    http::response(reply)
+    http::response(reply, is_head)
 }
 
 /// Who asks, by his token or else by the API key; who shows neither is turned away as the gateway would.
