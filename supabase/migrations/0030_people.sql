@@ -27,6 +27,8 @@ create table public.party_owners (
   id              uuid primary key default gen_random_uuid(),
   party_id        uuid not null,
   owner_party_id  uuid not null,
+  stated_name     text,
+  stated_country  text,
   share_ppm       integer not null,
   valid_from      date not null,
   valid_to        date,
@@ -35,6 +37,8 @@ create table public.party_owners (
   constraint party_owners_owner_party_id_fkey foreign key (owner_party_id) references public.parties (id),
   constraint party_owners_not_of_itself check (party_id <> owner_party_id),
   constraint party_owners_share_is_a_part check (share_ppm between 1 and 1000000),
+  constraint party_owners_stated_name_is_not_blank check (stated_name ~ '\S' and length(stated_name) <= 300),
+  constraint party_owners_stated_country_is_iso check (stated_country ~ '^[A-Z]{2}$'),
   constraint party_owners_ends_after_start check (valid_to > valid_from),
   constraint party_owners_once_from_a_day unique (party_id, owner_party_id, valid_from)
 );
@@ -42,18 +46,46 @@ comment on table public.party_owners is 'Beneficial owners of an entity, dated.'
 comment on column public.party_owners.id is 'Identity of the row.';
 comment on column public.party_owners.party_id is 'The entity that is owned.';
 comment on column public.party_owners.owner_party_id is 'The party that owns a part of it.';
+comment on column public.party_owners.stated_name is 'The owner''s name as the entity stated it; what was verified is parties.legal_name.';
+comment on column public.party_owners.stated_country is 'The owner''s country of residence as the entity stated it.';
 comment on column public.party_owners.share_ppm is 'Share owned, in millionths: 250000 is 25 %.';
 comment on column public.party_owners.valid_from is 'First day of this share.';
 comment on column public.party_owners.valid_to is 'First day on which it no longer holds; null while it does.';
 comment on column public.party_owners.created_at is 'When it was recorded.';
 create index party_owners_owner_party_id_idx on public.party_owners (owner_party_id);
 
+create function nexus.refuse_more_than_all_shares() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  -- Shares of one entity are written one transaction at a time, so that two cannot each find room for theirs.
+  perform from public.parties as p where p.id = new.party_id for no key update;
+  -- The sum can only rise on the first day of some share.
+  if exists (
+    select from public.party_owners as day
+    join public.party_owners as o on o.party_id = day.party_id and o.valid_from <= day.valid_from
+      and (o.valid_to is null or o.valid_to > day.valid_from)
+    where day.party_id = new.party_id
+    group by day.valid_from, day.id
+    having sum(o.share_ppm) > 1000000
+  ) then
+    raise exception 'the owners of a party would have more than all of it'
+      using errcode = 'check_violation', schema = 'public', table = 'party_owners', constraint = 'party_owners_not_more_than_all';
+  end if;
+  return null;
+end
+$$;
+comment on function nexus.refuse_more_than_all_shares() is 'Trigger: on no day may the shares of one entity add up to more than all of it.';
+
 create table public.party_screenings (
   id           uuid primary key default gen_random_uuid(),
+  number       bigint generated always as identity,
   party_id     uuid not null,
   provider     text not null,
   status       text not null,
   reference    text,
+  hits         jsonb not null default '[]',
+  screened_by  uuid,
   screened_at  timestamptz not null,
   due_at       timestamptz not null,
   created_at   timestamptz not null default now(),
@@ -61,18 +93,23 @@ create table public.party_screenings (
   constraint party_screenings_status_is_known check (status in ('clear', 'possible_match', 'match')),
   constraint party_screenings_provider_is_not_blank check (provider ~ '\S' and length(provider) <= 100),
   constraint party_screenings_reference_is_short check (length(reference) <= 300),
+  constraint party_screenings_hits_are_texts check (nexus.is_list_of_texts(hits)),
   constraint party_screenings_due_after_screening check (due_at > screened_at)
 );
-comment on table public.party_screenings is 'Sanctions and watch-list screenings of a party, newest counts. Never shown to the party: telling somebody that he is a match is an offence in many places.';
+comment on table public.party_screenings is 'Sanctions and watch-list screenings of a party; the one recorded last counts. Never shown to the party: telling somebody that he is a match is an offence in many places.';
 comment on column public.party_screenings.id is 'Identity of the screening.';
+comment on column public.party_screenings.number is 'Order of recording: of a party''s screenings the highest number counts.';
 comment on column public.party_screenings.party_id is 'Who was screened.';
 comment on column public.party_screenings.provider is 'Who screened: the name of a provider or list.';
 comment on column public.party_screenings.status is 'clear, possible_match (a person must look) or match.';
 comment on column public.party_screenings.reference is 'The provider''s own reference of the result.';
+comment on column public.party_screenings.hits is 'What of the list the name resembled, as list entry ids; of a clear one by an officer the hits that he looked at and found to be others.';
+comment on column public.party_screenings.screened_by is 'The compliance officer who decided; null where a list was compared by the program.';
 comment on column public.party_screenings.screened_at is 'When the screening was made.';
 comment on column public.party_screenings.due_at is 'When it must be made again.';
 comment on column public.party_screenings.created_at is 'When it was recorded.';
-create index party_screenings_party_id_idx on public.party_screenings (party_id, screened_at desc);
+create unique index party_screenings_party_id_idx on public.party_screenings (party_id, number desc);
+create index party_screenings_screened_by_idx on public.party_screenings (screened_by);
 create index party_screenings_due_at_idx on public.party_screenings (due_at);
 
 create table public.user_profiles (
@@ -317,6 +354,8 @@ create policy user_role_assignments_update_admin on public.user_role_assignments
   with check ((select nexus.has_any_role('admin')) and user_id <> (select auth.uid()));
 create policy user_role_assignments_engine on public.user_role_assignments for all to nexus_engine using (true) with check (true);
 
+create trigger party_owners_not_more_than_all after insert or update on public.party_owners
+  for each row execute function nexus.refuse_more_than_all_shares();
 create trigger parties_updated_at before update on public.parties
   for each row execute function public.update_updated_at_column();
 create trigger user_profiles_updated_at before update on public.user_profiles
@@ -329,6 +368,8 @@ reset role;
 -- A login without history can go, and takes what is only his with it; value refers to logins with `restrict`.
 alter table public.user_profiles add constraint user_profiles_id_fkey
   foreign key (id) references auth.users (id) on delete cascade;
+alter table public.party_screenings add constraint party_screenings_screened_by_fkey
+  foreign key (screened_by) references auth.users (id) on delete restrict;
 alter table public.user_role_assignments add constraint user_role_assignments_user_id_fkey
   foreign key (user_id) references auth.users (id) on delete cascade;
 alter table public.user_role_assignments add constraint user_role_assignments_assigned_by_fkey

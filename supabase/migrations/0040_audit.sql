@@ -12,7 +12,7 @@ create table public.audit_log (
   row_key         text not null,
   changed_columns text[] not null,
   digest          bytea not null,
-  constraint audit_log_operation_is_known check (operation in ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')),
+  constraint audit_log_operation_is_known check (operation in ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'READ')),
   constraint audit_log_digest_is_sha256 check (length(digest) = 32)
 );
 comment on table public.audit_log is 'Append-only trail of changes to the audited tables. Holds no personal data: what the row said is in nexus.audit_details, bound to this row by a salted digest.';
@@ -22,7 +22,7 @@ comment on column public.audit_log.transaction_id is 'The transaction that made 
 comment on column public.audit_log.actor_id is 'The login that acted, from the verified claims; null for a visitor, a job or the operator.';
 comment on column public.audit_log.actor_role is 'The database role that acted.';
 comment on column public.audit_log.table_name is 'schema.table that changed.';
-comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE.';
+comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE; READ where a staff member was shown what a person submitted.';
 comment on column public.audit_log.row_key is 'Primary key of the row as text; empty of a TRUNCATE and of an insert of more than 1000 rows, whose details are their number and the SHA-256 over the sorted SHA-256s of the rows as text.';
 comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at; all columns of an INSERT or DELETE.';
 comment on column public.audit_log.digest is 'SHA-256 over the salt, the text of before, the byte 1f and the text of after of nexus.audit_details (null is an empty text).';
@@ -64,6 +64,19 @@ begin
 end
 $$;
 comment on function nexus.append_audit(text, text, text, jsonb, jsonb) is 'Appends one audit row with its details, for what is not told row by row: a TRUNCATE, the load of a file.';
+
+create function nexus.note_read(table_name text, row_key text, reason text) returns void
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if note_read.reason is null or note_read.reason !~ '\S' or length(note_read.reason) > 500 then
+    raise exception 'say in at most 500 characters why the row is read' using errcode = 'check_violation', constraint = 'audit_read_has_a_reason';
+  end if;
+  perform nexus.append_audit(note_read.table_name, 'READ', note_read.row_key, null, jsonb_build_object('reason', note_read.reason));
+end
+$$;
+comment on function nexus.note_read(text, text, text) is 'Appends one audit row that says who was shown a row, and why. A command calls it in the transaction in which it reads what only few may see; no role of a person may read those tables directly, so no read goes without.';
+grant execute on function nexus.note_read(text, text, text) to nexus_engine;
 
 create function public.log_data_modification() returns trigger
 language plpgsql security definer set search_path = ''

@@ -50,13 +50,12 @@ create policy avatars_update_own on storage.objects for update to authenticated
 create policy avatars_delete_own on storage.objects for delete to authenticated
   using (bucket_id = 'user-avatars' and nexus.folder_id(name) = (select auth.uid()));
 
--- What was filed to prove an identity is neither replaced nor removed by who filed it.
+-- What was filed to prove an identity is neither replaced nor removed by who filed it. Officers have no policy: they are
+-- shown a file by a command, which notes the read in the audit trail.
 create policy kyc_files_read_own on storage.objects for select to authenticated
   using (bucket_id = 'kyc-documents' and nexus.folder_id(name) = (select auth.uid()));
 create policy kyc_files_insert_own on storage.objects for insert to authenticated
   with check (bucket_id = 'kyc-documents' and nexus.folder_id(name) = (select auth.uid()));
-create policy kyc_files_read_compliance on storage.objects for select to nexus_staff
-  using (bucket_id = 'kyc-documents' and (select nexus.has_any_role('compliance_officer')));
 
 -- Agreements and statements are written by the platform.
 create policy investment_files_read_own on storage.objects for select to authenticated

@@ -233,13 +233,13 @@ async fn verify_ledger(postgres: &Postgres) -> Result<ExitCode, AnyError> {
 fn doctor(settings: Settings, json: bool) -> Result<ExitCode, AnyError> {
     let mut report = doctor::examine_machine(&settings);
     if settings.database_url.is_some() || doctor::has_cluster(&settings) {
-        let config = settings.into_config()?;
-        match Postgres::attach(&config, Mode::AttachOrStart) {
+        let attach = |config| Postgres::attach(&config, Mode::AttachOrStart).map_err(AnyError::from);
+        match settings.into_config().map_err(AnyError::from).and_then(attach) {
             Ok(postgres) => {
                 runtime()?.block_on(doctor::examine_database(&mut report, &postgres));
                 postgres.stop()?;
             }
-            Err(error) => report.failed("database", chain(&error), None),
+            Err(error) => report.failed("database", chain(error.as_ref()), None),
         }
     } else {
         report.ok("database", "no cluster yet; `nexus-mint serve` makes it");

@@ -1,7 +1,7 @@
 //! `/functions/v1/<name>`: the names that front ends call, and the command behind each. Nothing else.
 //!
-//! A call is a POST with a JSON body and the access token of a person. `Idempotency-Key` makes a retry safe; where a body
-//! has a `paymentId`, that is the key. Errors are `application/problem+json` with the same text under `error` as well,
+//! A call is a POST with a JSON body and the access token of a person. `Idempotency-Key` makes a retry safe; of
+//! `create-investment-payment` the body's `paymentId` does as well. Errors are `application/problem+json` with the same text under `error` as well,
 //! where such front ends look for it.
 
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::post,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    currencies,
+    currencies, investments, offerings, payments,
     permission::Person,
     problem::Problem,
 };
@@ -47,7 +47,7 @@ macro_rules! functions {
                 $($name => {
                     let body = call.body()?;
                     let command = match call.begin().await? {
-                        Begun::New(command) => command,
+                        Begun::New(command) => *command,
                         Begun::Answered(answer) => return Ok(answer),
                     };
                     let person = Person::of(&command, caller).await?;
@@ -61,8 +61,37 @@ macro_rules! functions {
 }
 
 functions! {
+    "announce-early-close": admin => offerings::preparing::announce_early_close;
+    "cancel-investment": person => investments::withdrawing::cancel;
+    "cancel-offering": person => offerings::preparing::cancel;
+    "clear-incident": overseer => payments::incidents::clear;
+    "close-offering": admin => offerings::closing::close;
+    "create-investment": person => investments::ordering::create;
+    "create-investment-payment": person => payments::sessions::create;
+    "create-offering": person => offerings::preparing::create;
+    "extend-offering": admin => offerings::preparing::extend;
+    "fail-offering": admin => offerings::ending::fail_by_admin;
     "get-exchange-rates": person => currencies::rates;
+    "get-investment": person => investments::ordering::show;
+    "import-custodian-statement": overseer => payments::custody::import;
+    "invite-to-offering": person => offerings::preparing::invite;
+    "list-custodian-statements": overseer => payments::custody::list;
+    "move-escrow-to-agent": admin => offerings::closing::move_to_agent;
+    "open-offering": admin => offerings::preparing::open;
+    "pay-investment": person => payments::sessions::pay;
+    "preview-close": admin => offerings::closing::preview;
+    "publish-rule-pack": admin => offerings::packs::publish;
+    "retry-refund": overseer => payments::unmatched::retry_refund;
+    "return-escrow-from-agent": admin => offerings::closing::return_from_agent;
+    "return-payment": overseer => payments::unmatched::return_payment;
+    "verify-investment-payment": person => payments::sessions::verify;
 }
+
+/// Names of functions that only look: they run on one snapshot and take no lock.
+const ONLY_LOOK: &[&str] = &["preview-close"];
+
+/// The name under which a rail's messages come: raw, signed, without a login.
+pub const WEBHOOK: &str = "process-payment-webhook";
 
 /// The routes below `/functions/v1`.
 pub fn routes() -> Router<App> {
@@ -79,6 +108,10 @@ async fn invoke(
 ) -> Result<Json<Value>, Problem> {
     if NOT_BUILT.contains(&name.as_str()) {
         return Err(Problem::NotAvailable);
+    }
+    if name == WEBHOOK {
+        payments::messages::take(&app, &headers, &body).await?;
+        return Ok(Json(json!({ "received": true })));
     }
     let known = BUILT.iter().find(|known| **known == name).ok_or(Problem::NotFound)?;
     let caller = bearer(&app, &headers)?;
@@ -113,6 +146,7 @@ pub async fn run(
         user_id,
         key: key.or(payment_id.as_deref()),
         body,
+        only_looks: ONLY_LOOK.contains(&name),
     };
     let mut runs = 1;
     loop {
@@ -123,7 +157,7 @@ pub async fn run(
     }
 }
 
-/// The retry key that some bodies carry.
+/// The retry key that a body carries.
 #[derive(serde::Deserialize)]
 struct PaymentId {
     #[serde(rename = "paymentId")]

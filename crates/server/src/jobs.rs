@@ -4,12 +4,16 @@
 //! again at the next turn. A job runs until the server drops it, at any point: each of its steps is one transaction, and
 //! whatever it does outside of the database may happen twice.
 
+pub mod clock;
+pub mod sales;
+
 use std::time::Duration;
 
 use crate::{
+    app::App,
     audit::{Progress, SealKey, Sealer, seal::SealError},
     db::Db,
-    problem::chain,
+    problem::{Problem, chain},
 };
 
 /// How long a row stays unsealed when the server is idle: short beside the time that anybody needs to change it unseen,
@@ -20,9 +24,55 @@ const SEAL_EVERY: Duration = Duration::from_secs(3);
 /// takes longer is waited for again.
 const SEAL_PATIENCE: Duration = Duration::from_secs(300);
 
+/// How often sales look for what is due: people wait for it, and a look costs a handful of index scans.
+const SALES_EVERY: Duration = Duration::from_secs(1);
+
 /// Runs all jobs; never ends by itself.
-pub async fn run(db: Db, seal_key: SealKey) {
-    seal(&db, &Sealer::new(seal_key, SEAL_PATIENCE)).await;
+pub async fn run(app: App, seal_key: SealKey) {
+    let sealer = Sealer::new(seal_key, SEAL_PATIENCE);
+    tokio::join!(seal(&app.db, &sealer), due(&app));
+}
+
+/// Does what is due, as long as the clock can be trusted.
+async fn due(app: &App) {
+    let watch = clock::Watch::default();
+    let mut last_pace = clock::Pace::Running;
+    let mut last_failure = None;
+    loop {
+        let failure = match watch.look(app).await {
+            Ok(pace) => {
+                if pace != last_pace {
+                    match &pace {
+                        clock::Pace::Paused(since, reason) => tracing::error!(
+                            %since, reason, "deadlines, closings and payouts are paused; look at the clock, then: nexus-mint jobs resume"
+                        ),
+                        clock::Pace::Running => tracing::info!("deadlines, closings and payouts run again"),
+                    }
+                }
+                let is_paused = pace != clock::Pace::Running;
+                last_pace = pace;
+                turn(app, is_paused).await.err()
+            }
+            Err(problem) => Some(problem),
+        };
+        let failure = failure.map(|problem| chain(&problem));
+        if failure != last_failure {
+            match &failure {
+                Some(cause) => tracing::error!(%cause, "what is due is not done; trying again"),
+                None => tracing::info!("what is due is done again"),
+            }
+        }
+        last_failure = failure;
+        tokio::time::sleep(SALES_EVERY).await;
+    }
+}
+
+/// One turn over everything that is due, in all areas.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn turn(app: &App, is_paused: bool) -> Result<(), Problem> {
+    sales::turn(app, is_paused).await
 }
 
 /// Seals what was written to the audit trail and the ledger.

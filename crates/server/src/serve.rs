@@ -93,7 +93,7 @@ pub async fn run(
     let db = app.db.clone();
     let engine = app.rest.clone();
     let listening = tokio::spawn(listen::listen(engine.clone(), REST_CHANNEL.to_owned()));
-    let jobs = tokio::spawn(jobs::run(db.clone(), SealKey::parse(&app.config.seal_key)?));
+    let jobs = tokio::spawn(jobs::run(app.clone(), SealKey::parse(&app.config.seal_key)?));
     let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::System)?;
     let listener = listener.tap_io(|connection| {
         // Answers are written whole: waiting to fill a packet only adds latency. Without it, it is just slower.

@@ -16,6 +16,24 @@ use crate::problem::Problem;
 /// A parameter list, as the driver wants it.
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
+/// What a transaction may do, and what it sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Reads and writes; each statement sees what was committed before it.
+    Ordinary,
+    /// Reads alone, all of one instant.
+    Snapshot,
+}
+
+impl Mode {
+    fn begin(self) -> &'static str {
+        match self {
+            Mode::Ordinary => "begin",
+            Mode::Snapshot => "begin isolation level repeatable read, read only",
+        }
+    }
+}
+
 /// A transaction that has a role. Dropping it rolls back.
 pub struct Tx {
     client: Client,
@@ -25,7 +43,7 @@ pub struct Tx {
 
 impl Tx {
     /// Begins a transaction and sets the claims for it: one round trip.
-    pub(super) async fn begin(client: Client, claims: Option<&str>) -> Result<Tx, Error> {
+    pub(super) async fn begin(client: Client, claims: Option<&str>, mode: Mode) -> Result<Tx, Error> {
         // Made first: when the request goes away while we wait, dropping this rolls back.
         let tx = Tx {
             client,
@@ -33,7 +51,7 @@ impl Tx {
             failed: AtomicBool::new(false),
         };
         match claims {
-            None => tx.client.batch_execute("begin").await?,
+            None => tx.client.batch_execute(mode.begin()).await?,
             Some(claims) => {
                 let set = tx
                     .client
@@ -41,7 +59,7 @@ impl Tx {
                     .await?;
                 // Polled together, in this order, the two leave in one packet.
                 let params: Params<'_> = &[&claims];
-                tokio::try_join!(biased; tx.client.batch_execute("begin"), tx.client.execute(&set, params))?;
+                tokio::try_join!(biased; tx.client.batch_execute(mode.begin()), tx.client.execute(&set, params))?;
             }
         }
         Ok(tx)

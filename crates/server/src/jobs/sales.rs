@@ -1,0 +1,103 @@
+//! What sales need done without anybody's click: messages worked off, reservations that ran out, offerings that end, close
+//! or fail, refunds asked for.
+
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    command::{Command, RUNS_MAX, was_disturbed},
+    db::Actor,
+    investments::expiry,
+    offerings::{Offering, closing, ending},
+    payments::{messages, rail::SANDBOX, sandbox, sending},
+    problem::{Problem, chain},
+};
+
+const JOB: Actor = Actor::Program("sales");
+
+/// One turn over everything that is due. What fails is logged and left for the next turn; the rest goes on.
+///
+/// # Errors
+/// When the database cannot be reached at all.
+pub async fn turn(app: &App, is_paused: bool) -> Result<(), Problem> {
+    noting(
+        "a message of the sandbox was not delivered",
+        sandbox::deliver(app).await,
+    );
+    let payments = look(app, async |command| messages::with_due(command).await).await?;
+    for payment in payments {
+        noting(
+            "payment messages wait",
+            messages::work_off(app, SANDBOX, &payment).await,
+        );
+    }
+    if is_paused {
+        return Ok(());
+    }
+    for id in look(app, async |command| expiry::with_due(command).await).await? {
+        noting("reservations were not ended", each(app, id, Step::Expire).await);
+    }
+    for id in look(app, async |command| ending::with_due(command).await).await? {
+        noting("an offering was not ended", each(app, id, Step::End).await);
+    }
+    for id in look(app, async |command| closing::waiting(command).await).await? {
+        noting("an offering was not closed", each(app, id, Step::Close).await);
+    }
+    noting("refunds were not sent", sending::send_due(app).await);
+    Ok(())
+}
+
+async fn look<T>(app: &App, read: impl AsyncFnOnce(&Command) -> Result<Vec<T>, Problem>) -> Result<Vec<T>, Problem> {
+    let command = Command::begin(app, JOB).await?;
+    let found = read(&command).await?;
+    command.commit().await?;
+    Ok(found)
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Expire,
+    End,
+    Close,
+}
+
+/// One offering, one command.
+async fn each(app: &App, id: Uuid, step: Step) -> Result<(), Problem> {
+    let mut runs = 1;
+    loop {
+        match once(app, id, step).await {
+            Err(problem) if runs < RUNS_MAX && was_disturbed(&problem) => runs += 1,
+            // What it waits for is no failure: the gate's evidence, a right to withdraw, a settlement.
+            Err(Problem::Refused(refusal)) => {
+                tracing::debug!(offering.id = %id, rule = refusal.rule, "an offering waits");
+                return Ok(());
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn once(app: &App, id: Uuid, step: Step) -> Result<(), Problem> {
+    let command = Command::begin(app, JOB).await?;
+    match step {
+        Step::Expire => {
+            expiry::expire_due(&command, id).await?;
+        }
+        Step::End => ending::end_if_due(&command, id).await?,
+        Step::Close => {
+            let offering = Offering::lock(&command, id).await?;
+            if offering.must_be(&[mint_core::states::OfferingStatus::Funded]).is_ok()
+                && let Some(refusal) = closing::close_locked(&command, &offering).await?
+            {
+                return Err(refusal.into());
+            }
+        }
+    }
+    command.commit().await
+}
+
+fn noting<T>(what: &'static str, outcome: Result<T, Problem>) {
+    if let Err(problem) = outcome {
+        tracing::error!(cause = %chain(&problem), "{what}");
+    }
+}
