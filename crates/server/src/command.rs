@@ -107,7 +107,9 @@ impl Call<'_> {
     /// [`Problem::KeyReused`] when the key came with another body.
     pub async fn begin(&self) -> Result<Begun, Problem> {
         if self.only_looks {
-            return Ok(Begun::New(Command::look(self.app, Actor::Person(self.user_id)).await?));
+            return Ok(Begun::New(Box::new(
+                Command::look(self.app, Actor::Person(self.user_id)).await?,
+            )));
         }
         let mut command = Command::begin(self.app, Actor::Person(self.user_id)).await?;
         command.has_key = self.key.is_some();

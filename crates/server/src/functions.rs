@@ -21,7 +21,7 @@ use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    currencies, investments, offerings, payments,
+    currencies, health, investments, offerings, payments,
     permission::Person,
     problem::Problem,
 };
@@ -30,6 +30,9 @@ use crate::{
 pub const NOT_BUILT: &[&str] = &[
     "deploy-property-contract",
     "deploy-real-property-contract",
+    "calculate-analytics",
+    "send-email",
+    "sync-property-data",
     "live-tokenization-deploy",
     "verify-contract",
     "toko-chat",
@@ -42,16 +45,20 @@ macro_rules! functions {
         /// The names that do something.
         pub const BUILT: &[&str] = &[$($name),*];
 
+        /// The proof that each asks for before anything else: `person` is anybody signed in.
+        pub const PROOFS: &[(&str, &str)] = &[$(($name, stringify!($proof))),*];
+
         async fn run_once(call: &Call<'_>, caller: &Caller) -> Result<Value, Problem> {
             match call.name {
                 $($name => {
-                    let body = call.body()?;
                     let command = match call.begin().await? {
                         Begun::New(command) => *command,
                         Begun::Answered(answer) => return Ok(answer),
                     };
                     let person = Person::of(&command, caller).await?;
-                    let answer = $command(&command, &person.$proof()?, body).await?;
+                    // The right to run it before its body: who may not run it learns nothing of it.
+                    let proof = person.$proof()?;
+                    let answer = $command(&command, &proof, call.body()?).await?;
                     call.finish(command, answer).await
                 })*
                 _ => Err(Problem::NotFound),
@@ -69,6 +76,7 @@ functions! {
     "create-investment": person => investments::ordering::create;
     "create-investment-payment": person => payments::sessions::create;
     "create-offering": person => offerings::preparing::create;
+    "deployment-health-check": person => health::deployment;
     "extend-offering": admin => offerings::preparing::extend;
     "fail-offering": admin => offerings::ending::fail_by_admin;
     "get-exchange-rates": person => currencies::rates;
@@ -137,9 +145,10 @@ pub async fn run(
     body: &[u8],
 ) -> Result<Value, Problem> {
     let user_id = caller.user_id().ok_or(Problem::NotSignedIn)?;
-    let payment_id = serde_json::from_slice::<PaymentId>(body)
-        .ok()
-        .and_then(|body| body.payment_id);
+    // Front ends send this one's retry key in the body.
+    let payment_id = (name == "create-investment-payment")
+        .then(|| serde_json::from_slice::<PaymentId>(body).ok()?.payment_id)
+        .flatten();
     let call = Call {
         app,
         name,

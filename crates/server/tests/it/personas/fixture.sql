@@ -190,7 +190,8 @@ insert into nexus.chain_links (place, source, source_id, row_digest, link) value
 
 -- Sales: an offering of every property's token, the first public, the third for the invited investor; what people paid in it.
 insert into public.property_token_supply (property_token_id, authorised_units, available_units, held_units)
-select id, total_supply_units, total_supply_units - 10, 10 from public.property_tokens where status = 'launched';
+select id, total_supply_units, total_supply_units - 10, 10 from public.property_tokens where status = 'launched'
+union all select id, total_supply_units, total_supply_units, 0 from public.property_tokens where status = 'draft';
 insert into public.offerings (id, property_id, property_token_id, rule_pack_id, kind, status, is_public, price_minor, soft_cap_units,
   hard_cap_units, maximum_units, opens_at, closes_at, long_stop_at, early_close_announced_at, early_close_at, opened_at, ended_at, end_reason,
   with_agent_at, agent_minor, failed_at, fail_reason, created_by, opened_by)
