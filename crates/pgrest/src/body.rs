@@ -65,8 +65,10 @@ pub fn rows(media: &MediaType, body: &[u8], declared: bool) -> Result<Rows, Refu
         MediaType::Json | MediaType::Any => json_rows(text(body)?, declared),
         MediaType::Csv => csv_rows(text(body)?),
         MediaType::Form => {
-            let members: Map<String, Value> =
-                query::pairs(text(body)?).into_iter().map(|(name, value)| (name, Value::from(value))).collect();
+            let members: Map<String, Value> = query::pairs(text(body)?)
+                .into_iter()
+                .map(|(name, value)| (name, Value::from(value)))
+                .collect();
             let keys = members.keys().cloned().collect();
             Ok(Rows {
                 json: Value::Object(members).to_string(),
@@ -178,7 +180,10 @@ fn json_arguments(text: &str) -> Result<Arguments, Refusal> {
     let members: Vec<(String, String)> = if first.starts_with('{') {
         let members: std::collections::BTreeMap<String, &RawValue> =
             serde_json::from_str(&first).map_err(|_| invalid())?;
-        members.into_iter().map(|(name, value)| (name, value.get().to_owned())).collect()
+        members
+            .into_iter()
+            .map(|(name, value)| (name, value.get().to_owned()))
+            .collect()
     } else {
         Vec::new()
     };
@@ -199,7 +204,13 @@ fn csv_rows(text: &str) -> Result<Rows, Refusal> {
         let members: Map<String, Value> = header
             .iter()
             .cloned()
-            .zip(line.into_iter().map(|value| if value == "NULL" { Value::Null } else { Value::from(value) }))
+            .zip(line.into_iter().map(|value| {
+                if value == "NULL" {
+                    Value::Null
+                } else {
+                    Value::from(value)
+                }
+            }))
             .collect();
         rows.push(Value::Object(members));
     }
@@ -259,11 +270,19 @@ mod tests {
         check(MediaType::Json, r#"{"b":1,"a":{"x":[]}}"#, Ok((1, &["a", "b"])));
         check(MediaType::Json, "[]", Ok((0, &[])));
         check(MediaType::Json, r#"[{"a":1},{"a":2}]"#, Ok((2, &["a"])));
-        check(MediaType::Json, r#"[{"a":1},{"b":2}]"#, Err("All object keys must match"));
+        check(
+            MediaType::Json,
+            r#"[{"a":1},{"b":2}]"#,
+            Err("All object keys must match"),
+        );
         check(MediaType::Json, "}{ x = 2", Err("Empty or invalid json"));
         check(MediaType::Json, "", Err("Empty or invalid json"));
         check(MediaType::Csv, "a,b\nNULL,\"x, \"\"y\"\"\"\n", Ok((1, &["a", "b"])));
-        check(MediaType::Csv, "a,b\nfoo,bar\nbaz", Err("All lines must have same number of fields"));
+        check(
+            MediaType::Csv,
+            "a,b\nfoo,bar\nbaz",
+            Err("All lines must have same number of fields"),
+        );
         check(MediaType::Form, "a=1&b=2", Ok((1, &["a", "b"])));
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Codes and wording are the protocol's: clients match them.
 
+mod server;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -9,6 +11,7 @@ use crate::{
     name::QualifiedName,
     schema::{Cardinality, Relationship, Routine},
 };
+pub use server::ServerFault;
 
 /// A refusal of the protocol itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,19 +184,6 @@ pub struct ErrorReply {
     pub body: String,
 }
 
-/// What PostgreSQL said.
-#[derive(Debug, Clone, Default)]
-pub struct ServerFault<'a> {
-    /// SQLSTATE.
-    pub code: &'a str,
-    /// Message.
-    pub message: &'a str,
-    /// Detail.
-    pub detail: Option<&'a str>,
-    /// Hint.
-    pub hint: Option<&'a str>,
-}
-
 fn body(code: &str, message: &str, details: &Value, hint: &Value) -> String {
     json!({ "code": code, "message": message, "details": details, "hint": hint }).to_string()
 }
@@ -305,11 +295,17 @@ impl Refusal {
                     (false, true) => " without parameters".to_owned(),
                     (false, false) => format!("({})", missing.arguments.join(", ")),
                 };
-                format!("Could not find the function {}{arguments} in the schema cache", missing.function)
+                format!(
+                    "Could not find the function {}{arguments} in the schema cache",
+                    missing.function
+                )
             }
             Refusal::AmbiguousFunction(found) => {
                 let shown: Vec<String> = found.iter().map(signature).collect();
-                format!("Could not choose the best candidate function between: {}", shown.join(", "))
+                format!(
+                    "Could not choose the best candidate function between: {}",
+                    shown.join(", ")
+                )
             }
             Refusal::NoColumn { relation, column } => {
                 format!("Could not find the '{column}' column of '{relation}' in the schema cache")
@@ -350,8 +346,17 @@ impl Refusal {
             Refusal::Preferences(names) => format!("Invalid preferences: {}", names.join(", ")),
             Refusal::MaxAffected(rows) => format!("The query affects {rows} rows"),
             Refusal::NotImplemented(text) | Refusal::NoConnection(text) => text.clone(),
-            Refusal::NoRelationship { origin, target, hint, schema, .. } => {
-                let hint = hint.as_ref().map(|hint| format!(" using the hint '{hint}'")).unwrap_or_default();
+            Refusal::NoRelationship {
+                origin,
+                target,
+                hint,
+                schema,
+                ..
+            } => {
+                let hint = hint
+                    .as_ref()
+                    .map(|hint| format!(" using the hint '{hint}'"))
+                    .unwrap_or_default();
                 format!(
                     "Searched for a foreign key relationship between '{origin}' and '{target}'{hint} in the schema \
                      '{schema}', but no matches were found."
@@ -406,7 +411,9 @@ impl Refusal {
 
     fn hint(&self) -> Value {
         if let Refusal::NotEmbedded(name) = self {
-            return Value::from(format!("Verify that '{name}' is included in the 'select' query parameter."));
+            return Value::from(format!(
+                "Verify that '{name}' is included in the 'select' query parameter."
+            ));
         }
         if let Refusal::Raise(fault) = self {
             return Value::from(match fault {
@@ -421,7 +428,10 @@ impl Refusal {
             });
         }
         if let Refusal::Schema { exposed, .. } = self {
-            return Value::from(format!("Only the following schemas are exposed: {}", exposed.join(", ")));
+            return Value::from(format!(
+                "Only the following schemas are exposed: {}",
+                exposed.join(", ")
+            ));
         }
         if let Refusal::AmbiguousRelationship { target, found, .. } = self {
             let ways: Vec<String> = found.iter().filter_map(way).collect();
@@ -437,12 +447,12 @@ impl Refusal {
                  resolved",
             );
         }
-        let suggestion = match self {
-            Refusal::NoFunction(missing) => missing.suggestion.clone(),
-            Refusal::NoRelationship { suggestion, .. } | Refusal::NoRelation { suggestion, .. } => suggestion.clone(),
-            // Everything else has no suggestion; the closed list stands above, in `code`.
-            #[allow(clippy::wildcard_enum_match_arm)]
-            _ => None,
+        let suggestion = if let Refusal::NoFunction(missing) = self {
+            missing.suggestion.clone()
+        } else if let Refusal::NoRelationship { suggestion, .. } | Refusal::NoRelation { suggestion, .. } = self {
+            suggestion.clone()
+        } else {
+            None
         };
         suggestion.map_or(Value::Null, Value::from)
     }
@@ -452,14 +462,11 @@ impl Refusal {
     pub fn reply(&self) -> ErrorReply {
         let (code, status) = self.code();
         let mut headers = Vec::new();
-        let challenge = match self {
-            Refusal::AnonymousDisabled => Some("Bearer".to_owned()),
-            Refusal::Token(text) | Refusal::Claims(text) => Some(format!(
-                "Bearer error=\"invalid_token\", error_description={}",
-                Value::from(text.as_str())
-            )),
-            #[allow(clippy::wildcard_enum_match_arm)]
-            _ => None,
+        let challenge = if let Refusal::Token(text) | Refusal::Claims(text) = self {
+            let text = Value::from(text.as_str());
+            Some(format!("Bearer error=\"invalid_token\", error_description={text}"))
+        } else {
+            (*self == Refusal::AnonymousDisabled).then(|| "Bearer".to_owned())
         };
         headers.extend(challenge.map(|text| ("WWW-Authenticate".to_owned(), text)));
         if let Refusal::OffsetOutOfBounds { total, .. } = self {
@@ -501,7 +508,9 @@ fn shown_relationship(found: &Relationship) -> Value {
             ("many-to-many", text)
         }
         Cardinality::ManyToOne { constraint, columns } => ("many-to-one", keyed(found, constraint, columns)),
-        Cardinality::OneToOne { constraint, columns, .. } => ("one-to-one", keyed(found, constraint, columns)),
+        Cardinality::OneToOne {
+            constraint, columns, ..
+        } => ("one-to-one", keyed(found, constraint, columns)),
         Cardinality::OneToMany { constraint, columns } => ("one-to-many", keyed(found, constraint, columns)),
         Cardinality::Computed { .. } => return Value::Object(Map::new()),
     };
@@ -514,7 +523,10 @@ fn shown_relationship(found: &Relationship) -> Value {
 
 fn keyed(found: &Relationship, constraint: &str, columns: &[(String, String)]) -> String {
     let (own, foreign) = sides(columns);
-    format!("{constraint} using {}({own}) and {}({foreign})", found.origin.name, found.target.name)
+    format!(
+        "{constraint} using {}({own}) and {}({foreign})",
+        found.origin.name, found.target.name
+    )
 }
 
 fn way(found: &Relationship) -> Option<String> {
@@ -526,127 +538,4 @@ fn way(found: &Relationship) -> Option<String> {
         Cardinality::Computed { .. } => return None,
     };
     Some(format!("'{}!{through}'", found.target.name))
-}
-
-impl ServerFault<'_> {
-    /// As it is sent. `is_authenticated`: whether the caller showed a token.
-    #[must_use]
-    pub fn reply(&self, is_authenticated: bool) -> ErrorReply {
-        if self.code == "PGRST" {
-            return raised(self.message, self.detail).unwrap_or_else(|fault| Refusal::Raise(fault).reply());
-        }
-        let status = self.status(is_authenticated);
-        let text = |value: Option<&str>| value.map_or(Value::Null, Value::from);
-        let mut headers = Vec::new();
-        if status == 401 {
-            headers.push(("WWW-Authenticate".to_owned(), "Bearer".to_owned()));
-        }
-        ErrorReply {
-            status,
-            status_text: None,
-            code: self.code.to_owned(),
-            headers,
-            body: body(self.code, self.message, &text(self.detail), &text(self.hint)),
-        }
-    }
-
-    fn status(&self, is_authenticated: bool) -> u16 {
-        if let Some(status) = self.code.strip_prefix("PT") {
-            return status.parse().ok().filter(|status| (100..1000).contains(status)).unwrap_or(500);
-        }
-        match self.code {
-            "23503" | "23505" => 409,
-            "25006" => 405,
-            "21000" if self.message.ends_with("requires a WHERE clause") => 400,
-            "21000" => 500,
-            "22023" if self.message.starts_with("role \"") && self.message.ends_with("does not exist") => 401,
-            "53400" => 500,
-            "57P01" => 503,
-            "P0001" => 400,
-            "42883" if self.message.starts_with("function xmlagg(") => 406,
-            "42883" | "42P01" => 404,
-            "42P17" => 500,
-            "42501" if is_authenticated => 403,
-            "42501" => 401,
-            code => match code.get(..2).unwrap_or_default() {
-                "08" | "53" => 503,
-                "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58" | "F0" | "HV" | "P0"
-                | "XX" => 500,
-                "0L" | "0P" | "28" => 403,
-                _ => 400,
-            },
-        }
-    }
-}
-
-/// The reply that a function made by `RAISE SQLSTATE 'PGRST'`.
-fn raised(message: &str, detail: Option<&str>) -> Result<ErrorReply, RaiseFault> {
-    let wrong = || RaiseFault::Message(message.to_owned());
-    let said: Map<String, Value> = serde_json::from_str(message).map_err(|_| wrong())?;
-    let required = |key: &str| said.get(key).and_then(Value::as_str).ok_or_else(wrong);
-    let optional = |key: &str| match said.get(key) {
-        None | Some(Value::Null) => Ok(Value::Null),
-        Some(Value::String(text)) => Ok(Value::from(text.as_str())),
-        Some(_) => Err(wrong()),
-    };
-    let (code, text) = (required("code")?, required("message")?);
-    let body = body(code, text, &optional("details")?, &optional("hint")?);
-    let detail = detail.ok_or(RaiseFault::NoDetail)?;
-    let wrong = || RaiseFault::Detail(detail.to_owned());
-    let how: Map<String, Value> = serde_json::from_str(detail).map_err(|_| wrong())?;
-    let status = how.get("status").and_then(Value::as_u64).ok_or_else(wrong)?;
-    let status = u16::try_from(status).ok().filter(|status| (100..1000).contains(status)).ok_or_else(wrong)?;
-    let headers = how.get("headers").and_then(Value::as_object).ok_or_else(wrong)?;
-    let headers = headers
-        .iter()
-        .map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(wrong)?;
-    Ok(ErrorReply {
-        status,
-        status_text: how.get("status_text").and_then(Value::as_str).map(str::to_owned),
-        code: code.to_owned(),
-        headers,
-        body,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sqlstates_become_statuses() {
-        let check = |code: &str, message: &str, is_authenticated: bool, expect: u16| {
-            let fault = ServerFault { code, message, ..ServerFault::default() };
-            assert_eq!(fault.reply(is_authenticated).status, expect, "{code} {message}");
-        };
-        check("23505", "", false, 409);
-        check("23514", "", false, 400);
-        check("22P02", "", false, 400);
-        check("21000", "UPDATE requires a WHERE clause", false, 400);
-        check("21000", "more than one row returned", false, 500);
-        check("22023", "role \"x\" does not exist", true, 401);
-        check("42501", "", true, 403);
-        check("42501", "", false, 401);
-        check("42P01", "", false, 404);
-        check("57014", "", false, 500);
-        check("PT402", "", false, 402);
-        check("PTabc", "", false, 500);
-    }
-
-    #[test]
-    fn a_raise_can_say_everything() {
-        let fault = |message, detail| ServerFault { code: "PGRST", message, detail, hint: None };
-        let reply = fault(
-            r#"{"code":"123","message":"ABC"}"#,
-            Some(r#"{"status":332,"status_text":"My Text","headers":{"X-Header":"str"}}"#),
-        )
-        .reply(false);
-        assert_eq!((reply.status, reply.status_text.as_deref()), (332, Some("My Text")));
-        assert_eq!(reply.headers, [("X-Header".to_owned(), "str".to_owned())]);
-        assert_eq!(reply.body, r#"{"code":"123","details":null,"hint":null,"message":"ABC"}"#);
-        assert!(fault("INVALID", None).reply(false).body.contains("Invalid JSON value for MESSAGE: 'INVALID'"));
-        assert!(fault(r#"{"code":"1","message":"a"}"#, None).reply(false).body.contains("DETAIL is missing"));
-    }
 }

@@ -75,7 +75,11 @@ fn closeness(a: &str, b: &str) -> f64 {
     }
     let distance = row.last().copied().unwrap_or(longest);
     let as_number = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
-    if longest == 0 { 1.0 } else { 1.0 - as_number(distance) / as_number(longest) }
+    if longest == 0 {
+        1.0
+    } else {
+        1.0 - as_number(distance) / as_number(longest)
+    }
 }
 
 #[cfg(test)]

@@ -209,7 +209,10 @@ mod tests {
     fn lists_of_columns() {
         assert_eq!(columns("columns", "id,\"a,b\", c").unwrap(), ["id", "a,b", "c"]);
         let error = columns("columns", "").unwrap_err();
-        assert_eq!(error.message, "\"failed to parse columns parameter ()\" (line 1, column 1)");
+        assert_eq!(
+            error.message,
+            "\"failed to parse columns parameter ()\" (line 1, column 1)"
+        );
         assert_eq!(
             error.details,
             "unexpected end of input expecting field name (* or [a..z0..9_$])"

@@ -85,7 +85,10 @@ impl MediaType {
                 MediaType::Plan(Box::new(PlanType {
                     of: parameter("for").map_or(MediaType::Json, MediaType::parse),
                     as_json: name.ends_with("+json"),
-                    options: PLAN_OPTIONS.into_iter().filter(|option| asked.contains(option)).collect(),
+                    options: PLAN_OPTIONS
+                        .into_iter()
+                        .filter(|option| asked.contains(option))
+                        .collect(),
                 }))
             }
             _ => MediaType::Other(name),
@@ -171,7 +174,12 @@ fn quality(item: &str) -> u32 {
     let (whole, rest) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
     let digits: String = rest.chars().chain("000".chars()).take(3).collect();
     let thousandths = digits.parse::<u32>().unwrap_or(0);
-    whole.parse::<u32>().unwrap_or(1).saturating_mul(1000).saturating_add(thousandths).min(1000)
+    whole
+        .parse::<u32>()
+        .unwrap_or(1)
+        .saturating_mul(1000)
+        .saturating_add(thousandths)
+        .min(1000)
 }
 
 fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
@@ -193,7 +201,10 @@ mod tests {
     fn names_and_content_types() {
         let check = |text: &str, expect: &str| assert_eq!(MediaType::parse(text).content_type(), expect, "{text}");
         check("application/json", "application/json; charset=utf-8");
-        check("application/vnd.pgrst.object", "application/vnd.pgrst.object+json; charset=utf-8");
+        check(
+            "application/vnd.pgrst.object",
+            "application/vnd.pgrst.object+json; charset=utf-8",
+        );
         check(
             "application/vnd.pgrst.object+json;nulls=stripped",
             "application/vnd.pgrst.object+json;nulls=stripped; charset=utf-8",

@@ -39,10 +39,20 @@ pub fn document(schema: &Schema, name: &str, privileges: Option<&Privileges>, op
         .collect();
     let mut paths = Map::new();
     paths.insert("/".to_owned(), root_path());
-    paths.extend(relations.iter().map(|relation| (format!("/{}", relation.id.name), relation_path(relation))));
-    paths.extend(routines.iter().map(|routine| (format!("/rpc/{}", routine.id.name), routine_path(routine))));
-    let definitions: Map<String, Value> =
-        relations.iter().map(|relation| (relation.id.name.clone(), definition(schema, relation))).collect();
+    paths.extend(
+        relations
+            .iter()
+            .map(|relation| (format!("/{}", relation.id.name), relation_path(relation))),
+    );
+    paths.extend(
+        routines
+            .iter()
+            .map(|routine| (format!("/rpc/{}", routine.id.name), routine_path(routine))),
+    );
+    let definitions: Map<String, Value> = relations
+        .iter()
+        .map(|relation| (relation.id.name.clone(), definition(schema, relation)))
+        .collect();
     let (title, about) = comment_parts(schema.comment(name));
     let mut document = json!({
         "swagger": "2.0",
@@ -74,7 +84,14 @@ fn place(document: &mut Value, options: &Options) {
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let has_port = host.contains(':');
     let port = if scheme == "https" { ":443" } else { ":80" };
-    members.insert("host".to_owned(), Value::from(if has_port { host.to_owned() } else { format!("{host}{port}") }));
+    members.insert(
+        "host".to_owned(),
+        Value::from(if has_port {
+            host.to_owned()
+        } else {
+            format!("{host}{port}")
+        }),
+    );
     members.insert("basePath".to_owned(), Value::from(format!("/{path}")));
     members.insert("schemes".to_owned(), json!([scheme]));
     if options.openapi_security {
@@ -121,20 +138,33 @@ fn root_path() -> Value {
 }
 
 fn parameter_refs<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Value> {
-    names.map(|name| json!({ "$ref": format!("#/parameters/{name}") })).collect()
+    names
+        .map(|name| json!({ "$ref": format!("#/parameters/{name}") }))
+        .collect()
 }
 
 fn relation_path(relation: &Relation) -> Value {
     let name = &relation.id.name;
-    let filters: Vec<String> =
-        relation.columns.iter().map(|column| format!("rowFilter.{name}.{}", column.name)).collect();
+    let filters: Vec<String> = relation
+        .columns
+        .iter()
+        .map(|column| format!("rowFilter.{name}.{}", column.name))
+        .collect();
     let filters = || filters.iter().map(String::as_str);
     let body = format!("body.{name}");
     let operation = |parameters: Vec<Value>, responses: Value| {
         let operation = json!({ "tags": [name], "parameters": parameters, "responses": responses });
         said(operation, relation.comment.as_deref())
     };
-    let reading = ["select", "order", "range", "rangeUnit", "offset", "limit", "preferCount"];
+    let reading = [
+        "select",
+        "order",
+        "range",
+        "rangeUnit",
+        "offset",
+        "limit",
+        "preferCount",
+    ];
     let rows = json!({ "type": "array", "items": { "$ref": format!("#/definitions/{name}") } });
     let mut path = Map::new();
     path.insert(
@@ -150,7 +180,10 @@ fn relation_path(relation: &Relation) -> Value {
     let no_content = json!({ "204": { "description": "No Content" } });
     if relation.is_insertable {
         let parameters = parameter_refs([body.as_str(), "select", "preferPost"].into_iter());
-        path.insert("post".to_owned(), operation(parameters, json!({ "201": { "description": "Created" } })));
+        path.insert(
+            "post".to_owned(),
+            operation(parameters, json!({ "201": { "description": "Created" } })),
+        );
     }
     if relation.is_updatable {
         let parameters = parameter_refs(filters().chain([body.as_str(), "preferReturn"]));
@@ -173,13 +206,22 @@ fn routine_path(routine: &Routine) -> Value {
         });
         said(operation, routine.comment.as_deref())
     };
-    let named: Vec<&Parameter> = routine.parameters.iter().filter(|parameter| !parameter.name.is_empty()).collect();
+    let named: Vec<&Parameter> = routine
+        .parameters
+        .iter()
+        .filter(|parameter| !parameter.name.is_empty())
+        .collect();
     let mut path = Map::new();
     if routine.volatility != Volatility::Volatile {
-        path.insert("get".to_owned(), operation(named.iter().map(|parameter| in_query(parameter)).collect()));
+        path.insert(
+            "get".to_owned(),
+            operation(named.iter().map(|parameter| in_query(parameter)).collect()),
+        );
     }
-    let properties: Map<String, Value> =
-        named.iter().map(|parameter| (parameter.name.clone(), typed(&parameter.type_name))).collect();
+    let properties: Map<String, Value> = named
+        .iter()
+        .map(|parameter| (parameter.name.clone(), typed(&parameter.type_name)))
+        .collect();
     let required: Vec<&str> = named
         .iter()
         .filter(|parameter| parameter.is_required)
@@ -188,7 +230,12 @@ fn routine_path(routine: &Routine) -> Value {
     let mut arguments = json!({ "type": "object", "properties": properties });
     if let Some(members) = arguments.as_object_mut() {
         members.extend((!required.is_empty()).then(|| ("required".to_owned(), json!(required))));
-        members.extend(routine.comment.as_ref().map(|text| ("description".to_owned(), json!(text))));
+        members.extend(
+            routine
+                .comment
+                .as_ref()
+                .map(|text| ("description".to_owned(), json!(text))),
+        );
     }
     let body = json!({ "name": "args", "required": true, "in": "body", "schema": arguments });
     let prefer = json!({ "$ref": "#/parameters/preferParams" });
@@ -211,7 +258,9 @@ fn in_query(parameter: &Parameter) -> Value {
         members.insert("collectionFormat".to_owned(), Value::from("multi"));
         members.insert("items".to_owned(), items);
     } else {
-        let kind = type_of(&parameter.type_name).filter(|kind| *kind != "array").unwrap_or("string");
+        let kind = type_of(&parameter.type_name)
+            .filter(|kind| *kind != "array")
+            .unwrap_or("string");
         members.insert("type".to_owned(), Value::from(kind));
         members.insert("format".to_owned(), Value::from(parameter.type_name.as_str()));
     }
@@ -258,7 +307,12 @@ fn definition(schema: &Schema, relation: &Relation) -> Value {
         .collect();
     if let Some(members) = text.as_object_mut() {
         members.extend((!required.is_empty()).then(|| ("required".to_owned(), json!(required))));
-        members.extend(relation.comment.as_ref().map(|comment| ("description".to_owned(), json!(comment))));
+        members.extend(
+            relation
+                .comment
+                .as_ref()
+                .map(|comment| ("description".to_owned(), json!(comment))),
+        );
     }
     text
 }
@@ -276,7 +330,11 @@ fn property(schema: &Schema, relation: &Relation, column: &Column) -> Value {
     if !column.enum_values.is_empty() {
         members.insert("enum".to_owned(), json!(column.enum_values));
     }
-    members.extend(column.length_max.map(|length| ("maxLength".to_owned(), Value::from(length))));
+    members.extend(
+        column
+            .length_max
+            .map(|length| ("maxLength".to_owned(), Value::from(length))),
+    );
     let mut notes = Vec::new();
     if relation.key.contains(&column.name) {
         notes.push("This is a Primary Key.<pk/>".to_owned());
@@ -296,14 +354,17 @@ fn foreign_key(schema: &Schema, relation: &Relation, column: &Column) -> Option<
         .relationships(&relation.id)
         .iter()
         .filter_map(|way| match &way.cardinality {
-            Cardinality::ManyToOne { columns, .. } | Cardinality::OneToOne { columns, is_parent: false, .. } => {
-                match columns.as_slice() {
-                    [(own, foreign)] if *own == column.name => {
-                        Some((way.target_is_view, way.target.name.as_str(), foreign.as_str()))
-                    }
-                    _ => None,
+            Cardinality::ManyToOne { columns, .. }
+            | Cardinality::OneToOne {
+                columns,
+                is_parent: false,
+                ..
+            } => match columns.as_slice() {
+                [(own, foreign)] if *own == column.name => {
+                    Some((way.target_is_view, way.target.name.as_str(), foreign.as_str()))
                 }
-            }
+                _ => None,
+            },
             Cardinality::OneToOne { .. }
             | Cardinality::OneToMany { .. }
             | Cardinality::ManyToMany(_)
@@ -321,12 +382,19 @@ fn foreign_key(schema: &Schema, relation: &Relation, column: &Column) -> Option<
 fn literal(default: &str, kind: &str) -> Option<Value> {
     if kind == "string" {
         let text = match default.strip_prefix('\'') {
-            Some(quoted) => quoted.rsplit_once('\'').map_or(quoted, |(text, _)| text).replace("''", "'"),
+            Some(quoted) => quoted
+                .rsplit_once('\'')
+                .map_or(quoted, |(text, _)| text)
+                .replace("''", "'"),
             None => default.to_owned(),
         };
         return Some(Value::from(text));
     }
-    let plain = default.trim_start_matches('\'').split(['\'', ':']).next().unwrap_or_default();
+    let plain = default
+        .trim_start_matches('\'')
+        .split(['\'', ':'])
+        .next()
+        .unwrap_or_default();
     serde_json::from_str::<Value>(plain.trim_matches(['(', ')'])).ok()
 }
 
@@ -349,12 +417,21 @@ fn parameters(relations: &[&Relation]) -> Value {
     add("preferParams", prefer(&["params=single-object"]));
     add("preferReturn", prefer(&returns));
     add("preferCount", prefer(&["count=none"]));
-    add("preferPost", prefer(&[returns.as_slice(), resolutions.as_slice()].concat()));
+    add(
+        "preferPost",
+        prefer(&[returns.as_slice(), resolutions.as_slice()].concat()),
+    );
     add("select", parameter("select", "Filtering Columns", "query", json!({})));
-    add("on_conflict", parameter("on_conflict", "On Conflict", "query", json!({})));
+    add(
+        "on_conflict",
+        parameter("on_conflict", "On Conflict", "query", json!({})),
+    );
     add("order", parameter("order", "Ordering", "query", json!({})));
     add("range", parameter("Range", paging, "header", json!({})));
-    add("rangeUnit", parameter("Range-Unit", paging, "header", json!({ "default": "items" })));
+    add(
+        "rangeUnit",
+        parameter("Range-Unit", paging, "header", json!({ "default": "items" })),
+    );
     add("offset", parameter("offset", paging, "query", json!({})));
     add("limit", parameter("limit", paging, "query", json!({})));
     for relation in relations {
@@ -384,7 +461,10 @@ mod tests {
         let check = |type_name: &str, expect: Value| assert_eq!(typed(type_name), expect);
         check("text", json!({ "format": "text", "type": "string" }));
         check("jsonb", json!({ "format": "jsonb" }));
-        check("bigint[]", json!({ "format": "bigint[]", "type": "array", "items": { "type": "integer" } }));
+        check(
+            "bigint[]",
+            json!({ "format": "bigint[]", "type": "array", "items": { "type": "integer" } }),
+        );
         check("json[]", json!({ "format": "json[]", "type": "array", "items": {} }));
         let check = |default: &str, kind: &str, expect: Value| assert_eq!(literal(default, kind), Some(expect));
         check("'default'::text", "string", json!("default"));

@@ -120,7 +120,9 @@ impl Schema {
         match &request.action {
             Action::Root => self.plan_root(request, options),
             Action::DescribeRoot => Ok(Plan::Methods(vec!["OPTIONS", "GET", "HEAD"])),
-            Action::DescribeRelation(id) => self.known_relation(id).map(|relation| Plan::Methods(methods_of(relation))),
+            Action::DescribeRelation(id) => self
+                .known_relation(id)
+                .map(|relation| Plan::Methods(methods_of(relation))),
             Action::DescribeRoutine(id) => match self.routines(id) {
                 [] => Err(self.no_routine(id, &BTreeSet::new(), None, false)),
                 [first, ..] if first.volatility == Volatility::Volatile => Ok(Plan::Methods(vec!["OPTIONS", "POST"])),
@@ -250,7 +252,10 @@ fn methods_of(relation: &Relation) -> Vec<&'static str> {
         }
     };
     add(relation.is_insertable, "POST");
-    add(relation.is_insertable && relation.is_updatable && !relation.key.is_empty(), "PUT");
+    add(
+        relation.is_insertable && relation.is_updatable && !relation.key.is_empty(),
+        "PUT",
+    );
     add(relation.is_updatable, "PATCH");
     add(relation.is_deletable, "DELETE");
     methods
@@ -322,7 +327,10 @@ impl Schema {
             None
         } else if overloads.is_empty() {
             let all = self.routines_in(&id.schema);
-            let all = all.iter().filter_map(|overloads| overloads.first()).map(|routine| routine.id.name.as_str());
+            let all = all
+                .iter()
+                .filter_map(|overloads| overloads.first())
+                .map(|routine| routine.id.name.as_str());
             fuzzy::nearest(all, &id.name).map(str::to_owned)
         } else {
             let signatures: Vec<String> = overloads
@@ -339,8 +347,7 @@ impl Schema {
             arguments: names.iter().map(ToString::to_string).collect(),
             unnamed,
             only_unnamed,
-            suggestion: suggestion
-                .map(|name| format!("Perhaps you meant to call the function {}.{name}", id.schema)),
+            suggestion: suggestion.map(|name| format!("Perhaps you meant to call the function {}.{name}", id.schema)),
         }))
     }
 }

@@ -128,25 +128,36 @@ impl Preferences {
     pub fn applied(&self, used: Used) -> Option<String> {
         let mut names: Vec<String> = Vec::new();
         let mut say = |name: Option<&str>| names.extend(name.map(str::to_owned));
-        say(self.resolution.filter(|_| used.resolution).map(|resolution| match resolution {
-            Resolution::Merge => "resolution=merge-duplicates",
-            Resolution::Ignore => "resolution=ignore-duplicates",
-        }));
-        say(self.missing_default.filter(|_| used.missing).map(|is_default| {
-            if is_default { "missing=default" } else { "missing=null" }
-        }));
-        say(self.representation.filter(|_| used.representation).map(|wanted| match wanted {
-            Return::Representation => "return=representation",
-            Return::HeadersOnly => "return=headers-only",
-            Return::Minimal => "return=minimal",
-        }));
+        say(self
+            .resolution
+            .filter(|_| used.resolution)
+            .map(|resolution| match resolution {
+                Resolution::Merge => "resolution=merge-duplicates",
+                Resolution::Ignore => "resolution=ignore-duplicates",
+            }));
+        say(self
+            .missing_default
+            .filter(|_| used.missing)
+            .map(|is_default| if is_default { "missing=default" } else { "missing=null" }));
+        say(self
+            .representation
+            .filter(|_| used.representation)
+            .map(|wanted| match wanted {
+                Return::Representation => "return=representation",
+                Return::HeadersOnly => "return=headers-only",
+                Return::Minimal => "return=minimal",
+            }));
         say(self.count.map(|count| match count {
             Count::Exact => "count=exact",
             Count::Planned => "count=planned",
             Count::Estimated => "count=estimated",
         }));
-        say(self.rollback.map(|rollback| if rollback { "tx=rollback" } else { "tx=commit" }));
-        say(self.strict.map(|strict| if strict { "handling=strict" } else { "handling=lenient" }));
+        say(self
+            .rollback
+            .map(|rollback| if rollback { "tx=rollback" } else { "tx=commit" }));
+        say(self
+            .strict
+            .map(|strict| if strict { "handling=strict" } else { "handling=lenient" }));
         names.extend(self.timezone.as_ref().map(|name| format!("timezone={name}")));
         names.extend(
             self.max_affected_strict()
@@ -177,7 +188,10 @@ mod tests {
 
     #[test]
     fn the_first_of_a_kind_holds() {
-        let headers = ["return=minimal, count=exact", "return=representation, foo, max-affected=3, timezone=Mars"];
+        let headers = [
+            "return=minimal, count=exact",
+            "return=representation, foo, max-affected=3, timezone=Mars",
+        ];
         let found = Preferences::of(headers.into_iter(), true, |name| name == "UTC");
         assert_eq!(found.representation, Some(Return::Minimal));
         assert_eq!(found.count, Some(Count::Exact));
@@ -192,11 +206,19 @@ mod tests {
     fn what_was_used_is_told_in_order() {
         let header = "count=exact, return=representation, missing=default, resolution=ignore-duplicates, tx=rollback";
         let found = Preferences::of([header].into_iter(), true, |_| true);
-        let all = Used { resolution: true, missing: true, representation: true, max_affected: true };
+        let all = Used {
+            resolution: true,
+            missing: true,
+            representation: true,
+            max_affected: true,
+        };
         assert_eq!(
             found.applied(all).as_deref(),
             Some("resolution=ignore-duplicates, missing=default, return=representation, count=exact, tx=rollback")
         );
-        assert_eq!(found.applied(Used::default()).as_deref(), Some("count=exact, tx=rollback"));
+        assert_eq!(
+            found.applied(Used::default()).as_deref(),
+            Some("count=exact, tx=rollback")
+        );
     }
 }

@@ -65,7 +65,9 @@ pub fn unescaped(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         let escaped = match after {
-            [high, low, after @ ..] if *first == b'%' => hex(*high).zip(hex(*low)).map(|(high, low)| (high * 16 + low, after)),
+            [high, low, after @ ..] if *first == b'%' => {
+                hex(*high).zip(hex(*low)).map(|(high, low)| (high * 16 + low, after))
+            }
             _ => None,
         };
         let (byte, after) = escaped.unwrap_or((*first, after));
@@ -76,7 +78,9 @@ pub fn unescaped(text: &str) -> String {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 /// Percent-encodes what may not stand in a query.
@@ -88,7 +92,11 @@ pub fn encoded(text: &str) -> String {
             out.push(char::from(byte));
         } else {
             out.push('%');
-            let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase();
+            let digit = |value: u8| {
+                char::from_digit(u32::from(value), 16)
+                    .unwrap_or('0')
+                    .to_ascii_uppercase()
+            };
             out.push(digit(byte >> 4));
             out.push(digit(byte & 15));
         }
@@ -120,8 +128,10 @@ impl Query {
         for (place, (limit, offset)) in bounds {
             query.ranges.insert(place, Range::of(limit, offset)?);
         }
-        let mut sorted: Vec<String> =
-            pairs.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        let mut sorted: Vec<String> = pairs
+            .iter()
+            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+            .collect();
         sorted.sort();
         query.canonical = sorted.join("&");
         Ok(query)
@@ -145,7 +155,8 @@ impl Query {
                 let place = path_of(before)?;
                 // An empty order says nothing.
                 if !value.is_empty() {
-                    self.orders.push((place, order::order(value).map_err(Refusal::Parameter)?));
+                    self.orders
+                        .push((place, order::order(value).map_err(Refusal::Parameter)?));
                 }
             }
             "limit" => bounds.entry(path_of(before)?).or_default().0 = Some(value),
@@ -201,11 +212,30 @@ mod tests {
         .unwrap();
         assert_eq!(query.select.len(), 1);
         assert_eq!(query.orders[0].0, ["tasks", "users"]);
-        assert_eq!(query.ranges[&vec!["tasks".to_owned()]], Range { offset: 1, limit: Some(2) });
-        assert_eq!(query.ranges[&Vec::new()], Range { offset: 0, limit: Some(3) });
+        assert_eq!(
+            query.ranges[&vec!["tasks".to_owned()]],
+            Range {
+                offset: 1,
+                limit: Some(2)
+            }
+        );
+        assert_eq!(
+            query.ranges[&Vec::new()],
+            Range {
+                offset: 0,
+                limit: Some(3)
+            }
+        );
         assert_eq!(query.filters[0].0, ["tasks"]);
         assert_eq!(query.logic[0].0, ["a"]);
-        assert!(matches!(query.logic[0].1, Logic::Group { negated: true, is_or: true, .. }));
+        assert!(matches!(
+            query.logic[0].1,
+            Logic::Group {
+                negated: true,
+                is_or: true,
+                ..
+            }
+        ));
     }
 
     #[test]
@@ -221,6 +251,9 @@ mod tests {
     fn encoding_goes_both_ways() {
         assert_eq!(decoded("a+b%20c%C3%A4%"), "a b cä%");
         assert_eq!(encoded("a b/ä"), "a%20b%2F%C3%A4");
-        assert_eq!(Query::of("b=eq.2&a=eq.%22x%22", false).unwrap().canonical, "a=eq.%22x%22&b=eq.2");
+        assert_eq!(
+            Query::of("b=eq.2&a=eq.%22x%22", false).unwrap().canonical,
+            "a=eq.%22x%22&b=eq.2"
+        );
     }
 }

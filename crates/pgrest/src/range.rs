@@ -100,7 +100,11 @@ mod tests {
     fn limits_and_headers_meet() {
         let check = |limit, offset, header, expect: Result<(i64, Option<i64>), Refusal>| {
             let got = Range::of(limit, offset).and_then(|range| range.within_header(header));
-            assert_eq!(got.map(|range| (range.offset, range.limit)), expect, "{limit:?} {offset:?} {header:?}");
+            assert_eq!(
+                got.map(|range| (range.offset, range.limit)),
+                expect,
+                "{limit:?} {offset:?} {header:?}"
+            );
         };
         check(None, None, None, Ok((0, None)));
         check(Some("3"), Some("2"), None, Ok((2, Some(3))));
@@ -119,6 +123,9 @@ mod tests {
         assert_eq!(content_range(100, 0, Some(15)), "*/15");
         assert_eq!(page_status(0, 15, Some(15)), Ok(200));
         assert_eq!(page_status(0, 2, Some(15)), Ok(206));
-        assert_eq!(page_status(1, 0, Some(0)), Err(Refusal::OffsetOutOfBounds { offset: 1, total: 0 }));
+        assert_eq!(
+            page_status(1, 0, Some(0)),
+            Err(Refusal::OffsetOutOfBounds { offset: 1, total: 0 })
+        );
     }
 }

@@ -83,7 +83,10 @@ impl<'a> Incoming<'a> {
     /// The first header of a name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -178,8 +181,14 @@ pub fn read(incoming: &Incoming<'_>, options: &Options, schema: &Schema) -> Resu
     let is_call = matches!(resource, Resource::Routine(_)) && is_read;
     let query = Query::of(incoming.query, is_call)?;
     let range = query.ranges.get(&Vec::new()).copied().unwrap_or_default();
-    let range = if is_read { range.within_header(incoming.header("range"))? } else { range };
-    let content_type = incoming.header("content-type").map_or(MediaType::Json, MediaType::parse);
+    let range = if is_read {
+        range.within_header(incoming.header("range"))?
+    } else {
+        range
+    };
+    let content_type = incoming
+        .header("content-type")
+        .map_or(MediaType::Json, MediaType::parse);
     let qualified = |relation: &str| QualifiedName::of(&name, relation);
     let rows = || body::rows(&content_type, incoming.body, query.columns.is_some());
     let action = match (&resource, incoming.method) {
@@ -241,7 +250,11 @@ fn root_call(
 }
 
 fn preferences(incoming: &Incoming<'_>, options: &Options, schema: &Schema) -> Preferences {
-    let headers = incoming.headers.iter().filter(|(name, _)| name == "prefer").map(|(_, value)| value.as_str());
+    let headers = incoming
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "prefer")
+        .map(|(_, value)| value.as_str());
     Preferences::of(headers, options.rollback_override, |name| schema.has_timezone(name))
 }
 
@@ -267,7 +280,11 @@ fn check_method(resource: &Resource, method: &str) -> Result<(), Refusal> {
             true
         }
     };
-    if known { Ok(()) } else { Err(Refusal::Method(method.to_owned())) }
+    if known {
+        Ok(())
+    } else {
+        Err(Refusal::Method(method.to_owned()))
+    }
 }
 
 /// The schema asked for, and whether the answer has to say it.
@@ -297,11 +314,22 @@ mod tests {
     use super::*;
 
     fn asked(method: &str, path: &str, headers: &[(&str, &str)]) -> Result<Request, Refusal> {
-        let options = Options { schemas: vec!["v1".to_owned(), "v2".to_owned()], ..Options::default() };
-        let headers: Vec<(String, String)> =
-            headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let options = Options {
+            schemas: vec!["v1".to_owned(), "v2".to_owned()],
+            ..Options::default()
+        };
+        let headers: Vec<(String, String)> = headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect();
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let incoming = Incoming { method, path, query, headers: &headers, body: b"{}" };
+        let incoming = Incoming {
+            method,
+            path,
+            query,
+            headers: &headers,
+            body: b"{}",
+        };
         read(&incoming, &options, &Schema::default())
     }
 
@@ -313,12 +341,18 @@ mod tests {
             Action::Read(QualifiedName::of("v1", "a b"))
         );
         assert_eq!(asked("GET", "/a/b", &[]), Err(Refusal::Path));
-        assert_eq!(asked("PATCH", "/rpc/f", &[]), Err(Refusal::RpcMethod("PATCH".to_owned())));
+        assert_eq!(
+            asked("PATCH", "/rpc/f", &[]),
+            Err(Refusal::RpcMethod("PATCH".to_owned()))
+        );
         assert_eq!(asked("TRACE", "/a", &[]), Err(Refusal::Method("TRACE".to_owned())));
         let told = asked("GET", "/a", &[("accept-profile", "v2")]).unwrap();
         assert_eq!((told.schema.as_str(), told.profile.as_deref()), ("v2", Some("v2")));
         assert_eq!(asked("POST", "/a", &[]).unwrap().profile.as_deref(), Some("v1"));
-        assert!(matches!(asked("POST", "/a", &[("content-profile", "x")]), Err(Refusal::Schema { .. })));
+        assert!(matches!(
+            asked("POST", "/a", &[("content-profile", "x")]),
+            Err(Refusal::Schema { .. })
+        ));
     }
 
     #[test]

@@ -47,7 +47,9 @@ pub struct Reply {
 impl From<ErrorReply> for Reply {
     fn from(error: ErrorReply) -> Reply {
         let mut headers = error.headers;
-        let has_type = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let has_type = headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         if !has_type {
             headers.push(("Content-Type".to_owned(), MediaType::Json.content_type()));
         }
@@ -115,7 +117,10 @@ pub fn reply(plan: &StatementPlan, request: &Request, outcome: Outcome) -> Resul
     let status = wished_status(&outcome)?;
     let wished = wished_headers(&outcome)?;
     let mut reply = if plan.is_explain {
-        Reply { status: 200, ..Reply::default() }
+        Reply {
+            status: 200,
+            ..Reply::default()
+        }
     } else {
         by_kind(plan, request, &outcome)?
     };
@@ -127,7 +132,9 @@ pub fn reply(plan: &StatementPlan, request: &Request, outcome: Outcome) -> Resul
         reply.headers.push(("Content-Profile".to_owned(), profile.clone()));
     }
     if has_body {
-        reply.headers.push(("Content-Type".to_owned(), plan.media.content_type()));
+        reply
+            .headers
+            .push(("Content-Type".to_owned(), plan.media.content_type()));
         if !request.is_head {
             reply.body = outcome.body;
         }
@@ -164,16 +171,27 @@ fn by_kind(plan: &StatementPlan, request: &Request, outcome: &Outcome) -> Result
         Kind::Call { is_void, function } => {
             let status = page_status(plan.offset, outcome.rows, outcome.total)?;
             if *is_void {
-                (204, vec![range(content_range(plan.offset, outcome.rows, outcome.total))])
+                (
+                    204,
+                    vec![range(content_range(plan.offset, outcome.rows, outcome.total))],
+                )
             } else {
                 let mut headers = vec![range(content_range(plan.offset, outcome.rows, outcome.total))];
-                if matches!(request.action, crate::request::Action::Call(_, _, crate::request::CallMethod::Get)) {
+                if matches!(
+                    request.action,
+                    crate::request::Action::Call(_, _, crate::request::CallMethod::Get)
+                ) {
                     headers.push(content_location(&function.name, "rpc/", request));
                 }
                 (status, headers)
             }
         }
-        Kind::Insert { relation, key, returns, is_merge } => {
+        Kind::Insert {
+            relation,
+            key,
+            returns,
+            is_merge,
+        } => {
             let is_changed_only = *is_merge && outcome.inserted == Some(0);
             let status = if is_changed_only { 200 } else { 201 };
             let mut headers = Vec::new();
@@ -186,18 +204,29 @@ fn by_kind(plan: &StatementPlan, request: &Request, outcome: &Outcome) -> Result
         Kind::Update(returns) => (written(*returns), vec![range(content_range(0, outcome.rows, counted))]),
         Kind::Put(returns) => {
             let is_new = outcome.inserted.is_some_and(|rows| rows > 0);
-            let status = if *returns == Return::Representation && is_new { 201 } else { written(*returns) };
+            let status = if *returns == Return::Representation && is_new {
+                201
+            } else {
+                written(*returns)
+            };
             (status, Vec::new())
         }
         Kind::Delete(returns) => (written(*returns), vec![range(content_range(0, 0, counted))]),
     };
-    Ok(Reply { status, headers, ..Reply::default() })
+    Ok(Reply {
+        status,
+        headers,
+        ..Reply::default()
+    })
 }
 
 fn content_location(name: &str, folder: &str, request: &Request) -> (String, String) {
     let query = &request.query.canonical;
     let mark = if query.is_empty() { "" } else { "?" };
-    ("Content-Location".to_owned(), format!("/{folder}{}{mark}{query}", query::encoded(name)))
+    (
+        "Content-Location".to_owned(),
+        format!("/{folder}{}{mark}{query}", query::encoded(name)),
+    )
 }
 
 /// Where the row is that was added, if it was one and has a key.
@@ -214,7 +243,10 @@ fn location(relation: &str, key: &[String], outcome: &Outcome) -> Option<(String
             None => format!("{}=is.null", query::encoded(name)),
         })
         .collect();
-    Some(("Location".to_owned(), format!("/{}?{}", query::encoded(relation), filters.join("&"))))
+    Some((
+        "Location".to_owned(),
+        format!("/{}?{}", query::encoded(relation), filters.join("&")),
+    ))
 }
 
 fn wished_status(outcome: &Outcome) -> Result<Option<u16>, Refusal> {
@@ -257,7 +289,11 @@ mod tests {
         assert_eq!(wished_headers(&set).unwrap().len(), 2);
         assert_eq!(wished_status(&set), Ok(Some(418)));
         for headers in ["{}", r#"[{"a":1}]"#, r#"[{"a":"1","b":"2"}]"#, "x"] {
-            assert_eq!(wished_headers(&outcome(headers, "1")), Err(Refusal::ResponseHeaders), "{headers}");
+            assert_eq!(
+                wished_headers(&outcome(headers, "1")),
+                Err(Refusal::ResponseHeaders),
+                "{headers}"
+            );
         }
         assert_eq!(wished_status(&outcome("[]", "bad")), Err(Refusal::ResponseStatus));
     }

@@ -265,7 +265,11 @@ impl Schema {
     /// All relations of a schema, by name.
     #[must_use]
     pub fn relations_in(&self, schema: &str) -> Vec<&Relation> {
-        let mut found: Vec<&Relation> = self.relations.values().filter(|relation| relation.id.schema == schema).collect();
+        let mut found: Vec<&Relation> = self
+            .relations
+            .values()
+            .filter(|relation| relation.id.schema == schema)
+            .collect();
         found.sort_by(|a, b| a.id.name.cmp(&b.id.name));
         found
     }
@@ -316,7 +320,11 @@ impl Schema {
         let of = |wanted: &str, exact: bool| {
             self.handlers.iter().find(|handler| {
                 handler.media == wanted
-                    && if exact { handler.relation.is_some() && handler.relation.as_ref() == relation } else { handler.relation.is_none() }
+                    && if exact {
+                        handler.relation.is_some() && handler.relation.as_ref() == relation
+                    } else {
+                        handler.relation.is_none()
+                    }
             })
         };
         of(media, true).or_else(|| of(media, false))

@@ -61,7 +61,12 @@ impl Statement {
     }
 
     /// A list with something between its items.
-    fn joined<T>(&mut self, items: impl IntoIterator<Item = T>, between: &str, mut item: impl FnMut(&mut Statement, T)) {
+    fn joined<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        between: &str,
+        mut item: impl FnMut(&mut Statement, T),
+    ) {
         for (at, value) in items.into_iter().enumerate() {
             if at > 0 {
                 self.push(between);
@@ -78,6 +83,12 @@ impl Statement {
         self.text = format!("EXPLAIN ({}) {}", options.join(", "), self.text);
         self
     }
+}
+
+/// A call that comes before a request's own statement; `function` is quoted already.
+#[must_use]
+pub fn before(function: &str) -> String {
+    format!("SELECT {function}()")
 }
 
 /// A read.

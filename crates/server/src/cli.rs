@@ -311,9 +311,7 @@ fn log_to_stderr(log: Targets) {
         .with_target(false)
         .with_ansi(colours);
     // Fails only when a log is set up already, and then there is one.
-    let _ = tracing_subscriber::registry()
-        .with(lines.with_filter(log))
-        .try_init();
+    let _ = tracing_subscriber::registry().with(lines.with_filter(log)).try_init();
 }
 
 /// The flags follow the table of settings, so that none can be forgotten.

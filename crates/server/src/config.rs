@@ -497,7 +497,9 @@ impl<'a> Loader<'a> {
     /// How `/rest/v1` is served.
     fn rest(&mut self) -> Result<Options, ConfigError> {
         Ok(Options {
-            schemas: self.get(&REST_SCHEMAS, parse::names)?.unwrap_or_else(|| vec!["public".to_owned()]),
+            schemas: self
+                .get(&REST_SCHEMAS, parse::names)?
+                .unwrap_or_else(|| vec!["public".to_owned()]),
             rows_max: Some(self.get(&REST_ROWS_MAX, parse::rows)?.unwrap_or(1000)),
             aggregates: self.get(&REST_AGGREGATES, parse::boolean)?.unwrap_or(false),
             plans: self.get(&REST_PLANS, parse::boolean)?.unwrap_or(false),

@@ -46,7 +46,11 @@ impl<'a> Cursor<'a> {
             if self.rest.is_empty() {
                 return Ok(value);
             }
-            let found = self.rest.chars().next().map_or(String::new(), |letter| format!("'{letter}'"));
+            let found = self
+                .rest
+                .chars()
+                .next()
+                .map_or(String::new(), |letter| format!("'{letter}'"));
             self.fail_at(self.offset(), found, "end of input")
         });
         result.map_err(|Failed| ParseError {
@@ -131,7 +135,11 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn expect(&mut self, text: &str, label: &str) -> Parsed<()> {
-        if self.take(text) { Ok(()) } else { self.unexpected(label) }
+        if self.take(text) {
+            Ok(())
+        } else {
+            self.unexpected(label)
+        }
     }
 
     /// What stands here does not fit.
@@ -142,7 +150,9 @@ impl<'a> Cursor<'a> {
 
     /// The text should end here, or go on otherwise.
     pub(crate) fn unexpected_letter<T>(&mut self, expected: &str) -> Parsed<T> {
-        let found = self.peek().map_or("end of input".to_owned(), |letter| format!("'{letter}'"));
+        let found = self
+            .peek()
+            .map_or("end of input".to_owned(), |letter| format!("'{letter}'"));
         self.fail_at(self.offset(), found, expected)
     }
 
@@ -173,7 +183,11 @@ impl<'a> Cursor<'a> {
 }
 
 fn shown(letter: char) -> String {
-    if letter == '"' { r#""\"""#.to_owned() } else { format!("\"{letter}\"") }
+    if letter == '"' {
+        r#""\"""#.to_owned()
+    } else {
+        format!("\"{letter}\"")
+    }
 }
 
 fn joined(labels: &[String]) -> String {

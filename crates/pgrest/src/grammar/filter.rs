@@ -215,24 +215,21 @@ pub fn has_operator(text: &str) -> bool {
 }
 
 /// `["not."] operator "." value`, where `value` reads what the surroundings allow.
-pub(super) fn read(
-    cursor: &mut Cursor<'_>,
-    value: &dyn Fn(&mut Cursor<'_>) -> Parsed<String>,
-) -> Parsed<Condition> {
+pub(super) fn read(cursor: &mut Cursor<'_>, value: &dyn Fn(&mut Cursor<'_>) -> Parsed<String>) -> Parsed<Condition> {
     let negated = cursor.take("not.");
     let test = test(cursor, value, negated)?;
     Ok(Condition { negated, test })
 }
 
-fn test(
-    cursor: &mut Cursor<'_>,
-    value: &dyn Fn(&mut Cursor<'_>) -> Parsed<String>,
-    negated: bool,
-) -> Parsed<Test> {
+fn test(cursor: &mut Cursor<'_>, value: &dyn Fn(&mut Cursor<'_>) -> Parsed<String>, negated: bool) -> Parsed<Test> {
     let start = cursor.mark();
     let word = cursor.take_while(|letter| letter.is_ascii_alphabetic());
     if let Some(operator) = Operator::ALL.iter().copied().find(|operator| operator.name() == word) {
-        let quantifier = if operator.takes_quantifier() { quantifier(cursor)? } else { None };
+        let quantifier = if operator.takes_quantifier() {
+            quantifier(cursor)?
+        } else {
+            None
+        };
         delimiter(cursor)?;
         return Ok(Test::Compare(operator, quantifier, value(cursor)?));
     }
@@ -334,7 +331,10 @@ fn element(cursor: &mut Cursor<'_>) -> Parsed<String> {
         }
         cursor.reset(mark);
     }
-    Ok(cursor.take_while(|letter| !matches!(letter, ',' | ')')).trim_end().to_owned())
+    Ok(cursor
+        .take_while(|letter| !matches!(letter, ',' | ')'))
+        .trim_end()
+        .to_owned())
 }
 
 #[cfg(test)]
@@ -355,8 +355,16 @@ mod tests {
         check("eq.", false, compare(Operator::Eq, None, ""));
         check("not.lt.14", true, compare(Operator::Lt, None, "14"));
         check("eq.a.b,c)(", false, compare(Operator::Eq, None, "a.b,c)("));
-        check("like(any).{%a,%b}", false, compare(Operator::Like, Some(Quantifier::Any), "{%a,%b}"));
-        check("gte(all).{1}", false, compare(Operator::Gte, Some(Quantifier::All), "{1}"));
+        check(
+            "like(any).{%a,%b}",
+            false,
+            compare(Operator::Like, Some(Quantifier::Any), "{%a,%b}"),
+        );
+        check(
+            "gte(all).{1}",
+            false,
+            compare(Operator::Gte, Some(Quantifier::All), "{1}"),
+        );
         check("cs.{1,2}", false, compare(Operator::Contains, None, "{1,2}"));
         check("adj.(3,10]", false, compare(Operator::Adjacent, None, "(3,10]"));
         check("isdistinct.2", false, Test::IsDistinct("2".to_owned()));
@@ -389,9 +397,17 @@ mod tests {
             let message = format!("\"failed to parse filter ({text})\" (line 1, column {column})");
             assert_eq!((error.message, error.details), (message, details.to_owned()));
         };
-        check("noop.0", 1, "unexpected \"o\" expecting \"not\" or operator (eq, gt, ...)");
+        check(
+            "noop.0",
+            1,
+            "unexpected \"o\" expecting \"not\" or operator (eq, gt, ...)",
+        );
         check("0", 1, "unexpected \"0\" expecting \"not\" or operator (eq, gt, ...)");
-        check("is.nil", 4, "unexpected \"n\" expecting isVal: (null, not_null, true, false, unknown)");
+        check(
+            "is.nil",
+            4,
+            "unexpected \"n\" expecting isVal: (null, not_null, true, false, unknown)",
+        );
         check("in.(1", 6, "unexpected end of input expecting \",\" or \")\"");
     }
 

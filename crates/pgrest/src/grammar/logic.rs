@@ -81,7 +81,8 @@ fn group(cursor: &mut Cursor<'_>) -> Option<(bool, bool)> {
         return None;
     };
     let follows = cursor.rest().trim_start_matches([' ', '\t']);
-    if follows.starts_with('(') || !follows.starts_with(|letter: char| letter.is_alphanumeric() || letter == '.' || letter == '_')
+    if follows.starts_with('(')
+        || !follows.starts_with(|letter: char| letter.is_alphanumeric() || letter == '.' || letter == '_')
     {
         return Some((negated, is_or));
     }
@@ -131,7 +132,10 @@ fn value(cursor: &mut Cursor<'_>) -> Parsed<String> {
             return Ok(range.to_owned());
         }
     }
-    Ok(cursor.take_while(|letter| !matches!(letter, ',' | ')')).trim_end().to_owned())
+    Ok(cursor
+        .take_while(|letter| !matches!(letter, ',' | ')'))
+        .trim_end()
+        .to_owned())
 }
 
 #[cfg(test)]
@@ -153,7 +157,11 @@ mod tests {
     fn groups_nest() {
         let check = |group: &str, text: &str, expect: Logic| assert_eq!(logic(group, text).unwrap(), expect, "{text}");
         let of = |is_or, negated, of| Logic::Group { negated, is_or, of };
-        check("or", "(id.eq.1,id.eq.2)", of(true, false, vec![eq("id", "1"), eq("id", "2")]));
+        check(
+            "or",
+            "(id.eq.1,id.eq.2)",
+            of(true, false, vec![eq("id", "1"), eq("id", "2")]),
+        );
         check("not.or", "(id.eq.1)", of(true, true, vec![eq("id", "1")]));
         check(
             "and",
@@ -167,8 +175,16 @@ mod tests {
                 ],
             ),
         );
-        check("or", "(order.eq.1,android.eq.2)", of(true, false, vec![eq("order", "1"), eq("android", "2")]));
-        check("or", "(r.eq.[1,3),s.eq.2)", of(true, false, vec![eq("r", "[1,3)"), eq("s", "2")]));
+        check(
+            "or",
+            "(order.eq.1,android.eq.2)",
+            of(true, false, vec![eq("order", "1"), eq("android", "2")]),
+        );
+        check(
+            "or",
+            "(r.eq.[1,3),s.eq.2)",
+            of(true, false, vec![eq("r", "[1,3)"), eq("s", "2")]),
+        );
     }
 
     #[test]
@@ -185,7 +201,12 @@ mod tests {
             "unexpected \")\" expecting field name (* or [a..z0..9_$]), negation operator (not) or logic operator (and, or)",
         );
         check("or", ")(", 3, "unexpected \")\" expecting \"(\"");
-        check("and", "(ord(id.eq.1,id.eq.1),id.eq.2)", 8, "unexpected \"(\" expecting \".\"");
+        check(
+            "and",
+            "(ord(id.eq.1,id.eq.1),id.eq.2)",
+            8,
+            "unexpected \"(\" expecting \".\"",
+        );
         assert!(logic("or", &"(and".repeat(200)).is_err());
     }
 }

@@ -129,7 +129,13 @@ mod tests {
             Some(Nulls::Last),
         );
         check("a.nullsfirst", None, "a", None, Some(Nulls::First));
-        check("clients(name).desc", Some("clients"), "name", Some(Direction::Descending), None);
+        check(
+            "clients(name).desc",
+            Some("clients"),
+            "name",
+            Some(Direction::Descending),
+            None,
+        );
         check("data->a->>b.desc", None, "data", Some(Direction::Descending), None);
         assert_eq!(order("a, b.desc").unwrap().len(), 2);
     }
@@ -141,9 +147,25 @@ mod tests {
             let message = format!("\"failed to parse order ({text})\" (line 1, column {column})");
             assert_eq!((error.message, error.details), (message, details.to_owned()));
         };
-        check("id.ac", 4, "unexpected \"c\" expecting \"asc\", \"desc\", \"nullsfirst\" or \"nullslast\"");
-        check("id.descc", 8, "unexpected 'c' expecting delimiter (.), \",\" or end of input");
-        check("id.asc.nlslast", 8, "unexpected \"l\" expecting \"nullsfirst\" or \"nullslast\"");
-        check("id.asc.nullslasttt", 17, "unexpected 't' expecting \",\" or end of input");
+        check(
+            "id.ac",
+            4,
+            "unexpected \"c\" expecting \"asc\", \"desc\", \"nullsfirst\" or \"nullslast\"",
+        );
+        check(
+            "id.descc",
+            8,
+            "unexpected 'c' expecting delimiter (.), \",\" or end of input",
+        );
+        check(
+            "id.asc.nlslast",
+            8,
+            "unexpected \"l\" expecting \"nullsfirst\" or \"nullslast\"",
+        );
+        check(
+            "id.asc.nullslasttt",
+            17,
+            "unexpected 't' expecting \",\" or end of input",
+        );
     }
 }

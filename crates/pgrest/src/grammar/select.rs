@@ -288,7 +288,11 @@ mod tests {
             assert_eq!((error.message, error.details), (message, details.to_owned()));
         };
         check("data->>--34", 9, "unexpected \"-\" expecting digit");
-        check("id,", 4, "unexpected end of input expecting field name (* or [a..z0..9_$])");
+        check(
+            "id,",
+            4,
+            "unexpected end of input expecting field name (* or [a..z0..9_$])",
+        );
         check("a(b", 4, "unexpected end of input expecting \",\" or \")\"");
         check("id)", 3, "unexpected ')' expecting end of input");
         assert!(select(&"a(".repeat(100)).is_err(), "depth has an end");

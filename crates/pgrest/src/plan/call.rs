@@ -64,7 +64,12 @@ pub(super) fn plan<'a>(
         None
     } else {
         let origin = routine.relation().unwrap_or(&routine.id);
-        Some(read::tree(schema, options, request, read::From::called(origin, &routine.id.name))?)
+        Some(read::tree(
+            schema,
+            options,
+            request,
+            read::From::called(origin, &routine.id.name),
+        )?)
     };
     Ok(CallPlan { routine, values, tree })
 }
@@ -89,12 +94,16 @@ fn choose<'a>(
     } else {
         overloads.iter().filter(|routine| takes(routine, names)).collect()
     };
-    let unnamed_types: &[&str] = match media {
-        MediaType::Json if is_post => &["json", "jsonb"],
-        MediaType::Text => &["text"],
-        MediaType::Xml => &["xml"],
-        MediaType::Bytes => &["bytea"],
-        _ => &[],
+    let unnamed_types: &[&str] = if media == MediaType::Json && is_post {
+        &["json", "jsonb"]
+    } else if media == MediaType::Text {
+        &["text"]
+    } else if media == MediaType::Xml {
+        &["xml"]
+    } else if media == MediaType::Bytes {
+        &["bytea"]
+    } else {
+        &[]
     };
     match by_name.as_slice() {
         [one] => return Ok((one, true)),
@@ -156,20 +165,27 @@ fn named<'a>(routine: &'a Routine, arguments: &Arguments) -> Vec<(&'a Parameter,
             Some(of_json(parameter, json))
         }
         Arguments::Texts(members) => {
-            let given: Vec<&String> =
-                members.iter().filter(|(name, _)| *name == parameter.name).map(|(_, value)| value).collect();
+            let given: Vec<&String> = members
+                .iter()
+                .filter(|(name, _)| *name == parameter.name)
+                .map(|(_, value)| value)
+                .collect();
             let last = given.last()?;
             // One value of a variadic parameter may be a whole array.
-            Some(if parameter.is_variadic && !(given.len() == 1 && last.starts_with('{')) {
-                Value::Texts(given.into_iter().cloned().collect())
-            } else {
-                Value::Text((*last).clone())
-            })
+            Some(
+                if parameter.is_variadic && !(given.len() == 1 && last.starts_with('{')) {
+                    Value::Texts(given.into_iter().cloned().collect())
+                } else {
+                    Value::Text((*last).clone())
+                },
+            )
         }
         Arguments::Whole(..) => None,
     };
     let given = routine.parameters.iter().filter(|parameter| !parameter.name.is_empty());
-    given.filter_map(|parameter| Some((parameter, value(parameter)?))).collect()
+    given
+        .filter_map(|parameter| Some((parameter, value(parameter)?)))
+        .collect()
 }
 
 /// Plain values are passed as they are; arrays and objects of types other than JSON are taken apart by PostgreSQL.

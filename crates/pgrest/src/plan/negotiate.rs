@@ -43,7 +43,10 @@ impl Schema {
         options: &Options,
         relation: Option<&QualifiedName>,
     ) -> Result<Shape, Refusal> {
-        let found = request.accept.iter().find_map(|media| self.rows_as(media, options, relation));
+        let found = request
+            .accept
+            .iter()
+            .find_map(|media| self.rows_as(media, options, relation));
         found.ok_or_else(|| Refusal::MediaType(request.accept.iter().map(MediaType::name).collect()))
     }
 
@@ -72,7 +75,8 @@ impl Schema {
         }
         let mut shape = self.negotiate_rows(request, options, routine.relation())?;
         let is_row = matches!(routine.returns, Returns::Row(_) | Returns::Record);
-        shape.is_single_value = !routine.is_set && !(is_row && matches!(shape.media, MediaType::Object { .. }));
+        let is_one_object = is_row && matches!(shape.media, MediaType::Object { .. });
+        shape.is_single_value = !routine.is_set && !is_one_object;
         Ok(shape)
     }
 
@@ -82,7 +86,11 @@ impl Schema {
             let handler = self.handler(relation, wanted)?;
             Some(Shape {
                 aggregate: Some((handler.function.clone(), handler.relation.clone())),
-                ..Shape::plain(if media == MediaType::Any { MediaType::Bytes } else { media.clone() })
+                ..Shape::plain(if media == MediaType::Any {
+                    MediaType::Bytes
+                } else {
+                    media.clone()
+                })
             })
         };
         let built_in = || match &media {
@@ -97,10 +105,17 @@ impl Schema {
             | MediaType::Form
             | MediaType::Other(_) => None,
         };
-        let exact = if media == MediaType::Any { "application/json".to_owned() } else { media.name() };
+        let exact = if media == MediaType::Any {
+            "application/json".to_owned()
+        } else {
+            media.name()
+        };
         let mut shape = if media == MediaType::Any {
             by_handler(&exact)
-                .map(|shape| Shape { media: MediaType::Json, ..shape })
+                .map(|shape| Shape {
+                    media: MediaType::Json,
+                    ..shape
+                })
                 .or_else(built_in)?
         } else {
             by_handler(&exact).or_else(built_in).or_else(|| by_handler("*/*"))?

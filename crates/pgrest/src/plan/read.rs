@@ -68,7 +68,10 @@ impl From {
     }
 
     pub(crate) fn written(relation: &Relation) -> From {
-        From { source: Source::Written, ..From::relation(relation) }
+        From {
+            source: Source::Written,
+            ..From::relation(relation)
+        }
     }
 
     pub(crate) fn called(origin: &QualifiedName, alias: &str) -> From {
@@ -147,9 +150,10 @@ impl Tree {
             .fields
             .iter()
             .any(|field| matches!(field, Output::Column(item, _) if item.aggregate.is_some()));
-        own || self.embeds.iter().any(|embed| {
-            embed.is_spread && embed.way.is_to_one() && embed.tree.has_aggregates()
-        })
+        own || self
+            .embeds
+            .iter()
+            .any(|embed| embed.is_spread && embed.way.is_to_one() && embed.tree.has_aggregates())
     }
 
     /// Whether nothing of it is asked for.
@@ -292,7 +296,9 @@ fn embed(
     item: &EmbedItem,
     is_spread: bool,
 ) -> Result<(), Refusal> {
-    let way = schema.way(&parent.origin, &item.relation, item.hint.as_deref())?.clone();
+    let way = schema
+        .way(&parent.origin, &item.relation, item.hint.as_deref())?
+        .clone();
     let depth = parent.depth + 1;
     let mut tree = Tree {
         origin: way.target.clone(),
@@ -341,8 +347,14 @@ fn of_filter(tree: &Tree, field: &Field, condition: &Condition) -> Result<Predic
         return Ok(Predicate::Column(field.clone(), condition.clone()));
     };
     match condition.test {
-        Test::Is(Is::Null) => Ok(Predicate::Related { embed, exists: condition.negated }),
-        Test::Is(Is::NotNull) => Ok(Predicate::Related { embed, exists: !condition.negated }),
+        Test::Is(Is::Null) => Ok(Predicate::Related {
+            embed,
+            exists: condition.negated,
+        }),
+        Test::Is(Is::NotNull) => Ok(Predicate::Related {
+            embed,
+            exists: !condition.negated,
+        }),
         Test::Is(Is::True | Is::False | Is::Unknown)
         | Test::Compare(..)
         | Test::In(_)
@@ -356,7 +368,10 @@ fn ordered(tree: &Tree, terms: &[OrderTerm]) -> Result<Vec<Order>, Refusal> {
         .iter()
         .map(|term| {
             let Some(relation) = &term.relation else {
-                return Ok(Order { lateral: None, term: term.clone() });
+                return Ok(Order {
+                    lateral: None,
+                    term: term.clone(),
+                });
             };
             let found = tree.embed_at(relation).and_then(|at| tree.embeds.get(at));
             let embed = found.ok_or_else(|| Refusal::NotEmbedded(relation.clone()))?;

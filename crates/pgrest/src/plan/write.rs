@@ -10,7 +10,7 @@ use crate::{
     media::MediaType,
     preferences::{Resolution, Return},
     request::{Options, Request, Write},
-    schema::{Column, Cardinality, Relation, Schema},
+    schema::{Cardinality, Column, Relation, Schema},
 };
 
 /// A planned write.
@@ -109,15 +109,17 @@ pub(super) fn plan<'a>(
             defaults,
             conditions: read::root_conditions(request),
         },
-        Write::Delete => Change::Delete { conditions: read::root_conditions(request) },
+        Write::Delete => Change::Delete {
+            conditions: read::root_conditions(request),
+        },
     };
     let mut returns = request.preferences.representation.unwrap_or(Return::Minimal);
     // A single object is asked for by its media type, and then checked even if nothing is given back.
     if returns == Return::HeadersOnly && !matches!(write, Write::Insert(_)) {
         returns = Return::Minimal;
     }
-    let wants_rows = returns == Return::Representation
-        || request.accept.iter().any(|media| matches!(media, MediaType::Plan(_)));
+    let wants_rows =
+        returns == Return::Representation || request.accept.iter().any(|media| matches!(media, MediaType::Plan(_)));
     let tree = read::tree(schema, options, request, read::From::written(relation))?;
     let mut returning = Returning::default();
     if wants_rows {
@@ -139,7 +141,9 @@ fn take_needs(tree: &Tree, returning: &mut Returning) {
         match field {
             Output::Star => returning.all = true,
             Output::Column(item, _) => {
-                returning.names.extend(item.field.as_ref().map(|field| field.name.clone()));
+                returning
+                    .names
+                    .extend(item.field.as_ref().map(|field| field.name.clone()));
             }
         }
     }
@@ -209,7 +213,11 @@ fn put<'a>(request: &'a Request, relation: &'a Relation, rows: &'a Rows) -> Resu
         return Err(Refusal::PutFilters);
     }
     let columns = columns(request, relation, rows)?;
-    if relation.key.iter().any(|name| !columns.iter().any(|column| column.name == *name)) {
+    if relation
+        .key
+        .iter()
+        .any(|name| !columns.iter().any(|column| column.name == *name))
+    {
         return Err(Refusal::PutKey);
     }
     Ok(Insert {

@@ -135,7 +135,10 @@ impl Schema {
             comments,
         } = catalogue;
         let mut schema = Schema {
-            representations: representations.into_iter().map(|(from, to, by)| ((from, to), by)).collect(),
+            representations: representations
+                .into_iter()
+                .map(|(from, to, by)| ((from, to), by))
+                .collect(),
             handlers: handlers.into_iter().map(|handler| handler.handler).collect(),
             domains: media_domains.into_iter().map(|id| (id.clone(), id.name)).collect(),
             timezones: timezones.into_iter().collect(),
@@ -202,7 +205,10 @@ impl Schema {
                 };
                 self.relationships.entry(origin.clone()).or_default().push(way);
             }
-            self.routines.entry(found.routine.id.clone()).or_default().push(found.routine);
+            self.routines
+                .entry(found.routine.id.clone())
+                .or_default()
+                .push(found.routine);
         }
     }
 }
@@ -211,8 +217,10 @@ impl Schema {
 type SeenThrough = HashMap<u32, Vec<(u32, HashMap<i16, Vec<i16>>)>>;
 
 fn seen_through(views: &[CatalogueView], known: &HashMap<u32, Known<'_>>) -> SeenThrough {
-    let direct: HashMap<u32, Vec<Origin>> =
-        views.iter().map(|view| (view.relation, view::origins(&view.rule))).collect();
+    let direct: HashMap<u32, Vec<Origin>> = views
+        .iter()
+        .map(|view| (view.relation, view::origins(&view.rule)))
+        .collect();
     let mut seen: SeenThrough = HashMap::new();
     for (view, origins) in &direct {
         if !known.contains_key(view) {
@@ -221,7 +229,12 @@ fn seen_through(views: &[CatalogueView], known: &HashMap<u32, Known<'_>>) -> See
         let mut by_table: HashMap<u32, HashMap<i16, Vec<i16>>> = HashMap::new();
         for origin in origins {
             if let Some((table, column)) = base_of(*origin, &direct) {
-                by_table.entry(table).or_default().entry(column).or_default().push(origin.column);
+                by_table
+                    .entry(table)
+                    .or_default()
+                    .entry(column)
+                    .or_default()
+                    .push(origin.column);
             }
         }
         for (table, columns) in by_table {
@@ -270,7 +283,10 @@ fn combinations(key: &[i16], columns: &HashMap<i16, Vec<i16>>) -> Vec<Vec<i16>> 
 }
 
 fn names(known: &Known<'_>, numbers: &[i16]) -> Option<Vec<String>> {
-    numbers.iter().map(|number| known.columns.get(number).map(ToString::to_string)).collect()
+    numbers
+        .iter()
+        .map(|number| known.columns.get(number).map(ToString::to_string))
+        .collect()
 }
 
 fn keys_of(
@@ -279,8 +295,14 @@ fn keys_of(
     seen: &SeenThrough,
 ) -> HashMap<u32, Vec<String>> {
     let mut keys = HashMap::new();
-    for constraint in constraints.iter().filter(|constraint| constraint.kind == ConstraintKind::Primary) {
-        if let Some(found) = known.get(&constraint.relation).and_then(|known| names(known, &constraint.columns)) {
+    for constraint in constraints
+        .iter()
+        .filter(|constraint| constraint.kind == ConstraintKind::Primary)
+    {
+        if let Some(found) = known
+            .get(&constraint.relation)
+            .and_then(|known| names(known, &constraint.columns))
+        {
             keys.insert(constraint.relation, found);
         }
         for (view, columns) in seen.get(&constraint.relation).into_iter().flatten() {
@@ -300,7 +322,10 @@ fn foreign_keys(
     seen: &SeenThrough,
 ) -> Vec<Relationship> {
     let mut unique: HashMap<u32, Vec<HashSet<i16>>> = HashMap::new();
-    for constraint in constraints.iter().filter(|constraint| constraint.kind != ConstraintKind::Foreign) {
+    for constraint in constraints
+        .iter()
+        .filter(|constraint| constraint.kind != ConstraintKind::Foreign)
+    {
         let columns = constraint.columns.iter().copied().collect();
         unique.entry(constraint.relation).or_default().push(columns);
     }
@@ -313,7 +338,10 @@ fn foreign_keys(
         places
     };
     let mut ways = Vec::new();
-    for constraint in constraints.iter().filter(|constraint| constraint.kind == ConstraintKind::Foreign) {
+    for constraint in constraints
+        .iter()
+        .filter(|constraint| constraint.kind == ConstraintKind::Foreign)
+    {
         let own: HashSet<i16> = constraint.columns.iter().copied().collect();
         let is_unique = unique.get(&constraint.relation).is_some_and(|keys| keys.contains(&own));
         let targets = places(constraint.target, &constraint.target_columns);
@@ -331,7 +359,11 @@ fn foreign_keys(
                     target: to.id.clone(),
                     target_is_view: to.is_view,
                     cardinality: if is_unique {
-                        Cardinality::OneToOne { constraint, columns, is_parent: false }
+                        Cardinality::OneToOne {
+                            constraint,
+                            columns,
+                            is_parent: false,
+                        }
                     } else {
                         Cardinality::ManyToOne { constraint, columns }
                     },
@@ -344,14 +376,21 @@ fn foreign_keys(
 
 fn inverse(way: &Relationship, relations: &HashMap<QualifiedName, Relation>) -> Relationship {
     let turned = |columns: &[(String, String)]| {
-        columns.iter().map(|(own, foreign)| (foreign.clone(), own.clone())).collect::<Vec<_>>()
+        columns
+            .iter()
+            .map(|(own, foreign)| (foreign.clone(), own.clone()))
+            .collect::<Vec<_>>()
     };
     let cardinality = match &way.cardinality {
         Cardinality::ManyToOne { constraint, columns } => Cardinality::OneToMany {
             constraint: constraint.clone(),
             columns: turned(columns),
         },
-        Cardinality::OneToOne { constraint, columns, is_parent } => Cardinality::OneToOne {
+        Cardinality::OneToOne {
+            constraint,
+            columns,
+            is_parent,
+        } => Cardinality::OneToOne {
             constraint: constraint.clone(),
             columns: turned(columns),
             is_parent: !is_parent,
@@ -371,10 +410,13 @@ fn inverse(way: &Relationship, relations: &HashMap<QualifiedName, Relation>) -> 
 
 /// Two foreign keys whose columns are all part of the primary key make a junction.
 fn through_junctions(ways: &[Relationship], relations: &HashMap<QualifiedName, Relation>) -> Vec<Relationship> {
-    let mut by_origin: HashMap<&QualifiedName, Vec<(&Relationship, &str, &[(String, String)])>> = HashMap::new();
+    type Key<'a> = (&'a Relationship, &'a str, &'a [(String, String)]);
+    let mut by_origin: HashMap<&QualifiedName, Vec<Key<'_>>> = HashMap::new();
     for way in ways {
-        let (Cardinality::ManyToOne { constraint, columns } | Cardinality::OneToOne { constraint, columns, .. }) =
-            &way.cardinality
+        let (Cardinality::ManyToOne { constraint, columns }
+        | Cardinality::OneToOne {
+            constraint, columns, ..
+        }) = &way.cardinality
         else {
             continue;
         };
@@ -382,7 +424,10 @@ fn through_junctions(ways: &[Relationship], relations: &HashMap<QualifiedName, R
             .get(&way.origin)
             .is_some_and(|relation| columns.iter().all(|(own, _)| relation.key.contains(own)));
         if in_key {
-            by_origin.entry(&way.origin).or_default().push((way, constraint, columns));
+            by_origin
+                .entry(&way.origin)
+                .or_default()
+                .push((way, constraint, columns));
         }
     }
     let mut found = Vec::new();

@@ -10,9 +10,9 @@ impl Schema {
     /// When there is none, or more than one.
     pub fn way(&self, origin: &QualifiedName, target: &str, hint: Option<&str>) -> Result<&Relationship, Refusal> {
         let all = self.relationships(origin);
-        let computed = all.iter().find(
-            |way| matches!(&way.cardinality, Cardinality::Computed { function, .. } if function.name == target),
-        );
+        let computed = all
+            .iter()
+            .find(|way| matches!(&way.cardinality, Cardinality::Computed { function, .. } if function.name == target));
         if let Some(computed) = computed {
             return Ok(computed);
         }
@@ -61,7 +61,8 @@ fn is_meant(way: &Relationship, target: &str, hint: Option<&str>) -> bool {
     let named = by_name && (!is_self || is_reverse);
     match hint {
         None => {
-            let by_key = !way.target_is_view && (by_constraint(way, target) && (!is_self || !is_reverse) || by_own_column(way, target));
+            let by_key = !way.target_is_view
+                && (by_constraint(way, target) && (!is_self || !is_reverse) || by_own_column(way, target));
             named || by_key
         }
         Some(hint) => {
@@ -86,7 +87,11 @@ fn by_constraint(way: &Relationship, name: &str) -> bool {
 fn by_own_column(way: &Relationship, name: &str) -> bool {
     match &way.cardinality {
         Cardinality::ManyToOne { columns, .. }
-        | Cardinality::OneToOne { columns, is_parent: false, .. } => matches!(columns.as_slice(), [(own, _)] if own == name),
+        | Cardinality::OneToOne {
+            columns,
+            is_parent: false,
+            ..
+        } => matches!(columns.as_slice(), [(own, _)] if own == name),
         Cardinality::OneToOne { is_parent: true, .. }
         | Cardinality::OneToMany { .. }
         | Cardinality::ManyToMany(_)

@@ -113,7 +113,11 @@ mod tests {
             ({TARGETENTRY :expr {VAR :varno 1 :varattno 2} :resno 1 :resname a\ \{b :ressortgroupref 0 :resorigtbl 16389
             :resorigcol 2 :resjunk false} {TARGETENTRY :expr {FUNCEXPR :args ({VAR :varno 1})} :resno 2 :resname c
             :resorigtbl 0 :resorigcol 0 :resjunk false}) :returningList <>})";
-        let expect = Origin { column: 1, relation: 16389, relation_column: 2 };
+        let expect = Origin {
+            column: 1,
+            relation: 16389,
+            relation_column: 2,
+        };
         assert_eq!(origins(rule), [expect]);
     }
 }

@@ -26,7 +26,14 @@ pub(crate) fn call(schema: &Schema, plan: &CallPlan<'_>, shape: &Shape, counts: 
                 sql.push("), ");
             }
             sql.push("pgrst_source AS (");
-            node::select_from(&mut sql, schema, tree, None, node::Mode::Full, (!counts).then_some(&inner));
+            node::select_from(
+                &mut sql,
+                schema,
+                tree,
+                None,
+                node::Mode::Full,
+                (!counts).then_some(&inner),
+            );
             sql.push(") SELECT ");
             if counts {
                 sql.push("(SELECT count(*) FROM (");

@@ -59,7 +59,11 @@ pub(super) fn condition(
     sql.push("(");
     match &condition.test {
         Test::Compare(operator, quantifier, text) => {
-            let text = if operator.is_pattern() { text.replace('*', "%") } else { text.clone() };
+            let text = if operator.is_pattern() {
+                text.replace('*', "%")
+            } else {
+                text.clone()
+            };
             compare(sql, expression, *operator, *quantifier, &text, &value);
         }
         Test::In(values) => {
@@ -120,14 +124,7 @@ fn compare(
     }
 }
 
-fn searched(
-    sql: &mut Statement,
-    expression: &str,
-    is_vector: bool,
-    search: Search,
-    config: Option<&str>,
-    text: &str,
-) {
+fn searched(sql: &mut Statement, expression: &str, is_vector: bool, search: Search, config: Option<&str>, text: &str) {
     let config = |sql: &mut Statement| {
         if let Some(config) = config {
             sql.bind(config);
@@ -191,7 +188,14 @@ mod tests {
         let evil = "x'; drop table t; --";
         let mut sql = Statement::default();
         let test = Test::Compare(Operator::Eq, None, evil.to_owned());
-        condition(&mut sql, &Schema::default(), "\"t\".\"c\"", false, None, &Condition { negated: true, test });
+        condition(
+            &mut sql,
+            &Schema::default(),
+            "\"t\".\"c\"",
+            false,
+            None,
+            &Condition { negated: true, test },
+        );
         assert_eq!(sql.text, "NOT (\"t\".\"c\" = $1)");
         assert_eq!(sql.binds, [Some(evil.to_owned())]);
         assert_eq!(array(&["a\"b\\".to_owned(), "c".to_owned()]), r#"{"a\"b\\","c"}"#);
@@ -202,9 +206,15 @@ mod tests {
         let step = |as_text, to| Step { as_text, to };
         let field = Field {
             name: "d".to_owned(),
-            path: vec![step(false, Operand::Key("a'b".to_owned())), step(true, Operand::Index("-1".to_owned()))],
+            path: vec![
+                step(false, Operand::Key("a'b".to_owned())),
+                step(true, Operand::Index("-1".to_owned())),
+            ],
         };
-        let json = Column { base_type: "jsonb".to_owned(), ..Column::default() };
+        let json = Column {
+            base_type: "jsonb".to_owned(),
+            ..Column::default()
+        };
         assert_eq!(expression("t", &field, Some(&json)), r#""t"."d"->'a''b'->>(-1)"#);
         assert_eq!(expression("t", &field, None), r#"to_jsonb("t"."d")->'a''b'->>(-1)"#);
     }

@@ -155,14 +155,19 @@ fn stars(schema: &Schema, tree: &Tree, one_by_one: bool, found: &mut Vec<Shown>)
     let Some(relation) = relation(schema, tree) else {
         return star(found);
     };
-    let has_representation =
-        relation.columns.iter().any(|column| schema.representation(&column.type_name, "json").is_some());
+    let has_representation = relation
+        .columns
+        .iter()
+        .any(|column| schema.representation(&column.type_name, "json").is_some());
     if !(one_by_one || has_representation || tree.source == Source::Written) {
         return star(found);
     }
     for column in &relation.columns {
         let field = Field::column(&column.name);
-        found.push(plain(represented(schema, &tree.alias, &field, Some(column)), &column.name));
+        found.push(plain(
+            represented(schema, &tree.alias, &field, Some(column)),
+            &column.name,
+        ));
     }
 }
 
@@ -202,8 +207,15 @@ fn column_shown(schema: &Schema, tree: &Tree, item: &ColumnItem, key: &str, mode
             ..plain(expression.unwrap_or_else(|| "1".to_owned()), key)
         };
     }
-    let expression = aggregated(aggregate, &expression.unwrap_or_else(|| "*".to_owned()), item.aggregate_cast.as_ref());
-    Shown { is_aggregated: true, ..plain(expression, key) }
+    let expression = aggregated(
+        aggregate,
+        &expression.unwrap_or_else(|| "*".to_owned()),
+        item.aggregate_cast.as_ref(),
+    );
+    Shown {
+        is_aggregated: true,
+        ..plain(expression, key)
+    }
 }
 
 fn aggregated(aggregate: Aggregate, expression: &str, to: Option<&String>) -> String {
@@ -218,7 +230,14 @@ fn embedded(embed: &Embed, groups: bool) -> Shown {
         format!("COALESCE({lateral}.pgrst_rows, '[]')")
     };
     // Only jsonb can be grouped by.
-    plain(if groups { format!("({expression})::jsonb") } else { expression }, &embed.key)
+    plain(
+        if groups {
+            format!("({expression})::jsonb")
+        } else {
+            expression
+        },
+        &embed.key,
+    )
 }
 
 /// The columns of a spread embed as the parent's own.
@@ -233,7 +252,10 @@ fn spread(schema: &Schema, embed: &Embed, mode: Mode, found: &mut Vec<Shown>) {
         }
         found.push(match (column.aggregate, mode) {
             (None, _) => plain(place, &column.key),
-            (Some(aggregate), Mode::Ungrouped) => Shown { aggregate: Some(aggregate), ..plain(place, &column.key) },
+            (Some(aggregate), Mode::Ungrouped) => Shown {
+                aggregate: Some(aggregate),
+                ..plain(place, &column.key)
+            },
             (Some((aggregate, to)), Mode::Full) => Shown {
                 is_aggregated: true,
                 ..plain(aggregated(aggregate, &place, to.as_ref()), &column.key)
@@ -314,9 +336,16 @@ fn lateral(sql: &mut Statement, schema: &Schema, parent: &Tree, embed: &Embed) {
     if embed.tree.is_empty() {
         return;
     }
-    let join = if embed.is_inner { " INNER JOIN LATERAL (" } else { " LEFT JOIN LATERAL (" };
+    let join = if embed.is_inner {
+        " INNER JOIN LATERAL ("
+    } else {
+        " LEFT JOIN LATERAL ("
+    };
     sql.push(join);
-    let from = Parent { tree: parent, way: &embed.way };
+    let from = Parent {
+        tree: parent,
+        way: &embed.way,
+    };
     let is_to_one = embed.way.is_to_one();
     let mode = if embed.is_spread { Mode::Ungrouped } else { Mode::Full };
     if is_to_one {
@@ -368,7 +397,11 @@ fn restrictions(sql: &mut Statement, schema: &Schema, tree: &Tree, parent: Optio
         and(sql);
         holds(sql, schema, tree, predicate);
     }
-    for embed in tree.embeds.iter().filter(|embed| embed.is_inner && (alone || embed.tree.is_empty())) {
+    for embed in tree
+        .embeds
+        .iter()
+        .filter(|embed| embed.is_inner && (alone || embed.tree.is_empty()))
+    {
         and(sql);
         exists(sql, schema, tree, embed);
     }
@@ -386,9 +419,14 @@ fn joins(tree: &Tree, parent: Parent<'_>) -> Vec<(String, String)> {
             .collect(),
         Cardinality::ManyToMany(junction) => {
             let through = junction_alias(tree);
-            let source = junction.source_columns.iter().map(|(own, other)| (place(&through, own), place(outer, other)));
-            let target =
-                junction.target_columns.iter().map(|(own, other)| (place(&through, own), place(&tree.alias, other)));
+            let source = junction
+                .source_columns
+                .iter()
+                .map(|(own, other)| (place(&through, own), place(outer, other)));
+            let target = junction
+                .target_columns
+                .iter()
+                .map(|(own, other)| (place(&through, own), place(&tree.alias, other)));
             source.chain(target).collect()
         }
         Cardinality::Computed { .. } => Vec::new(),
@@ -396,7 +434,10 @@ fn joins(tree: &Tree, parent: Parent<'_>) -> Vec<(String, String)> {
 }
 
 fn exists(sql: &mut Statement, schema: &Schema, parent: &Tree, embed: &Embed) {
-    let from = Parent { tree: parent, way: &embed.way };
+    let from = Parent {
+        tree: parent,
+        way: &embed.way,
+    };
     sql.push("EXISTS (SELECT 1 FROM ");
     source(sql, schema, &embed.tree, Some(from), None);
     restrictions(sql, schema, &embed.tree, Some(from), true);
@@ -411,7 +452,9 @@ fn holds(sql: &mut Statement, schema: &Schema, tree: &Tree, predicate: &Predicat
                 sql.push("NOT ");
             }
             sql.push("(");
-            sql.joined(of, if *is_or { " OR " } else { " AND " }, |sql, inner| holds(sql, schema, tree, inner));
+            sql.joined(of, if *is_or { " OR " } else { " AND " }, |sql, inner| {
+                holds(sql, schema, tree, inner)
+            });
             sql.push(")");
         }
         Predicate::Column(field, condition) => on_column(sql, schema, tree, field, condition),

@@ -37,7 +37,13 @@ pub(super) fn body(shape: &Shape, source: &str) -> String {
         };
         return format!("{}({row})", aggregate.quoted());
     }
-    let row = |stripped: bool| if stripped { "json_strip_nulls(row_to_json(pgrst_rows.*))" } else { "pgrst_rows.*" };
+    let row = |stripped: bool| {
+        if stripped {
+            "json_strip_nulls(row_to_json(pgrst_rows.*))"
+        } else {
+            "pgrst_rows.*"
+        }
+    };
     match (&shape.media, shape.is_single_value) {
         (MediaType::Csv, _) => csv(source),
         (MediaType::ArrayStripped, false) => format!("coalesce(json_agg({}), '[]')", row(true)),

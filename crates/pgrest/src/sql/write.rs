@@ -21,7 +21,12 @@ pub(crate) fn write(schema: &Schema, plan: &WritePlan<'_>, shape: &Shape) -> Sta
             add(&mut sql, schema, plan, insert);
             matches!(insert.conflict, Some((Resolution::Merge, _))) && !plan.relation.is_view
         }
-        Change::Update { rows, columns, defaults, conditions } => {
+        Change::Update {
+            rows,
+            columns,
+            defaults,
+            conditions,
+        } => {
             if columns.is_empty() {
                 sql.push("SELECT ");
                 returned(&mut sql, plan);

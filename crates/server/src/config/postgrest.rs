@@ -60,7 +60,11 @@ impl RestSettings {
     /// See [`ConfigError`].
     pub fn load(environment: &Environment) -> Result<RestSettings, ConfigError> {
         let get = |names: &[&str]| names.iter().find_map(|name| environment.get(name));
-        let flag = |name: &str| environment.get(name).is_some_and(|text| matches!(text, "true" | "1" | "yes" | "on"));
+        let flag = |name: &str| {
+            environment
+                .get(name)
+                .is_some_and(|text| matches!(text, "true" | "1" | "yes" | "on"))
+        };
         let list = |text: &str| {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             items.map(str::to_owned).collect::<Vec<_>>()
@@ -68,7 +72,10 @@ impl RestSettings {
         let schemas = get(&["PGRST_DB_SCHEMAS", "PGRST_DB_SCHEMA"]).map_or(vec!["public".to_owned()], list);
         let rows_max = get(&["PGRST_DB_MAX_ROWS", "PGRST_MAX_ROWS"]).and_then(|text| text.parse().ok());
         let (rollback, rollback_override) = tx_end(environment.get("PGRST_DB_TX_END").unwrap_or("commit"))?;
-        let root = match (get(&["PGRST_DB_ROOT_SPEC", "PGRST_ROOT_SPEC"]), environment.get("PGRST_OPENAPI_MODE")) {
+        let root = match (
+            get(&["PGRST_DB_ROOT_SPEC", "PGRST_ROOT_SPEC"]),
+            environment.get("PGRST_OPENAPI_MODE"),
+        ) {
             (Some(function), _) => Root::Function(qualified(function)),
             (None, None | Some("follow-privileges")) => Root::FollowPrivileges,
             (None, Some("ignore-privileges")) => Root::IgnorePrivileges,
@@ -81,7 +88,9 @@ impl RestSettings {
             .given("PGRST_DB_HOISTED_TX_SETTINGS")
             .unwrap_or("statement_timeout, plan_filter.statement_cost_limit, default_transaction_isolation");
         Ok(RestSettings {
-            database: Box::new(DatabaseUrl::parse(url).map_err(|expected| wrong(&format!("PGRST_DB_URI: expected {expected}")))?),
+            database: Box::new(
+                DatabaseUrl::parse(url).map_err(|expected| wrong(&format!("PGRST_DB_URI: expected {expected}")))?,
+            ),
             listen: listen(environment)?,
             options: Options {
                 schemas,
@@ -102,17 +111,29 @@ impl RestSettings {
                 .map(|(name, value)| (format!("app.settings.{}", name.to_lowercase()), value.to_owned()))
                 .collect(),
             anonymous_role: environment.get("PGRST_DB_ANON_ROLE").map(str::to_owned),
-            connections_max: environment.get("PGRST_DB_POOL").and_then(|text| text.parse().ok()).unwrap_or(10).max(1),
+            connections_max: environment
+                .get("PGRST_DB_POOL")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(10)
+                .max(1),
             wait: Duration::from_secs(
-                environment.get("PGRST_DB_POOL_ACQUISITION_TIMEOUT").and_then(|text| text.parse().ok()).unwrap_or(10),
+                environment
+                    .get("PGRST_DB_POOL_ACQUISITION_TIMEOUT")
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or(10),
             ),
             channel: (environment.get("PGRST_DB_CHANNEL_ENABLED") != Some("false"))
                 .then(|| environment.get("PGRST_DB_CHANNEL").unwrap_or("pgrst").to_owned()),
             jwt_secret: environment.get("PGRST_JWT_SECRET").map(Secret::new),
             jwt_secret_is_base64: flag("PGRST_JWT_SECRET_IS_BASE64"),
             jwt_audience: environment.get("PGRST_JWT_AUD").map(str::to_owned),
-            jwt_role_claim: get(&["PGRST_JWT_ROLE_CLAIM_KEY", "PGRST_ROLE_CLAIM_KEY"]).unwrap_or(".role").to_owned(),
-            origins: environment.get("PGRST_SERVER_CORS_ALLOWED_ORIGINS").map(list).unwrap_or_default(),
+            jwt_role_claim: get(&["PGRST_JWT_ROLE_CLAIM_KEY", "PGRST_ROLE_CLAIM_KEY"])
+                .unwrap_or(".role")
+                .to_owned(),
+            origins: environment
+                .get("PGRST_SERVER_CORS_ALLOWED_ORIGINS")
+                .map(list)
+                .unwrap_or_default(),
             has_timing: flag("PGRST_SERVER_TIMING_ENABLED"),
             trace_header: environment.get("PGRST_SERVER_TRACE_HEADER").map(str::to_lowercase),
             log: Targets::new().with_default(level(environment.get("PGRST_LOG_LEVEL").unwrap_or("error"))?),
@@ -162,7 +183,9 @@ fn proxy(text: Option<&str>) -> Result<Option<String>, ConfigError> {
     match text {
         None => Ok(None),
         Some(url) if url.starts_with("http://") || url.starts_with("https://") => Ok(Some(url.to_owned())),
-        Some(_) => Err(wrong("Malformed proxy uri, a correct example: https://example.com:8443/basePath")),
+        Some(_) => Err(wrong(
+            "Malformed proxy uri, a correct example: https://example.com:8443/basePath",
+        )),
     }
 }
 
@@ -173,9 +196,15 @@ fn listen(environment: &Environment) -> Result<SocketAddr, ConfigError> {
         host => host,
     };
     let port = environment.get("PGRST_SERVER_PORT").unwrap_or("3000");
-    let port: u16 = port.parse().map_err(|_| wrong("PGRST_SERVER_PORT: expected a port such as 3000"))?;
-    let mut found = (host, port).to_socket_addrs().map_err(|_| wrong("PGRST_SERVER_HOST: expected a host or address"))?;
-    found.next().ok_or_else(|| wrong("PGRST_SERVER_HOST: expected a host or address"))
+    let port: u16 = port
+        .parse()
+        .map_err(|_| wrong("PGRST_SERVER_PORT: expected a port such as 3000"))?;
+    let mut found = (host, port)
+        .to_socket_addrs()
+        .map_err(|_| wrong("PGRST_SERVER_HOST: expected a host or address"))?;
+    found
+        .next()
+        .ok_or_else(|| wrong("PGRST_SERVER_HOST: expected a host or address"))
 }
 
 #[cfg(test)]
@@ -198,7 +227,10 @@ mod tests {
         assert!(settings.options.rollback && settings.options.rollback_override);
         assert_eq!(settings.listen.port(), 3000);
         assert_eq!(settings.pre_request.as_deref(), Some("\"test\".\"switch_role\""));
-        assert_eq!(settings.app_settings, [("app.settings.foo".to_owned(), "bar".to_owned())]);
+        assert_eq!(
+            settings.app_settings,
+            [("app.settings.foo".to_owned(), "bar".to_owned())]
+        );
         assert_eq!(settings.extra_search_path, ["public"]);
         assert_eq!(settings.channel.as_deref(), Some("pgrst"));
     }

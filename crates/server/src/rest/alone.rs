@@ -90,7 +90,12 @@ fn alone(settings: RestSettings) -> Result<Alone, AnyError> {
     let options = |role: &str| {
         let escaped: String = role
             .chars()
-            .flat_map(|letter| [Some('\\').filter(|_| letter == '\\' || letter.is_whitespace()), Some(letter)])
+            .flat_map(|letter| {
+                [
+                    Some('\\').filter(|_| letter == '\\' || letter.is_whitespace()),
+                    Some(letter),
+                ]
+            })
             .flatten()
             .collect();
         format!("-c role={escaped}")
@@ -119,11 +124,19 @@ async fn answer(State(alone): State<Arc<Alone>>, request: Request) -> Response {
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let is_head = request.method() == axum::http::Method::HEAD;
     let (reply, timing) = if is_preflight {
-        (Reply { status: 200, ..Reply::default() }, None)
+        (
+            Reply {
+                status: 200,
+                ..Reply::default()
+            },
+            None,
+        )
     } else {
         let begun = Instant::now();
         let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |since| since.as_secs_f64());
         let who = alone.verifier.identify(authorization, now);
         let verified = begun.elapsed();
         match http::asked(request, "").await {
@@ -175,9 +188,15 @@ impl Alone {
             return;
         }
         if is_preflight {
-            let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).and_then(|value| value.to_str().ok());
+            let wanted = asked
+                .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
+                .and_then(|value| value.to_str().ok());
             let headers = wanted.map(|wanted| format!("{wanted}, ")).unwrap_or_default();
-            set(added, "access-control-allow-methods", "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD");
+            set(
+                added,
+                "access-control-allow-methods",
+                "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD",
+            );
             set(
                 added,
                 "access-control-allow-headers",

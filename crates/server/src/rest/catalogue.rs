@@ -35,7 +35,9 @@ pub async fn load(
 /// # Errors
 /// What PostgreSQL answered.
 pub async fn timezones(client: &Client) -> Result<Vec<String>, Error> {
-    let rows = client.query(sql!("select name from pg_catalog.pg_timezone_names"), &[]).await?;
+    let rows = client
+        .query(sql!("select name from pg_catalog.pg_timezone_names"), &[])
+        .await?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
@@ -195,7 +197,10 @@ async fn read(
         columns: columns.iter().map(column).collect::<Result<_, _>>()?,
         constraints: constraints.iter().map(constraint).collect::<Result<_, _>>()?,
         views: views.iter().map(view).collect::<Result<_, _>>()?,
-        routines: routines.iter().map(|row| routine(row, hoisted)).collect::<Result<_, _>>()?,
+        routines: routines
+            .iter()
+            .map(|row| routine(row, hoisted))
+            .collect::<Result<_, _>>()?,
         representations: representations.iter().map(representation).collect::<Result<_, _>>()?,
         handlers: handlers.iter().map(handler).collect::<Result<_, _>>()?,
         media_domains: domains.iter().map(|row| name(row, 0)).collect::<Result<_, _>>()?,

@@ -191,7 +191,10 @@ impl Engine {
             return true;
         }
         let wait = loading.map(|loaded| LOOK_AGAIN_AFTER.max(loaded.took.saturating_mul(LOOK_AGAIN_SHARE)));
-        if loading.zip(wait).is_some_and(|(loaded, wait)| loaded.at.elapsed() < wait) {
+        if loading
+            .zip(wait)
+            .is_some_and(|(loaded, wait)| loaded.at.elapsed() < wait)
+        {
             return false;
         }
         match self.load(&mut loading).await {
@@ -206,14 +209,21 @@ impl Engine {
     async fn load(&self, loading: &mut Option<Loaded>) -> Result<(), LoadError> {
         let begun = Instant::now();
         let client = self.login.connect().await?;
-        let timezones = self.timezones.get_or_try_init(|| catalogue::timezones(&client)).await?.clone();
+        let timezones = self
+            .timezones
+            .get_or_try_init(|| catalogue::timezones(&client))
+            .await?
+            .clone();
         let exposed = &self.behaviour.options.schemas;
         let schema = catalogue::load(&client, exposed, &self.behaviour.hoisted, timezones).await?;
         self.sessions.set_role_settings(self.role_settings(&client).await?);
         let (relations, relationships, functions) = schema.sizes();
         *self.schema.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(schema));
         let took = begun.elapsed();
-        *loading = Some(Loaded { at: Instant::now(), took });
+        *loading = Some(Loaded {
+            at: Instant::now(),
+            took,
+        });
         tracing::info!(relations, relationships, functions, ?took, "schema cache loaded");
         Ok(())
     }
@@ -241,7 +251,9 @@ impl Engine {
         let mut settings: HashMap<String, Vec<(String, String)>> = HashMap::new();
         for row in rows {
             let (role, setting): (String, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
-            let of_role = settings.entry(role).or_insert_with(|| self.behaviour.app_settings.clone());
+            let of_role = settings
+                .entry(role)
+                .or_insert_with(|| self.behaviour.app_settings.clone());
             let pair = setting.as_deref().and_then(|setting| setting.split_once('='));
             let taken = pair.filter(|(name, _)| !["role", "search_path", "session_authorization"].contains(name));
             of_role.extend(taken.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -366,7 +378,10 @@ impl Engine {
             }
         }
         let timezone = request.preferences.timezone.as_ref();
-        let mut more: Vec<(String, String)> = timezone.map(|zone| ("timezone".to_owned(), zone.clone())).into_iter().collect();
+        let mut more: Vec<(String, String)> = timezone
+            .map(|zone| ("timezone".to_owned(), zone.clone()))
+            .into_iter()
+            .collect();
         more.extend(settings.iter().cloned());
         Setup {
             search_path: path.join(", "),
@@ -376,7 +391,7 @@ impl Engine {
             headers: Value::Object(headers).to_string(),
             cookies: Value::Object(cookies).to_string(),
             more,
-            before: self.behaviour.pre_request.as_ref().map(|function| format!("select {function}()")),
+            before: self.behaviour.pre_request.as_deref().map(pgrest::sql::before),
         }
     }
 
@@ -390,12 +405,24 @@ impl Engine {
             None
         };
         let document = openapi::document(schema, &request.schema, privileges.as_ref(), self.options());
-        let mut headers = vec![("Content-Type".to_owned(), pgrest::media::MediaType::OpenApi.content_type())];
-        headers.extend(request.profile.iter().map(|profile| ("Content-Profile".to_owned(), profile.clone())));
+        let mut headers = vec![(
+            "Content-Type".to_owned(),
+            pgrest::media::MediaType::OpenApi.content_type(),
+        )];
+        headers.extend(
+            request
+                .profile
+                .iter()
+                .map(|profile| ("Content-Profile".to_owned(), profile.clone())),
+        );
         settled(Reply {
             status: 200,
             headers,
-            body: if request.is_head { Vec::new() } else { document.to_string().into_bytes() },
+            body: if request.is_head {
+                Vec::new()
+            } else {
+                document.to_string().into_bytes()
+            },
             ..Reply::default()
         })
     }
@@ -467,7 +494,9 @@ fn failed(failure: &Failed, who: &Identity) -> Attempt {
         Failed::Session(NoSession::Busy) => Attempt::of(&Refusal::PoolTimeout),
         Failed::Session(NoSession::Certificates(error)) => {
             tracing::error!(cause = %chain(error), "no database connection");
-            Attempt::of(&Refusal::NoConnection("the certificates to trust cannot be used".to_owned()))
+            Attempt::of(&Refusal::NoConnection(
+                "the certificates to trust cannot be used".to_owned(),
+            ))
         }
         Failed::Session(NoSession::Refused(error)) | Failed::Statement(Failure::Database(error)) => {
             refused_by_server(error, who)
@@ -488,9 +517,13 @@ fn refused_by_server(error: &tokio_postgres::Error, who: &Identity) -> Attempt {
         hint: fault.hint(),
     }
     .reply(who.is_authenticated);
-    let may_be_stale = [SqlState::UNDEFINED_COLUMN, SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_FUNCTION]
-        .iter()
-        .any(|code| code == fault.code());
+    let may_be_stale = [
+        SqlState::UNDEFINED_COLUMN,
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_FUNCTION,
+    ]
+    .iter()
+    .any(|code| code == fault.code());
     if reply.status >= 500 {
         tracing::warn!(cause = %chain(error), "a statement failed");
     }

@@ -52,7 +52,12 @@ pub async fn asked(request: Request, prefix: &str) -> Result<Asked, Refusal> {
 fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     headers
         .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (
+                name.as_str().to_owned(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
         .collect()
 }
 
@@ -60,7 +65,11 @@ fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
 #[must_use]
 pub fn response(reply: Reply, is_head: bool) -> Response {
     // A HEAD is answered without saying how long the body would have been: nobody has made it.
-    let body = if is_head { Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()) } else { Body::from(reply.body) };
+    let body = if is_head {
+        Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())
+    } else {
+        Body::from(reply.body)
+    };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in reply.headers {

@@ -18,7 +18,10 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(2);
 pub async fn listen(engine: Arc<Engine>, channel: String) {
     let mut last_failure = None;
     loop {
-        let failure = listen_once(&engine, &channel).await.err().map(|error| error.to_string());
+        let failure = listen_once(&engine, &channel)
+            .await
+            .err()
+            .map(|error| error.to_string());
         if failure.is_some() && failure != last_failure {
             tracing::warn!(cause = failure, "not listening to {channel}; trying again");
         }
@@ -42,7 +45,9 @@ async fn listen_once(engine: &Arc<Engine>, channel: &str) -> Result<(), Box<dyn 
             }
         }
     });
-    client.batch_execute(&format!("listen {}", pgrest::name::quoted(channel))).await?;
+    client
+        .batch_execute(&format!("listen {}", pgrest::name::quoted(channel)))
+        .await?;
     reload(engine).await;
     while let Some(payload) = heard.recv().await {
         if !matches!(payload.as_str(), "" | "reload schema" | "reload config") {

@@ -31,7 +31,10 @@ const CONNECTIONS_MAX: usize = 24;
 
 /// How a session of a role begins, and how many there may be. Roles that no token of ours can carry have none.
 fn role_of(name: &str) -> Option<DbRole> {
-    ApiRole::ALL.into_iter().find(|role| role.name() == name).map(DbRole::from)
+    ApiRole::ALL
+        .into_iter()
+        .find(|role| role.name() == name)
+        .map(DbRole::from)
 }
 
 /// The engine of the server.
@@ -51,7 +54,9 @@ pub fn engine(db: &Db, options: Options) -> Engine {
     let behaviour = Behaviour {
         options,
         extra_search_path: vec!["public".to_owned(), "extensions".to_owned()],
-        hoisted: ["statement_timeout", "default_transaction_isolation"].map(str::to_owned).to_vec(),
+        hoisted: ["statement_timeout", "default_transaction_isolation"]
+            .map(str::to_owned)
+            .to_vec(),
         ..Behaviour::default()
     };
     Engine::new(behaviour, db.login().clone(), sessions)
@@ -95,7 +100,11 @@ fn who(app: &App, headers: &HeaderMap) -> Result<Result<Identity, Refusal>, Repl
         // An opaque key that is not ours is the gateway's to refuse.
         Err(_) if shown.starts_with("sb_") => return Err(gateway_refusal("Invalid authentication credentials")),
         Err(error) => {
-            let refusal = if error.is_about_claims() { Refusal::Claims } else { Refusal::Token };
+            let refusal = if error.is_about_claims() {
+                Refusal::Claims
+            } else {
+                Refusal::Token
+            };
             return Ok(Err(refusal(error.to_string())));
         }
     };

@@ -163,7 +163,9 @@ fn begin(plan: &StatementPlan) -> String {
         Access::ReadWrite => "read write",
     };
     let level = plan.isolation.as_deref().and_then(|asked| {
-        ["serializable", "repeatable read", "read committed"].into_iter().find(|level| *level == asked)
+        ["serializable", "repeatable read", "read committed"]
+            .into_iter()
+            .find(|level| *level == asked)
     });
     match level {
         Some(level) => format!("begin isolation level {level} {access}"),
@@ -216,16 +218,16 @@ async fn prepare_transaction(client: &Client, claims: &Statement, setup: &Setup)
     more.await
 }
 
-async fn estimated(
-    client: &Client,
-    statement: Option<&Statement>,
-    plan: &StatementPlan,
-) -> Result<Option<i64>, Error> {
+async fn estimated(client: &Client, statement: Option<&Statement>, plan: &StatementPlan) -> Result<Option<i64>, Error> {
     let (Some(statement), Some(sql)) = (statement, &plan.estimate) else {
         return Ok(None);
     };
     let rows = query(client, statement, sql).await?;
-    let json = rows.first().map(|row| row.try_get::<_, Option<Raw>>(0)).transpose()?.flatten();
+    let json = rows
+        .first()
+        .map(|row| row.try_get::<_, Option<Raw>>(0))
+        .transpose()?
+        .flatten();
     Ok(json.and_then(|json| response::planned_rows(&String::from_utf8_lossy(&json.0))))
 }
 
@@ -238,7 +240,10 @@ async fn query(client: &Client, statement: &Statement, sql: &Sql) -> Result<Vec<
 /// The one row, or the lines of a plan.
 fn outcome_of(plan: &StatementPlan, estimate: Option<i64>, rows: &[Row]) -> Result<Outcome, Error> {
     if plan.is_explain {
-        let lines = rows.iter().map(|row| row.try_get::<_, Option<Raw>>(0)).collect::<Result<Vec<_>, _>>()?;
+        let lines = rows
+            .iter()
+            .map(|row| row.try_get::<_, Option<Raw>>(0))
+            .collect::<Result<Vec<_>, _>>()?;
         let lines: Vec<Vec<u8>> = lines.into_iter().flatten().map(|line| line.0).collect();
         return Ok(Outcome {
             body: lines.join(&b'\n'),

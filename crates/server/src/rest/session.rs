@@ -243,7 +243,11 @@ impl Session {
     /// Keeps a statement prepared; the one that was not used for longest makes room.
     pub fn keep(&mut self, text: &str, statement: &Statement) {
         if self.statements.len() >= STATEMENTS_MAX {
-            let oldest = self.statements.iter().min_by_key(|(_, (_, used))| *used).map(|(text, _)| text.clone());
+            let oldest = self
+                .statements
+                .iter()
+                .min_by_key(|(_, (_, used))| *used)
+                .map(|(text, _)| text.clone());
             if let Some(oldest) = oldest {
                 self.statements.remove(&oldest);
             }

@@ -154,7 +154,11 @@ impl Verifier {
     }
 
     fn remembered(&self, token: &str) -> Option<Arc<Verified>> {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(token)
+            .cloned()
     }
 
     fn remember(&self, token: &str, claims: Map<String, Value>) -> Arc<Verified> {
@@ -204,7 +208,10 @@ impl Verifier {
             return Err(Refusal::Token(format!("Expected 3 parts in JWT; got {}", parts.len())));
         };
         let known: Map<String, Value> = decoded(header).ok_or_else(|| refused("JWT cryptographic operation failed"))?;
-        let algorithm = known.get("alg").and_then(Value::as_str).and_then(|name| name.parse::<Algorithm>().ok());
+        let algorithm = known
+            .get("alg")
+            .and_then(Value::as_str)
+            .and_then(|name| name.parse::<Algorithm>().ok());
         let algorithm = algorithm.ok_or_else(|| refused("Wrong or unsupported encoding algorithm"))?;
         let id = known.get("kid").and_then(Value::as_str);
         let fits = |key: &&Key| {
@@ -272,7 +279,9 @@ fn keys_of(secret: &str, is_base64: bool) -> Result<Vec<Key>, String> {
     }
     let bytes = if is_base64 {
         let standard: String = secret.trim().replace('-', "+").replace('_', "/").replace('.', "=");
-        STANDARD.decode(standard).map_err(|_| "base64, because PGRST_JWT_SECRET_IS_BASE64 is set".to_owned())?
+        STANDARD
+            .decode(standard)
+            .map_err(|_| "base64, because PGRST_JWT_SECRET_IS_BASE64 is set".to_owned())?
     } else {
         secret.as_bytes().to_vec()
     };
@@ -294,6 +303,7 @@ fn key_of(jwk: &Jwk) -> Result<Key, String> {
         AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P384 => &[Algorithm::ES384],
         AlgorithmParameters::EllipticCurve(_) => &[Algorithm::ES256],
         // Kinds of keys that did not exist when this was written.
+        #[allow(clippy::wildcard_enum_match_arm)]
         _ => return Err("a key of type RSA, EC, OKP or oct".to_owned()),
     };
     Ok(Key {
@@ -311,7 +321,10 @@ mod tests {
     fn paths_to_the_role() {
         let key = |name: &str| Step::Key(name.to_owned());
         assert_eq!(role_claim(".role").unwrap(), [key("role")]);
-        assert_eq!(role_claim("$.a.\"b.c\"[1]").unwrap(), [key("a"), key("b.c"), Step::Index(1)]);
+        assert_eq!(
+            role_claim("$.a.\"b.c\"[1]").unwrap(),
+            [key("a"), key("b.c"), Step::Index(1)]
+        );
         for wrong in ["role", "", ".", ".a[x]", "role.other"] {
             assert!(role_claim(wrong).is_err(), "{wrong}");
         }
@@ -331,7 +344,10 @@ mod tests {
         check(serde_json::json!({ "exp": 969 }), Some("JWT expired"));
         check(serde_json::json!({ "nbf": 1031 }), Some("JWT not yet valid"));
         check(serde_json::json!({ "iat": 1031 }), Some("JWT issued at future"));
-        check(serde_json::json!({ "iat": "x" }), Some("The JWT 'iat' claim must be a number"));
+        check(
+            serde_json::json!({ "iat": "x" }),
+            Some("The JWT 'iat' claim must be a number"),
+        );
         check(serde_json::json!({ "aud": "them" }), Some("JWT not in audience"));
         check(serde_json::json!({ "aud": ["them", "us"] }), None);
     }

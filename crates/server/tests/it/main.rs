@@ -24,6 +24,7 @@ mod personas;
 mod policy_plans;
 mod program;
 mod reserving;
+mod rest;
 mod roles;
 mod sales;
 mod schema_lint;
