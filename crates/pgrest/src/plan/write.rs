@@ -99,7 +99,7 @@ pub(super) fn plan<'a>(
             rows,
             columns: columns(request, relation, rows)?,
             defaults,
-            conflict: conflict(request, relation)?,
+            conflict: conflict(request, relation),
             only: Vec::new(),
         }),
         Write::Put(rows) => Change::Insert(put(request, relation, rows)?),
@@ -171,23 +171,15 @@ fn columns<'a>(request: &Request, relation: &'a Relation, rows: &Rows) -> Result
         .collect()
 }
 
-fn conflict(request: &Request, relation: &Relation) -> Result<Option<(Resolution, Vec<String>)>, Refusal> {
-    let Some(resolution) = request.preferences.resolution else {
-        return Ok(None);
-    };
-    let key = match &request.query.on_conflict {
-        Some(names) => {
-            if let Some(missing) = names.iter().find(|name| relation.column(name).is_none()) {
-                return Err(Refusal::NoColumn {
-                    relation: relation.id.name.clone(),
-                    column: missing.clone(),
-                });
-            }
-            names.clone()
-        }
-        None => relation.key.clone(),
-    };
-    Ok((!key.is_empty()).then_some((resolution, key)))
+fn conflict(request: &Request, relation: &Relation) -> Option<(Resolution, Vec<String>)> {
+    let resolution = request.preferences.resolution?;
+    // Which columns are unique together is PostgreSQL's to say.
+    let key = request
+        .query
+        .on_conflict
+        .clone()
+        .unwrap_or_else(|| relation.key.clone());
+    (!key.is_empty()).then_some((resolution, key))
 }
 
 fn put<'a>(request: &'a Request, relation: &'a Relation, rows: &'a Rows) -> Result<Insert<'a>, Refusal> {
