@@ -41,9 +41,12 @@ AS $function$
       select from public.investments as i
       where i.user_id = can_access_property.user_id and i.property_id = can_access_property.property_id
         and i.status in ('pending', 'paid', 'confirmed', 'refund_due'))
+    or exists (
+      select from public.offering_guests as g join public.offerings as o on o.id = g.offering_id
+      where g.user_id = can_access_property.user_id and o.property_id = can_access_property.property_id and o.status in ('open', 'funded'))
   end
 $function$;
-comment on function public.can_access_property(uuid,uuid) is 'Whether a login may see a property: it is active, or the login is staff for it or invested in it. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
+comment on function public.can_access_property(uuid,uuid) is 'Whether a login may see a property: it is active, or the login is staff for it, invested in it, or invited to its offering. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
 grant execute on function public.can_access_property(uuid,uuid) to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION public.get_user_role(user_id uuid)
@@ -739,6 +742,44 @@ create policy fee_schedules_engine on public.fee_schedules for all to nexus_engi
 create policy fee_schedules_read_all on public.fee_schedules for select to anon, authenticated
   using (true);
 
+create table public.file_reads (
+  id uuid default gen_random_uuid() not null,
+  object_id uuid not null,
+  bucket_id text not null,
+  object_name text not null,
+  sha256 bytea not null,
+  reader_id uuid not null,
+  read_at timestamp with time zone not null,
+  constraint file_reads_pkey PRIMARY KEY (id),
+  constraint file_reads_object_name_is_bounded CHECK (((length(object_name) >= 1) AND (length(object_name) <= 1200))),
+  constraint file_reads_sha256_has_32_bytes CHECK ((length(sha256) = 32)),
+  constraint file_reads_reader_id_fkey FOREIGN KEY (reader_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.file_reads is 'Each time that somebody was given the bytes of a private file. Append-only, and audited.';
+comment on column public.file_reads.id is 'Identity of the read.';
+comment on column public.file_reads.object_id is 'The file: storage.objects.id. No foreign key: the trail outlives the file.';
+comment on column public.file_reads.bucket_id is 'Its bucket.';
+comment on column public.file_reads.object_name is 'Its name in the bucket.';
+comment on column public.file_reads.sha256 is 'SHA-256 of the content that was read.';
+comment on column public.file_reads.reader_id is 'The login that read.';
+comment on column public.file_reads.read_at is 'When.';
+CREATE INDEX file_reads_object_id_idx ON public.file_reads USING btree (object_id, read_at DESC);
+CREATE INDEX file_reads_reader_id_idx ON public.file_reads USING btree (reader_id, read_at DESC);
+CREATE TRIGGER file_reads_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.file_reads FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.file_reads REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.file_reads REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.file_reads FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.file_reads REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.file_reads enable row level security;
+grant insert, select on public.file_reads to nexus_engine;
+grant select on public.file_reads to nexus_staff;
+grant select on public.file_reads to service_role;
+create policy file_reads_engine on public.file_reads for all to nexus_engine
+  using (true)
+  with check (true);
+create policy file_reads_read_staff on public.file_reads for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
 create table public.foreign_tokens (
   id uuid default gen_random_uuid() not null,
   property_id uuid not null,
@@ -825,6 +866,172 @@ create policy foreign_tokens_engine on public.foreign_tokens for all to nexus_en
   using (true)
   with check (true);
 create policy foreign_tokens_read_all on public.foreign_tokens for select to anon, authenticated
+  using (true);
+
+create table public.gate_overrides (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  action text not null,
+  subject_id uuid not null,
+  requirements text[] not null,
+  reason text not null,
+  requested_by uuid not null,
+  requested_at timestamp with time zone not null,
+  approved_by uuid,
+  approved_at timestamp with time zone,
+  valid_until timestamp with time zone not null,
+  constraint gate_overrides_pkey PRIMARY KEY (id),
+  constraint gate_overrides_as_passes_refer_key UNIQUE (id, property_id, action, subject_id),
+  constraint gate_overrides_action_is_known CHECK ((action = ANY (ARRAY['launch'::text, 'close'::text, 'declare'::text]))),
+  constraint gate_overrides_approval_is_whole CHECK ((num_nulls(approved_by, approved_at) = ANY (ARRAY[0, 2]))),
+  constraint gate_overrides_end CHECK (((valid_until > requested_at) AND (valid_until <= (requested_at + '30 days'::interval)))),
+  constraint gate_overrides_need_two_persons CHECK ((approved_by <> requested_by)),
+  constraint gate_overrides_never_waive_title CHECK (((cardinality(requirements) > 0) AND (requirements <@ ARRAY['insurance'::text, 'appraisal'::text, 'entity_papers'::text]))),
+  constraint gate_overrides_say_why CHECK (((reason ~ '\S'::text) AND (length(reason) <= 2000))),
+  constraint gate_overrides_approved_by_fkey FOREIGN KEY (approved_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint gate_overrides_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint gate_overrides_requested_by_fkey FOREIGN KEY (requested_by) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.gate_overrides is 'Two overseers let one action through without some evidence, once and for at most 30 days. Stays visible for ever.';
+comment on column public.gate_overrides.id is 'Identity of the override.';
+comment on column public.gate_overrides.property_id is 'The property.';
+comment on column public.gate_overrides.action is 'launch, close or declare.';
+comment on column public.gate_overrides.subject_id is 'What is launched, closed or declared: process, offering or distribution.';
+comment on column public.gate_overrides.requirements is 'What is waived: insurance, appraisal, entity_papers. Never title, never an open incident.';
+comment on column public.gate_overrides.reason is 'Why.';
+comment on column public.gate_overrides.requested_by is 'The overseer who asked.';
+comment on column public.gate_overrides.requested_at is 'When.';
+comment on column public.gate_overrides.approved_by is 'The other overseer, of another party, who approved; null until then.';
+comment on column public.gate_overrides.approved_at is 'When.';
+comment on column public.gate_overrides.valid_until is 'From when on it no longer holds.';
+CREATE INDEX gate_overrides_approved_by_idx ON public.gate_overrides USING btree (approved_by);
+CREATE INDEX gate_overrides_property_id_idx ON public.gate_overrides USING btree (property_id, action, subject_id);
+CREATE INDEX gate_overrides_requested_by_idx ON public.gate_overrides USING btree (requested_by);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.gate_overrides REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.gate_overrides REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.gate_overrides FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_overrides REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.gate_overrides enable row level security;
+grant select on public.gate_overrides to nexus_engine;
+grant select on public.gate_overrides to nexus_staff;
+grant select on public.gate_overrides to service_role;
+create policy gate_overrides_engine on public.gate_overrides for select to nexus_engine
+  using (true);
+create policy gate_overrides_read_staff on public.gate_overrides for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.gate_pass_evidence (
+  id uuid default gen_random_uuid() not null,
+  pass_id uuid not null,
+  property_id uuid not null,
+  action text not null,
+  requirement text not null,
+  document_id uuid not null,
+  sha256 bytea not null,
+  constraint gate_pass_evidence_pkey PRIMARY KEY (id),
+  constraint gate_pass_evidence_once_a_requirement UNIQUE (pass_id, requirement),
+  constraint gate_pass_evidence_sha256_has_32_bytes CHECK ((length(sha256) = 32)),
+  constraint gate_pass_evidence_document_fkey FOREIGN KEY (document_id, property_id) REFERENCES public.property_documents(id, property_id) ON DELETE RESTRICT,
+  constraint gate_pass_evidence_pass_fkey FOREIGN KEY (pass_id, property_id, action) REFERENCES public.gate_passes(id, property_id, action) ON DELETE RESTRICT
+);
+comment on table public.gate_pass_evidence is 'The documents that a pass rests on, of its own property. Written by nexus.pass_gate() only.';
+comment on column public.gate_pass_evidence.id is 'Identity of the row.';
+comment on column public.gate_pass_evidence.pass_id is 'The pass.';
+comment on column public.gate_pass_evidence.property_id is 'Property of the pass and of the document.';
+comment on column public.gate_pass_evidence.action is 'Action of the pass.';
+comment on column public.gate_pass_evidence.requirement is 'What the document shows: title, insurance, appraisal, entity_papers.';
+comment on column public.gate_pass_evidence.document_id is 'The document.';
+comment on column public.gate_pass_evidence.sha256 is 'SHA-256 of its bytes at the pass.';
+CREATE INDEX gate_pass_evidence_document_idx ON public.gate_pass_evidence USING btree (document_id, property_id);
+CREATE INDEX gate_pass_evidence_pass_idx ON public.gate_pass_evidence USING btree (pass_id, property_id, action);
+CREATE TRIGGER gate_pass_evidence_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.gate_pass_evidence FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.gate_pass_evidence REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.gate_pass_evidence REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.gate_pass_evidence FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_pass_evidence REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.gate_pass_evidence enable row level security;
+grant select on public.gate_pass_evidence to nexus_engine;
+grant select on public.gate_pass_evidence to nexus_staff;
+grant select on public.gate_pass_evidence to service_role;
+create policy gate_pass_evidence_engine on public.gate_pass_evidence for select to nexus_engine
+  using (true);
+create policy gate_pass_evidence_read_staff on public.gate_pass_evidence for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.gate_passes (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  action text not null,
+  subject_id uuid not null,
+  offering_kind text not null,
+  passed_at timestamp with time zone not null,
+  actor_id uuid,
+  override_id uuid,
+  constraint gate_passes_pkey PRIMARY KEY (id),
+  constraint gate_passes_id_property_id_action_key UNIQUE (id, property_id, action),
+  constraint gate_passes_override_is_used_once UNIQUE (override_id),
+  constraint gate_passes_action_is_known CHECK ((action = ANY (ARRAY['launch'::text, 'close'::text, 'declare'::text]))),
+  constraint gate_passes_kind_is_known CHECK ((offering_kind = ANY (ARRAY['issuer_owns'::text, 'acquisition'::text]))),
+  constraint gate_passes_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint gate_passes_override_fkey FOREIGN KEY (override_id, property_id, action, subject_id) REFERENCES public.gate_overrides(id, property_id, action, subject_id),
+  constraint gate_passes_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.gate_passes is 'That an action of a property was let through the evidence gate. Written by nexus.pass_gate() only.';
+comment on column public.gate_passes.id is 'Identity of the pass.';
+comment on column public.gate_passes.property_id is 'The property.';
+comment on column public.gate_passes.action is 'launch, close or declare.';
+comment on column public.gate_passes.subject_id is 'What is launched, closed or declared: process, offering or distribution.';
+comment on column public.gate_passes.offering_kind is 'issuer_owns or acquisition: which requirements held.';
+comment on column public.gate_passes.passed_at is 'The instant at which the evidence was current.';
+comment on column public.gate_passes.actor_id is 'The login whose command passed; null for a job.';
+comment on column public.gate_passes.override_id is 'The override that waived what was missing; null where nothing was.';
+CREATE INDEX gate_passes_actor_id_idx ON public.gate_passes USING btree (actor_id);
+CREATE INDEX gate_passes_override_idx ON public.gate_passes USING btree (override_id, property_id, action, subject_id);
+CREATE INDEX gate_passes_property_id_idx ON public.gate_passes USING btree (property_id, action, passed_at DESC);
+CREATE INDEX gate_passes_subject_id_idx ON public.gate_passes USING btree (subject_id);
+CREATE TRIGGER gate_passes_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.gate_passes FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.gate_passes REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.gate_passes REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.gate_passes FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_passes REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.gate_passes enable row level security;
+grant select on public.gate_passes to nexus_engine;
+grant select on public.gate_passes to nexus_staff;
+grant select on public.gate_passes to service_role;
+create policy gate_passes_engine on public.gate_passes for select to nexus_engine
+  using (true);
+create policy gate_passes_read_staff on public.gate_passes for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.gate_requirements (
+  id uuid default gen_random_uuid() not null,
+  action text not null,
+  offering_kind text not null,
+  requirement text not null,
+  document_types text[] not null,
+  constraint gate_requirements_pkey PRIMARY KEY (id),
+  constraint gate_requirements_once_an_action UNIQUE (action, offering_kind, requirement),
+  constraint gate_requirements_action_is_known CHECK ((action = ANY (ARRAY['launch'::text, 'close'::text, 'declare'::text]))),
+  constraint gate_requirements_kind_is_known CHECK ((offering_kind = ANY (ARRAY['issuer_owns'::text, 'acquisition'::text]))),
+  constraint gate_requirements_names_a_type CHECK ((cardinality(document_types) > 0)),
+  constraint gate_requirements_requirement_is_known CHECK ((requirement = ANY (ARRAY['title'::text, 'insurance'::text, 'appraisal'::text, 'entity_papers'::text])))
+);
+comment on table public.gate_requirements is 'What evidence each action needs, by the kind of its offering. Data of a migration: nobody changes it while the program runs.';
+comment on column public.gate_requirements.id is 'Identity of the requirement.';
+comment on column public.gate_requirements.action is 'launch, close or declare.';
+comment on column public.gate_requirements.offering_kind is 'issuer_owns (the deed is recorded before launch) or acquisition (bought with the money raised).';
+comment on column public.gate_requirements.requirement is 'What is asked for: title, insurance, appraisal, entity_papers.';
+comment on column public.gate_requirements.document_types is 'Documents any one of which is that.';
+CREATE TRIGGER log_deletes AFTER DELETE ON public.gate_requirements REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.gate_requirements REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.gate_requirements FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_requirements REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.gate_requirements enable row level security;
+grant select on public.gate_requirements to anon;
+grant select on public.gate_requirements to authenticated;
+grant select on public.gate_requirements to nexus_engine;
+grant select on public.gate_requirements to service_role;
+create policy gate_requirements_read_everybody on public.gate_requirements for select to anon, authenticated, nexus_engine
   using (true);
 
 create table public.incidents (
@@ -1421,6 +1628,7 @@ create table public.offerings (
   constraint offerings_status_is_known CHECK ((status = ANY (ARRAY['draft'::text, 'open'::text, 'funded'::text, 'closed'::text, 'failed'::text, 'cancelled'::text]))),
   constraint offerings_token_decimals_fit_a_bigint CHECK (((token_decimals >= 0) AND (token_decimals <= 6))),
   constraint offerings_window_fits CHECK (((opens_at < closes_at) AND (closes_at < long_stop_at))),
+  constraint offerings_close_pass_fkey FOREIGN KEY (close_pass_id, property_id, close_action) REFERENCES public.gate_passes(id, property_id, action) ON DELETE RESTRICT,
   constraint offerings_created_by_fkey FOREIGN KEY (created_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
   constraint offerings_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
   constraint offerings_opened_by_fkey FOREIGN KEY (opened_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
@@ -2079,11 +2287,11 @@ create table public.property_audits (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint property_audits_pkey PRIMARY KEY (id),
+  constraint property_audits_compliance_status_is_known CHECK ((compliance_status = ANY (ARRAY['in_progress'::text, 'compliant'::text, 'conditional'::text, 'non_compliant'::text]))),
   constraint property_audits_finished_has_a_score CHECK (((compliance_status = 'in_progress'::text) OR (num_nulls(audit_score, risk_level) = 0))),
   constraint property_audits_results_are_an_object CHECK ((jsonb_typeof(audit_results) = 'object'::text)),
   constraint property_audits_risk_level_is_known CHECK ((risk_level = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text, 'critical'::text]))),
   constraint property_audits_score_is_of_100 CHECK (((audit_score >= 0) AND (audit_score <= 100))),
-  constraint property_audits_status_is_known CHECK ((compliance_status = ANY (ARRAY['in_progress'::text, 'compliant'::text, 'conditional'::text, 'non_compliant'::text]))),
   constraint property_audits_auditor_id_fkey FOREIGN KEY (auditor_id) REFERENCES auth.users(id) ON DELETE RESTRICT,
   constraint property_audits_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
 );
@@ -2126,11 +2334,11 @@ create table public.property_document_reviews (
   constraint property_document_reviews_pkey PRIMARY KEY (id),
   constraint property_document_reviews_decision_is_known CHECK ((decision = ANY (ARRAY['accepted'::text, 'rejected'::text, 'revoked'::text]))),
   constraint property_document_reviews_reason_is_bounded CHECK ((length(reason) <= 2000)),
-  constraint property_document_reviews_refusal_has_a_reason CHECK (((decision = 'accepted'::text) OR (reason ~ '\S'::text))),
+  constraint property_document_reviews_refusal_has_a_reason CHECK (((decision = 'accepted'::text) OR COALESCE((reason ~ '\S'::text), false))),
   constraint property_document_reviews_document_id_fkey FOREIGN KEY (document_id) REFERENCES public.property_documents(id) ON DELETE RESTRICT,
   constraint property_document_reviews_reviewer_id_fkey FOREIGN KEY (reviewer_id) REFERENCES auth.users(id) ON DELETE RESTRICT
 );
-comment on table public.property_document_reviews is 'Who accepted, rejected or revoked a document, when and why; the newest counts. Written by commands only.';
+comment on table public.property_document_reviews is 'Who accepted, rejected or revoked a document, when and why; the newest counts. Written by nexus.review_document() only.';
 comment on column public.property_document_reviews.id is 'Identity of the review.';
 comment on column public.property_document_reviews.document_id is 'The document.';
 comment on column public.property_document_reviews.reviewer_id is 'The login that decided; never the one that filed it.';
@@ -2145,12 +2353,11 @@ CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_document_reviews 
 CREATE TRIGGER log_updates AFTER UPDATE ON public.property_document_reviews REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER property_document_reviews_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.property_document_reviews FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
 alter table public.property_document_reviews enable row level security;
-grant insert, select on public.property_document_reviews to nexus_engine;
+grant select on public.property_document_reviews to nexus_engine;
 grant select on public.property_document_reviews to nexus_staff;
 grant select on public.property_document_reviews to service_role;
-create policy property_document_reviews_engine on public.property_document_reviews for all to nexus_engine
-  using (true)
-  with check (true);
+create policy property_document_reviews_engine on public.property_document_reviews for select to nexus_engine
+  using (true);
 create policy property_document_reviews_read_staff on public.property_document_reviews for select to nexus_staff
   using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (document_id IN ( SELECT d.id
    FROM public.property_documents d
@@ -2176,13 +2383,14 @@ create table public.property_documents (
   updated_at timestamp with time zone default now() not null,
   constraint property_documents_pkey PRIMARY KEY (id),
   constraint property_documents_id_property_id_key UNIQUE (id, property_id),
+  constraint property_documents_accepted_has_its_digest CHECK (((review_status <> 'accepted'::text) OR (sha256 IS NOT NULL))),
   constraint property_documents_expires_after_issue CHECK ((expires_at > ((issued_on)::timestamp without time zone AT TIME ZONE 'UTC'::text))),
   constraint property_documents_file_is_a_path CHECK ((nexus.is_storage_path(file_url, 'property-evidence'::text) OR nexus.is_storage_path(file_url, 'property-media'::text))),
   constraint property_documents_file_is_of_property CHECK ((split_part(file_url, '/'::text, 2) = (property_id)::text)),
   constraint property_documents_file_size_not_negative CHECK ((file_size >= 0)),
   constraint property_documents_file_type_is_short CHECK ((length(file_type) <= 200)),
   constraint property_documents_name_is_not_blank CHECK (((document_name ~ '\S'::text) AND (length(document_name) <= 300))),
-  constraint property_documents_review_is_known CHECK ((review_status = ANY (ARRAY['pending'::text, 'accepted'::text, 'rejected'::text, 'revoked'::text]))),
+  constraint property_documents_review_status_is_known CHECK ((review_status = ANY (ARRAY['pending'::text, 'accepted'::text, 'rejected'::text, 'revoked'::text]))),
   constraint property_documents_sha256_has_32_bytes CHECK ((length(sha256) = 32)),
   constraint property_documents_source_is_short CHECK ((length(source) <= 500)),
   constraint property_documents_type_is_known CHECK ((document_type = ANY (ARRAY['deed'::text, 'title_search'::text, 'lien_status'::text, 'tax_status'::text, 'insurance'::text, 'permit'::text, 'appraisal'::text, 'entity_papers'::text, 'lease'::text, 'inspection'::text, 'offering'::text, 'other'::text]))),
@@ -2197,7 +2405,7 @@ comment on column public.property_documents.document_type is 'Kind of evidence: 
 comment on column public.property_documents.file_url is 'Where the bytes are: property-evidence/<property id>/... (private) or property-media/<property id>/... (public); never a URL.';
 comment on column public.property_documents.file_type is 'MIME type.';
 comment on column public.property_documents.file_size is 'Size in bytes.';
-comment on column public.property_documents.sha256 is 'SHA-256 of the bytes.';
+comment on column public.property_documents.sha256 is 'SHA-256 of the bytes, computed by the server that stored them; null where a client filed the row, which is then no evidence.';
 comment on column public.property_documents.source is 'Who issued it.';
 comment on column public.property_documents.issued_on is 'Day of issue.';
 comment on column public.property_documents.expires_at is 'When it stops being evidence; null: never.';
@@ -2218,9 +2426,11 @@ CREATE TRIGGER property_documents_updated_at BEFORE UPDATE ON public.property_do
 alter table public.property_documents enable row level security;
 grant select on public.property_documents to anon;
 grant select on public.property_documents to authenticated;
-grant insert, select, update on public.property_documents to nexus_engine;
-grant insert (property_id, document_name, document_type, file_url, file_type, file_size, sha256, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by) on public.property_documents to nexus_staff;
-grant insert (property_id, document_name, document_type, file_url, file_type, file_size, sha256, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by) on public.property_documents to service_role;
+grant insert (id, property_id, document_name, document_type, file_url, file_type, file_size, sha256, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by, created_at) on public.property_documents to nexus_engine;
+grant select on public.property_documents to nexus_engine;
+grant update (document_name, is_public, requires_kyc) on public.property_documents to nexus_engine;
+grant insert (property_id, document_name, document_type, file_url, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by) on public.property_documents to nexus_staff;
+grant insert (property_id, document_name, document_type, file_url, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by) on public.property_documents to service_role;
 grant select on public.property_documents to service_role;
 create policy property_documents_engine on public.property_documents for all to nexus_engine
   using (true)
@@ -2237,6 +2447,18 @@ create policy property_documents_read_signed_in on public.property_documents for
   WHERE (p.id = property_documents.property_id)))));
 create policy property_documents_read_staff on public.property_documents for select to nexus_staff
   using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.property_gates (
+  property_id uuid not null,
+  constraint property_gates_pkey PRIMARY KEY (property_id),
+  constraint property_gates_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.property_gates is 'The row of a property that is locked whenever evidence is decided about or relied on. It says nothing else.';
+comment on column public.property_gates.property_id is 'The property.';
+alter table public.property_gates enable row level security;
+grant select on public.property_gates to nexus_engine;
+create policy property_gates_engine on public.property_gates for select to nexus_engine
+  using (true);
 
 create table public.property_members (
   id uuid default gen_random_uuid() not null,
@@ -2788,15 +3010,24 @@ create table public.tokenization_processes (
   current_step text,
   progress_percentage integer default 0 not null,
   steps_completed jsonb default '[]'::jsonb not null,
+  offering_kind text default 'issuer_owns'::text not null,
+  property_token_id uuid,
+  launch_pass_id uuid,
+  launch_action text generated always as ('launch'::text) stored not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint tokenization_processes_pkey PRIMARY KEY (id),
+  constraint tokenization_processes_launch_pass_is_used_once UNIQUE (launch_pass_id),
   constraint tokenization_processes_current_step_is_known CHECK ((current_step = ANY (ARRAY['submission'::text, 'valuation'::text, 'legal_structuring'::text, 'compliance_review'::text, 'token_configuration'::text, 'contract_deployment'::text, 'audit'::text, 'launch'::text]))),
   constraint tokenization_processes_ended_has_no_step CHECK (((status = ANY (ARRAY['in_progress'::text, 'rejected'::text])) OR (current_step IS NULL))),
+  constraint tokenization_processes_launch_passed_the_gate CHECK (((status = 'completed'::text) = (launch_pass_id IS NOT NULL))),
+  constraint tokenization_processes_offering_kind_is_known CHECK ((offering_kind = ANY (ARRAY['issuer_owns'::text, 'acquisition'::text]))),
   constraint tokenization_processes_progress_is_a_percentage CHECK (((progress_percentage >= 0) AND (progress_percentage <= 100))),
   constraint tokenization_processes_status_is_known CHECK ((status = ANY (ARRAY['in_progress'::text, 'rejected'::text, 'completed'::text, 'cancelled'::text]))),
   constraint tokenization_processes_steps_are_an_array CHECK ((jsonb_typeof(steps_completed) = 'array'::text)),
+  constraint tokenization_processes_launch_pass_fkey FOREIGN KEY (launch_pass_id, property_id, launch_action) REFERENCES public.gate_passes(id, property_id, action) ON DELETE RESTRICT,
   constraint tokenization_processes_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint tokenization_processes_token_fkey FOREIGN KEY (property_token_id, property_id) REFERENCES public.property_tokens(id, property_id) ON DELETE RESTRICT,
   constraint tokenization_processes_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
 );
 comment on table public.tokenization_processes is 'The walk of one property from submission to launch.';
@@ -2807,11 +3038,17 @@ comment on column public.tokenization_processes.status is 'in_progress, rejected
 comment on column public.tokenization_processes.current_step is 'The step that is due: submission, valuation, legal_structuring, compliance_review, token_configuration, contract_deployment, audit, launch; null once ended.';
 comment on column public.tokenization_processes.progress_percentage is 'Part of the steps that are done, in percent; derived from tokenization_steps.';
 comment on column public.tokenization_processes.steps_completed is 'Names of the steps done, in order; derived from tokenization_steps.';
+comment on column public.tokenization_processes.offering_kind is 'issuer_owns (the deed is recorded before launch) or acquisition (bought with the money raised): which evidence the launch needs.';
+comment on column public.tokenization_processes.property_token_id is 'The token that its configuration made; null until that is approved.';
+comment on column public.tokenization_processes.launch_pass_id is 'The pass of the evidence gate that the launch rests on; set when it is completed, and only then.';
+comment on column public.tokenization_processes.launch_action is 'launch, so that the pass is one for a launch.';
 comment on column public.tokenization_processes.created_at is 'When it was submitted.';
 comment on column public.tokenization_processes.updated_at is 'When the row last changed.';
+CREATE INDEX tokenization_processes_launch_pass_idx ON public.tokenization_processes USING btree (launch_pass_id, property_id, launch_action);
 CREATE UNIQUE INDEX tokenization_processes_one_under_way_key ON public.tokenization_processes USING btree (property_id) WHERE (status = ANY (ARRAY['in_progress'::text, 'rejected'::text]));
 CREATE INDEX tokenization_processes_property_id_idx ON public.tokenization_processes USING btree (property_id);
 CREATE INDEX tokenization_processes_status_idx ON public.tokenization_processes USING btree (status);
+CREATE INDEX tokenization_processes_token_idx ON public.tokenization_processes USING btree (property_token_id, property_id);
 CREATE INDEX tokenization_processes_user_id_idx ON public.tokenization_processes USING btree (user_id);
 CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_processes REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_processes REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
@@ -2895,6 +3132,9 @@ create table public.tokenization_steps (
   completed_at timestamp with time zone,
   duration_seconds bigint generated always as (floor(EXTRACT(epoch FROM (completed_at - started_at)))) stored,
   step_data jsonb default '{}'::jsonb not null,
+  submitted_by uuid,
+  submitted_at timestamp with time zone,
+  decided_by uuid,
   error_details text,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
@@ -2906,10 +3146,14 @@ create table public.tokenization_steps (
   constraint tokenization_steps_data_is_an_object CHECK ((jsonb_typeof(step_data) = 'object'::text)),
   constraint tokenization_steps_error_is_bounded CHECK ((length(error_details) <= 5000)),
   constraint tokenization_steps_name_is_known CHECK ((step_name = ANY (ARRAY['submission'::text, 'valuation'::text, 'legal_structuring'::text, 'compliance_review'::text, 'token_configuration'::text, 'contract_deployment'::text, 'audit'::text, 'launch'::text]))),
+  constraint tokenization_steps_need_four_eyes CHECK ((decided_by <> submitted_by)),
   constraint tokenization_steps_order_is_positive CHECK ((step_order >= 1)),
-  constraint tokenization_steps_refusal_says_why CHECK (((status <> ALL (ARRAY['rejected'::text, 'not_required'::text])) OR (error_details ~ '\S'::text))),
+  constraint tokenization_steps_refusal_says_why CHECK (((status <> ALL (ARRAY['rejected'::text, 'not_required'::text])) OR COALESCE((error_details ~ '\S'::text), false))),
   constraint tokenization_steps_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'in_progress'::text, 'submitted'::text, 'completed'::text, 'rejected'::text, 'not_required'::text]))),
-  constraint tokenization_steps_process_id_fkey FOREIGN KEY (process_id) REFERENCES public.tokenization_processes(id) ON DELETE RESTRICT
+  constraint tokenization_steps_submitted_by_somebody CHECK (((num_nulls(submitted_by, submitted_at) = ANY (ARRAY[0, 2])) AND ((status <> 'submitted'::text) OR (submitted_by IS NOT NULL)))),
+  constraint tokenization_steps_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint tokenization_steps_process_id_fkey FOREIGN KEY (process_id) REFERENCES public.tokenization_processes(id) ON DELETE RESTRICT,
+  constraint tokenization_steps_submitted_by_fkey FOREIGN KEY (submitted_by) REFERENCES auth.users(id) ON DELETE RESTRICT
 );
 comment on table public.tokenization_steps is 'The steps of a process, each with its state.';
 comment on column public.tokenization_steps.id is 'Identity of the step.';
@@ -2920,10 +3164,15 @@ comment on column public.tokenization_steps.status is 'pending, in_progress, sub
 comment on column public.tokenization_steps.started_at is 'When work on it began.';
 comment on column public.tokenization_steps.completed_at is 'When it was approved.';
 comment on column public.tokenization_steps.duration_seconds is 'Whole seconds from start to completion; derived.';
-comment on column public.tokenization_steps.step_data is 'What was submitted with it, and by whom.';
+comment on column public.tokenization_steps.step_data is 'What was submitted with it.';
+comment on column public.tokenization_steps.submitted_by is 'The login that submitted it last.';
+comment on column public.tokenization_steps.submitted_at is 'When.';
+comment on column public.tokenization_steps.decided_by is 'The login that approved or rejected it last, of another party; null while nobody has.';
 comment on column public.tokenization_steps.error_details is 'Why it was rejected or is not required.';
 comment on column public.tokenization_steps.created_at is 'When the row was made.';
 comment on column public.tokenization_steps.updated_at is 'When the row last changed.';
+CREATE INDEX tokenization_steps_decided_by_idx ON public.tokenization_steps USING btree (decided_by);
+CREATE INDEX tokenization_steps_submitted_by_idx ON public.tokenization_steps USING btree (submitted_by);
 CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_steps REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_steps REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tokenization_steps FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
@@ -3259,6 +3508,36 @@ end
 $function$;
 comment on function nexus.append_audit(text,text,text,jsonb,jsonb) is 'Appends one audit row with its details, for what is not told row by row: a TRUNCATE, the load of a file.';
 
+CREATE OR REPLACE FUNCTION nexus.approve_gate_override(override_id uuid, at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  asked public.gate_overrides;
+begin
+  if auth.uid() is null or not nexus.is_overseer(auth.uid(), 'compliance_officer', 'admin') then
+    raise exception 'overrides are approved by compliance officers and admins'
+      using errcode = 'insufficient_privilege', constraint = 'overrides_are_by_overseers';
+  end if;
+  select * into asked from public.gate_overrides as o where o.id = approve_gate_override.override_id for update;
+  if not found then
+    raise exception 'there is no such override' using errcode = 'no_data_found', constraint = 'overrides_exist';
+  end if;
+  if nexus.is_same_party(auth.uid(), asked.requested_by) then
+    raise exception 'an override needs two persons' using errcode = 'check_violation', constraint = 'gate_overrides_need_two_persons';
+  end if;
+  if asked.approved_by is not null or asked.valid_until <= at then
+    raise exception 'the override is approved already, or its time is over'
+      using errcode = 'check_violation', constraint = 'overrides_are_approved_once';
+  end if;
+  update public.gate_overrides set approved_by = auth.uid(), approved_at = at where id = asked.id;
+end
+$function$;
+comment on function nexus.approve_gate_override(uuid,timestamp with time zone) is 'Approves an override, as an overseer of another party than the one who asked.';
+grant execute on function nexus.approve_gate_override(uuid,timestamp with time zone) to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.are_paths_in_folder(paths jsonb, bucket text, folder uuid)
  RETURNS boolean
  LANGUAGE sql
@@ -3364,6 +3643,13 @@ $function$;
 comment on function nexus.fee_minor(bigint,text,text,timestamp with time zone) is 'The fee on an amount, in smallest units: round half up of rate x amount, plus the fixed part, then at least the minimum and at most the maximum, by the schedule in force at an instant.';
 grant execute on function nexus.fee_minor(bigint,text,text,timestamp with time zone) to nexus_engine;
 
+CREATE OR REPLACE FUNCTION nexus.file_lock(sha256 bytea)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN hashtextextended(('file:'::text || encode(sha256, 'hex'::text)), (0)::bigint);
+comment on function nexus.file_lock(bytea) is 'Number of the advisory lock over one content: who names it shares the lock, who removes it has it alone.';
+
 CREATE OR REPLACE FUNCTION nexus.folder_id(object_name text)
  RETURNS uuid
  LANGUAGE sql
@@ -3379,6 +3665,34 @@ CREATE OR REPLACE FUNCTION nexus.from_minor(amount_minor bigint, decimals intege
 RETURN round(((amount_minor)::numeric / ((10)::numeric ^ (decimals)::numeric)), decimals);
 comment on function nexus.from_minor(bigint,integer) is 'An amount of smallest units as a decimal figure, exact: 2^53 units have 16 digits, and numeric division keeps more.';
 grant execute on function nexus.from_minor(bigint,integer) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.gate_evidence(property_id uuid, action text, kind text, at timestamp with time zone, deed_since date)
+ RETURNS TABLE(requirement text, document_types text[], document_id uuid, sha256 bytea, found text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select r.requirement, r.document_types, current.id, current.sha256,
+    -- Of what is there and does not count, the nearest to counting.
+    case when current.id is not null then 'current' else coalesce((
+      select case when d.review_status = 'accepted' and d.expires_at <= at then 'expired'
+                  when d.review_status = 'accepted' then 'too early' else d.review_status end
+      from public.property_documents as d
+      where d.property_id = gate_evidence.property_id and d.document_type = any (r.document_types)
+      order by array_position(array['accepted', 'pending', 'revoked', 'rejected'], d.review_status), d.expires_at desc nulls first
+      limit 1), 'missing') end
+  from public.gate_requirements as r
+  left join lateral (
+    select d.id, d.sha256 from public.property_documents as d
+    where d.property_id = gate_evidence.property_id and d.document_type = any (r.document_types) and d.review_status = 'accepted'
+      and (d.expires_at is null or d.expires_at > at) and (d.issued_on is null or d.issued_on <= (at at time zone 'UTC')::date)
+      and (r.requirement <> 'title' or deed_since is null or d.issued_on >= deed_since)
+    order by d.issued_on desc nulls last, d.created_at desc, d.id
+    limit 1) as current on true
+  where r.action = gate_evidence.action and r.offering_kind = kind
+$function$;
+comment on function nexus.gate_evidence(uuid,text,text,timestamp with time zone,date) is 'What an action needs and what there is of it at an instant; title counts from a day on, where one is given. Decides nothing: nexus.pass_gate() does, under the lock.';
+grant execute on function nexus.gate_evidence(uuid,text,text,timestamp with time zone,date) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.guest_offering_ids()
  RETURNS uuid[]
@@ -3472,6 +3786,18 @@ RETURN (((amount >= (0)::numeric) AND (amount <= (('9007199254740991'::bigint)::
 comment on function nexus.is_money(numeric,integer) is 'Whether a typed amount is exact in its currency''s smallest unit and small enough (2^53 - 1 units) to be exact as a JSON number too.';
 grant execute on function nexus.is_money(numeric,integer) to anon, authenticated, nexus_engine, service_role;
 
+CREATE OR REPLACE FUNCTION nexus.is_overseer(user_id uuid, VARIADIC roles text[])
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.user_role_assignments as a
+    where a.user_id = is_overseer.user_id and a.is_active and a.role = any (roles))
+$function$;
+comment on function nexus.is_overseer(uuid,text[]) is 'Whether a login has one of these roles now, asked by functions that decide.';
+
 CREATE OR REPLACE FUNCTION nexus.is_safe_payment_details(details jsonb)
  RETURNS boolean
  LANGUAGE sql
@@ -3490,6 +3816,18 @@ $function$;
 comment on function nexus.is_safe_payment_details(jsonb) is 'Whether payment details name only what may be shown: known keys, last four digits at most, no text with seven or more digits.';
 grant execute on function nexus.is_safe_payment_details(jsonb) to authenticated, nexus_engine, service_role;
 
+CREATE OR REPLACE FUNCTION nexus.is_same_party(one uuid, other uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select one = other or exists (
+    select from public.user_profiles as a join public.user_profiles as b on b.party_id = a.party_id where a.id = one and b.id = other)
+$function$;
+comment on function nexus.is_same_party(uuid,uuid) is 'Whether two logins are one person: four eyes are counted by party.';
+grant execute on function nexus.is_same_party(uuid,uuid) to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.is_storage_path(file_url text, bucket text)
  RETURNS boolean
  LANGUAGE sql
@@ -3505,6 +3843,35 @@ CREATE OR REPLACE FUNCTION nexus.is_trusted_caller()
 RETURN ((nexus.caller_role() = ANY (ARRAY['nexus_engine'::text, 'nexus_owner'::text])) OR (EXISTS (SELECT FROM pg_roles r WHERE ((r.rolname = nexus.caller_role()) AND (r.rolsuper OR r.rolbypassrls)))));
 comment on function nexus.is_trusted_caller() is 'Whether the request runs as a command, as nexus_owner, or as a role that no policy holds (the service, a superuser), and so not as a person or visitor.';
 grant execute on function nexus.is_trusted_caller() to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.lock_gate(property_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.property_gates (property_id) values (lock_gate.property_id) on conflict on constraint property_gates_pkey do nothing;
+  perform from public.property_gates as g where g.property_id = lock_gate.property_id for update;
+end
+$function$;
+comment on function nexus.lock_gate(uuid) is 'Locks a property''s gate until the end of the transaction.';
+
+CREATE OR REPLACE FUNCTION nexus.lock_unused_file(sha256 bytea)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if not pg_try_advisory_xact_lock(nexus.file_lock(lock_unused_file.sha256)) then
+    return false;
+  end if;
+  return not exists (select from storage.objects as o where o.metadata ->> 'eTag' = '"' || encode(lock_unused_file.sha256, 'hex') || '"');
+end
+$function$;
+comment on function nexus.lock_unused_file(bytea) is 'Locks a content that no row names, until the end of the transaction; false where one does, or where somebody is about to.';
+grant execute on function nexus.lock_unused_file(bytea) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.managed_property_ids()
  RETURNS uuid[]
@@ -3580,6 +3947,58 @@ AS $function$
 $function$;
 comment on function nexus.party_id() is 'The party that the caller''s login acts for, or null.';
 grant execute on function nexus.party_id() to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.pass_gate(property_id uuid, action text, subject_id uuid, kind text, at timestamp with time zone, deed_since date DEFAULT NULL::date)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  new_id uuid := gen_random_uuid();
+  since date := deed_since;
+  lacking jsonb;
+  lacking_names text[];
+  waiver uuid;
+begin
+  if not exists (select from public.gate_requirements as r where r.action = pass_gate.action and r.offering_kind = kind) then
+    raise exception 'there is no gate for % of %', action, kind using errcode = 'invalid_parameter_value', constraint = 'gate_is_known';
+  end if;
+  perform nexus.lock_gate(pass_gate.property_id);
+  if action in ('close', 'declare') and nexus.has_open_incident(pass_gate.property_id) then
+    raise exception 'an incident of the property is open' using errcode = 'check_violation', constraint = 'gate_has_no_open_incident';
+  end if;
+  -- A house that is bought with the money raised has its own deed after it was launched, and not the seller's from before.
+  if action = 'close' and kind = 'acquisition' and since is null then
+    select max(p.passed_at at time zone 'UTC')::date into since from public.gate_passes as p
+    where p.property_id = pass_gate.property_id and p.action = 'launch' and p.offering_kind = 'acquisition';
+    since := coalesce(since, 'infinity');
+  end if;
+  select jsonb_agg(jsonb_build_object('requirement', e.requirement, 'documents', e.document_types, 'found', e.found) order by e.requirement),
+         array_agg(e.requirement order by e.requirement)
+    into lacking, lacking_names
+  from nexus.gate_evidence(pass_gate.property_id, action, kind, at, since) as e where e.document_id is null;
+  if lacking is not null then
+    select o.id into waiver from public.gate_overrides as o
+    where o.property_id = pass_gate.property_id and o.action = pass_gate.action and o.subject_id = pass_gate.subject_id
+      and lacking_names <@ o.requirements and o.approved_at <= at and o.valid_until > at
+      and not exists (select from public.gate_passes as p where p.override_id = o.id)
+    order by o.approved_at limit 1 for update;
+    if waiver is null then
+      raise exception 'evidence is missing: %', array_to_string(lacking_names, ', ')
+        using errcode = 'check_violation', constraint = 'gate_evidence_is_current', detail = lacking::text;
+    end if;
+  end if;
+  insert into public.gate_passes (id, property_id, action, subject_id, offering_kind, passed_at, actor_id, override_id)
+  values (new_id, pass_gate.property_id, pass_gate.action, pass_gate.subject_id, kind, at, auth.uid(), waiver);
+  insert into public.gate_pass_evidence (pass_id, property_id, action, requirement, document_id, sha256)
+  select new_id, pass_gate.property_id, pass_gate.action, e.requirement, e.document_id, e.sha256
+  from nexus.gate_evidence(pass_gate.property_id, action, kind, at, since) as e where e.document_id is not null;
+  return new_id;
+end
+$function$;
+comment on function nexus.pass_gate(uuid,text,uuid,text,timestamp with time zone,date) is 'Lets an action of a property through where its evidence is current at an instant, or an approved override waives what is missing: the pass. Refuses by a named constraint, with what is missing in the detail.';
+grant execute on function nexus.pass_gate(uuid,text,uuid,text,timestamp with time zone,date) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.refresh_after_delisting()
  RETURNS trigger
@@ -3676,6 +4095,72 @@ end
 $function$;
 comment on function nexus.refuse_own_decision() is 'Trigger: refuses a reviewer whose login acts for the party of the case, or whose party is or was an owner of it, whoever writes the row.';
 
+CREATE OR REPLACE FUNCTION nexus.request_gate_override(property_id uuid, action text, subject_id uuid, requirements text[], reason text, valid_until timestamp with time zone, at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  new_id uuid := gen_random_uuid();
+begin
+  if auth.uid() is null or not nexus.is_overseer(auth.uid(), 'compliance_officer', 'admin') then
+    raise exception 'overrides are asked for by compliance officers and admins'
+      using errcode = 'insufficient_privilege', constraint = 'overrides_are_by_overseers';
+  end if;
+  insert into public.gate_overrides (id, property_id, action, subject_id, requirements, reason, requested_by, requested_at, valid_until)
+  values (new_id, request_gate_override.property_id, request_gate_override.action, request_gate_override.subject_id,
+    request_gate_override.requirements, request_gate_override.reason, auth.uid(), at, request_gate_override.valid_until);
+  return new_id;
+end
+$function$;
+comment on function nexus.request_gate_override(uuid,text,uuid,text[],text,timestamp with time zone,timestamp with time zone) is 'Asks, as an overseer, to let one action through without some evidence.';
+grant execute on function nexus.request_gate_override(uuid,text,uuid,text[],text,timestamp with time zone,timestamp with time zone) to nexus_engine;
+
+CREATE OR REPLACE FUNCTION nexus.review_document(document_id uuid, decision text, reason text, at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  doc public.property_documents;
+  reviewer uuid := auth.uid();
+  new_id uuid := gen_random_uuid();
+begin
+  if reviewer is null or not nexus.is_overseer(reviewer, 'compliance_officer') then
+    raise exception 'documents are reviewed by compliance officers' using errcode = 'insufficient_privilege', constraint = 'reviews_are_by_officers';
+  end if;
+  select * into doc from public.property_documents as d where d.id = review_document.document_id;
+  if not found then
+    raise exception 'there is no such document' using errcode = 'no_data_found', constraint = 'reviews_are_of_a_document';
+  end if;
+  perform nexus.lock_gate(doc.property_id);
+  select * into doc from public.property_documents as d where d.id = review_document.document_id for update;
+  if doc.uploaded_by is null or nexus.is_same_party(reviewer, doc.uploaded_by) then
+    raise exception 'nobody reviews what they filed, and what nobody filed is not reviewed'
+      using errcode = 'check_violation', constraint = 'reviews_need_four_eyes';
+  end if;
+  if (doc.review_status, decision) not in (('pending', 'accepted'), ('pending', 'rejected'), ('accepted', 'revoked')) then
+    raise exception 'a document that is % cannot become %', doc.review_status, decision
+      using errcode = 'check_violation', constraint = 'reviews_follow_their_order', detail = doc.review_status;
+  end if;
+  if decision = 'accepted' and doc.sha256 is null then
+    raise exception 'a document whose bytes are not kept here is no evidence'
+      using errcode = 'check_violation', constraint = 'reviews_are_of_stored_bytes';
+  end if;
+  if decision = 'accepted' and doc.expires_at <= at then
+    raise exception 'the document expired at %', doc.expires_at using errcode = 'check_violation', constraint = 'reviews_are_of_current_documents';
+  end if;
+  insert into public.property_document_reviews (id, document_id, reviewer_id, decision, reason, reviewed_at)
+  values (new_id, doc.id, reviewer, review_document.decision, review_document.reason, at);
+  update public.property_documents set review_status = review_document.decision where id = doc.id;
+  return new_id;
+end
+$function$;
+comment on function nexus.review_document(uuid,text,text,timestamp with time zone) is 'Accepts, rejects or revokes a document for the caller, a compliance officer of another party than its uploader''s, under the lock of the property''s gate.';
+grant execute on function nexus.review_document(uuid,text,text,timestamp with time zone) to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.seal_limits(OUT audit_up_to bigint, OUT entries_up_to bigint, OUT decided_from xid8)
  RETURNS record
  LANGUAGE plpgsql
@@ -3715,6 +4200,56 @@ begin
 end
 $function$;
 comment on function nexus.stamp_edit() is 'Trigger: notes when a message''s text changed.';
+
+CREATE OR REPLACE FUNCTION nexus.store_file(bucket_id text, object_name text, mime_type text, size bigint, sha256 bytea, owner_id uuid, at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  size_limit bigint;
+  kinds text[];
+  new_id uuid := gen_random_uuid();
+begin
+  select b.file_size_limit, b.allowed_mime_types into size_limit, kinds from storage.buckets as b where b.id = store_file.bucket_id;
+  if not found then
+    raise exception 'there is no bucket %', store_file.bucket_id using errcode = 'check_violation', constraint = 'files_have_a_bucket',
+      hint = 'name a bucket that exists';
+  end if;
+  if size > size_limit then
+    raise exception 'a file of % bytes is too large for the bucket %', size, store_file.bucket_id
+      using errcode = 'check_violation', constraint = 'files_fit_the_bucket', hint = format('at most %s bytes', size_limit);
+  end if;
+  if mime_type <> all (kinds) then
+    raise exception 'the bucket % takes no %', store_file.bucket_id, mime_type
+      using errcode = 'check_violation', constraint = 'files_are_of_a_kind_allowed', hint = 'one of ' || array_to_string(kinds, ', ');
+  end if;
+  -- From here until the end of the transaction the collector leaves this content alone.
+  perform pg_advisory_xact_lock_shared(nexus.file_lock(store_file.sha256));
+  insert into storage.objects (id, bucket_id, name, owner, owner_id, version, created_at, updated_at, last_accessed_at, user_metadata, metadata)
+  values (new_id, store_file.bucket_id, store_file.object_name, store_file.owner_id, store_file.owner_id::text, gen_random_uuid()::text, at, at, at, '{}',
+    jsonb_build_object(
+      'eTag', '"' || encode(store_file.sha256, 'hex') || '"', 'size', size, 'mimetype', mime_type, 'cacheControl', 'no-store',
+      'lastModified', to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'contentLength', size, 'httpStatusCode', 200));
+  return new_id;
+end
+$function$;
+comment on function nexus.store_file(text,text,text,bigint,bytea,uuid,timestamp with time zone) is 'Writes the row of a file whose bytes a command stores, under the bucket''s limits. The ETag is the SHA-256 by which the bytes are found.';
+grant execute on function nexus.store_file(text,text,text,bigint,bytea,uuid,timestamp with time zone) to nexus_engine;
+
+CREATE OR REPLACE FUNCTION nexus.stored_file(bucket_id text, object_name text)
+ RETURNS TABLE(object_id uuid, sha256 bytea, size bigint, mime_type text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select o.id, decode(btrim(o.metadata ->> 'eTag', '"'), 'hex'), (o.metadata ->> 'size')::bigint, o.metadata ->> 'mimetype'
+  from storage.objects as o
+  where o.bucket_id = stored_file.bucket_id and o.name = stored_file.object_name and o.metadata ->> 'eTag' ~ '^"[0-9a-f]{64}"$'
+$function$;
+comment on function nexus.stored_file(text,text) is 'A stored file by its name: no row where there is none whose bytes the platform keeps.';
+grant execute on function nexus.stored_file(text,text) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.to_minor(amount numeric, decimals integer)
  RETURNS bigint

@@ -149,9 +149,12 @@ as $$
       select from public.investments as i
       where i.user_id = can_access_property.user_id and i.property_id = can_access_property.property_id
         and i.status in ('pending', 'paid', 'confirmed', 'refund_due'))
+    or exists (
+      select from public.offering_guests as g join public.offerings as o on o.id = g.offering_id
+      where g.user_id = can_access_property.user_id and o.property_id = can_access_property.property_id and o.status in ('open', 'funded'))
   end
 $$;
-comment on function public.can_access_property(uuid, uuid) is 'Whether a login may see a property: it is active, or the login is staff for it or invested in it. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
+comment on function public.can_access_property(uuid, uuid) is 'Whether a login may see a property: it is active, or the login is staff for it, invested in it, or invited to its offering. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
 
 grant execute on function nexus.invested_property_ids() to authenticated, service_role, nexus_engine;
 grant execute on function public.can_access_property(uuid, uuid) to authenticated, service_role, nexus_engine;

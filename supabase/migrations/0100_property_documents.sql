@@ -32,7 +32,11 @@ create table public.property_documents (
   constraint property_documents_sha256_has_32_bytes check (length(sha256) = 32),
   constraint property_documents_source_is_short check (length(source) <= 500),
   constraint property_documents_expires_after_issue check (expires_at::timestamptz > (issued_on::timestamp at time zone 'UTC')),
-  constraint property_documents_review_is_known check (review_status in ('pending', 'accepted', 'rejected', 'revoked'))
+  constraint property_documents_review_status_is_known check (review_status in ('pending', 'accepted', 'rejected', 'revoked')),
+  -- What a gate rests on is known to the byte: a row without the digest that the server computed is never accepted.
+  constraint property_documents_accepted_has_its_digest check (review_status <> 'accepted' or sha256 is not null),
+  -- What valuations and passes refer to, so that their evidence is about their property.
+  constraint property_documents_id_property_id_key unique (id, property_id)
 );
 comment on table public.property_documents is 'Documents about a property: evidence (deed, insurance, appraisal, ...) and what is published. A new version is a new row. Public rows hold nothing private; who reviewed is in property_document_reviews.';
 comment on column public.property_documents.id is 'Identity of the document.';
@@ -42,7 +46,7 @@ comment on column public.property_documents.document_type is 'Kind of evidence: 
 comment on column public.property_documents.file_url is 'Where the bytes are: property-evidence/<property id>/... (private) or property-media/<property id>/... (public); never a URL.';
 comment on column public.property_documents.file_type is 'MIME type.';
 comment on column public.property_documents.file_size is 'Size in bytes.';
-comment on column public.property_documents.sha256 is 'SHA-256 of the bytes.';
+comment on column public.property_documents.sha256 is 'SHA-256 of the bytes, computed by the server that stored them; null where a client filed the row, which is then no evidence.';
 comment on column public.property_documents.source is 'Who issued it.';
 comment on column public.property_documents.issued_on is 'Day of issue.';
 comment on column public.property_documents.expires_at is 'When it stops being evidence; null: never.';
@@ -65,10 +69,10 @@ create table public.property_document_reviews (
   reviewed_at timestamptz not null default now(),
   constraint property_document_reviews_document_id_fkey foreign key (document_id) references public.property_documents (id) on delete restrict,
   constraint property_document_reviews_decision_is_known check (decision in ('accepted', 'rejected', 'revoked')),
-  constraint property_document_reviews_refusal_has_a_reason check (decision = 'accepted' or reason ~ '\S'),
+  constraint property_document_reviews_refusal_has_a_reason check (decision = 'accepted' or coalesce(reason ~ '\S', false)),
   constraint property_document_reviews_reason_is_bounded check (length(reason) <= 2000)
 );
-comment on table public.property_document_reviews is 'Who accepted, rejected or revoked a document, when and why; the newest counts. Written by commands only.';
+comment on table public.property_document_reviews is 'Who accepted, rejected or revoked a document, when and why; the newest counts. Written by nexus.review_document() only.';
 comment on column public.property_document_reviews.id is 'Identity of the review.';
 comment on column public.property_document_reviews.document_id is 'The document.';
 comment on column public.property_document_reviews.reviewer_id is 'The login that decided; never the one that filed it.';
@@ -88,9 +92,11 @@ select nexus.audit_table('public.property_document_reviews');
 
 alter table public.property_documents enable row level security;
 grant select on public.property_documents to anon, authenticated, service_role, nexus_engine;
-grant insert (property_id, document_name, document_type, file_url, file_type, file_size, sha256, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by)
+grant insert (property_id, document_name, document_type, file_url, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by)
   on public.property_documents to nexus_staff, service_role;
-grant insert, update on public.property_documents to nexus_engine;
+-- What a review decided, and what it was about, is changed by nobody: a new version is a new row.
+grant insert (id, property_id, document_name, document_type, file_url, file_type, file_size, sha256, source, issued_on, expires_at, is_public,
+  requires_kyc, uploaded_by, created_at), update (document_name, is_public, requires_kyc) on public.property_documents to nexus_engine;
 create policy property_documents_read_public on public.property_documents for select to anon
   using (is_public and review_status = 'accepted' and exists (select from public.properties as p where p.id = property_id));
 create policy property_documents_read_signed_in on public.property_documents for select to authenticated
@@ -104,11 +110,10 @@ create policy property_documents_engine on public.property_documents for all to 
 
 alter table public.property_document_reviews enable row level security;
 grant select on public.property_document_reviews to nexus_staff, service_role, nexus_engine;
-grant insert on public.property_document_reviews to nexus_engine;
 create policy property_document_reviews_read_staff on public.property_document_reviews for select to nexus_staff
   using ((select nexus.has_any_role('admin', 'compliance_officer')) or document_id in (
     select d.id from public.property_documents as d where d.property_id = any ((select nexus.member_property_ids())::uuid[])));
-create policy property_document_reviews_engine on public.property_document_reviews for all to nexus_engine using (true) with check (true);
+create policy property_document_reviews_engine on public.property_document_reviews for select to nexus_engine using (true);
 
 reset role;
 

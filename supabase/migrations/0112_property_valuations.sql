@@ -1,9 +1,6 @@
 -- What a property was worth on a day, by whom, and by what evidence. A price is what somebody asks; this is not one.
 set role nexus_owner;
 
--- What valuations refer to, so that a valuation's evidence is about its property.
-alter table public.property_documents add constraint property_documents_id_property_id_key unique (id, property_id);
-
 create table public.property_valuations (
   id                uuid primary key default gen_random_uuid(),
   property_id       uuid not null,

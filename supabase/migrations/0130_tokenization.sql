@@ -9,6 +9,10 @@ create table public.tokenization_processes (
   current_step        text,
   progress_percentage integer not null default 0,
   steps_completed     jsonb not null default '[]',
+  offering_kind       text not null default 'issuer_owns',
+  property_token_id   uuid,
+  launch_pass_id      uuid,
+  launch_action       text not null generated always as ('launch') stored,
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
   constraint tokenization_processes_property_id_fkey foreign key (property_id) references public.properties (id) on delete restrict,
@@ -17,6 +21,14 @@ create table public.tokenization_processes (
     ('submission', 'valuation', 'legal_structuring', 'compliance_review', 'token_configuration', 'contract_deployment', 'audit', 'launch')),
   constraint tokenization_processes_progress_is_a_percentage check (progress_percentage between 0 and 100),
   constraint tokenization_processes_steps_are_an_array check (jsonb_typeof(steps_completed) = 'array'),
+  constraint tokenization_processes_offering_kind_is_known check (offering_kind in ('issuer_owns', 'acquisition')),
+  constraint tokenization_processes_token_fkey foreign key (property_token_id, property_id)
+    references public.property_tokens (id, property_id) on delete restrict,
+  -- Nobody launches past the gate: a completed process rests on a pass of its own property for a launch.
+  constraint tokenization_processes_launch_pass_fkey foreign key (launch_pass_id, property_id, launch_action)
+    references public.gate_passes (id, property_id, action) on delete restrict,
+  constraint tokenization_processes_launch_passed_the_gate check ((status = 'completed') = (launch_pass_id is not null)),
+  constraint tokenization_processes_launch_pass_is_used_once unique (launch_pass_id),
   constraint tokenization_processes_ended_has_no_step check (status in ('in_progress', 'rejected') or current_step is null)
 );
 comment on table public.tokenization_processes is 'The walk of one property from submission to launch.';
@@ -27,11 +39,17 @@ comment on column public.tokenization_processes.status is 'in_progress, rejected
 comment on column public.tokenization_processes.current_step is 'The step that is due: submission, valuation, legal_structuring, compliance_review, token_configuration, contract_deployment, audit, launch; null once ended.';
 comment on column public.tokenization_processes.progress_percentage is 'Part of the steps that are done, in percent; derived from tokenization_steps.';
 comment on column public.tokenization_processes.steps_completed is 'Names of the steps done, in order; derived from tokenization_steps.';
+comment on column public.tokenization_processes.offering_kind is 'issuer_owns (the deed is recorded before launch) or acquisition (bought with the money raised): which evidence the launch needs.';
+comment on column public.tokenization_processes.property_token_id is 'The token that its configuration made; null until that is approved.';
+comment on column public.tokenization_processes.launch_pass_id is 'The pass of the evidence gate that the launch rests on; set when it is completed, and only then.';
+comment on column public.tokenization_processes.launch_action is 'launch, so that the pass is one for a launch.';
 comment on column public.tokenization_processes.created_at is 'When it was submitted.';
 comment on column public.tokenization_processes.updated_at is 'When the row last changed.';
 create index tokenization_processes_status_idx on public.tokenization_processes (status);
 create index tokenization_processes_user_id_idx on public.tokenization_processes (user_id);
 create index tokenization_processes_property_id_idx on public.tokenization_processes (property_id);
+create index tokenization_processes_token_idx on public.tokenization_processes (property_token_id, property_id);
+create index tokenization_processes_launch_pass_idx on public.tokenization_processes (launch_pass_id, property_id, launch_action);
 create unique index tokenization_processes_one_under_way_key on public.tokenization_processes (property_id)
   where status in ('in_progress', 'rejected');
 
@@ -45,6 +63,9 @@ create table public.tokenization_steps (
   completed_at     timestamptz,
   duration_seconds bigint generated always as (floor(extract(epoch from completed_at - started_at))) stored,
   step_data        jsonb not null default '{}',
+  submitted_by     uuid,
+  submitted_at     timestamptz,
+  decided_by       uuid,
   error_details    text,
   created_at       timestamptz not null default now(),
   updated_at       timestamptz not null default now(),
@@ -57,8 +78,12 @@ create table public.tokenization_steps (
   constraint tokenization_steps_completed_after_start check (completed_at >= started_at),
   constraint tokenization_steps_completed_has_a_date check (status <> 'completed' or completed_at is not null),
   constraint tokenization_steps_data_is_an_object check (jsonb_typeof(step_data) = 'object'),
-  constraint tokenization_steps_refusal_says_why check (status not in ('rejected', 'not_required') or error_details ~ '\S'),
+  constraint tokenization_steps_refusal_says_why check (status not in ('rejected', 'not_required') or coalesce(error_details ~ '\S', false)),
   constraint tokenization_steps_error_is_bounded check (length(error_details) <= 5000),
+  constraint tokenization_steps_submitted_by_somebody check (num_nulls(submitted_by, submitted_at) in (0, 2)
+    and (status <> 'submitted' or submitted_by is not null)),
+  -- Nobody approves or rejects what they submitted. That two logins are not one party is nexus.is_same_party()'s.
+  constraint tokenization_steps_need_four_eyes check (decided_by <> submitted_by),
   constraint tokenization_steps_once_a_step unique (process_id, step_name),
   constraint tokenization_steps_once_an_order unique (process_id, step_order)
 );
@@ -71,10 +96,16 @@ comment on column public.tokenization_steps.status is 'pending, in_progress, sub
 comment on column public.tokenization_steps.started_at is 'When work on it began.';
 comment on column public.tokenization_steps.completed_at is 'When it was approved.';
 comment on column public.tokenization_steps.duration_seconds is 'Whole seconds from start to completion; derived.';
-comment on column public.tokenization_steps.step_data is 'What was submitted with it, and by whom.';
+comment on column public.tokenization_steps.step_data is 'What was submitted with it.';
+comment on column public.tokenization_steps.submitted_by is 'The login that submitted it last.';
+comment on column public.tokenization_steps.submitted_at is 'When.';
+comment on column public.tokenization_steps.decided_by is 'The login that approved or rejected it last, of another party; null while nobody has.';
 comment on column public.tokenization_steps.error_details is 'Why it was rejected or is not required.';
 comment on column public.tokenization_steps.created_at is 'When the row was made.';
 comment on column public.tokenization_steps.updated_at is 'When the row last changed.';
+
+create index tokenization_steps_submitted_by_idx on public.tokenization_steps (submitted_by);
+create index tokenization_steps_decided_by_idx on public.tokenization_steps (decided_by);
 
 create table public.tokenization_reports (
   id               uuid primary key default gen_random_uuid(),
@@ -153,3 +184,7 @@ alter table public.tokenization_processes add constraint tokenization_processes_
   foreign key (user_id) references auth.users (id) on delete restrict;
 alter table public.tokenization_reports add constraint tokenization_reports_generated_by_fkey
   foreign key (generated_by) references auth.users (id) on delete restrict;
+alter table public.tokenization_steps add constraint tokenization_steps_submitted_by_fkey
+  foreign key (submitted_by) references auth.users (id) on delete restrict;
+alter table public.tokenization_steps add constraint tokenization_steps_decided_by_fkey
+  foreign key (decided_by) references auth.users (id) on delete restrict;

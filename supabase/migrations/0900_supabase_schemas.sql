@@ -70,3 +70,76 @@ create policy chat_files_insert_room on storage.objects for insert to authentica
 create policy chat_files_delete_own on storage.objects for delete to authenticated
   using (bucket_id = 'chat-attachments' and owner_id = (select auth.uid())::text
     and nexus.folder_id(name) = any ((select nexus.chat_room_ids())::uuid[]));
+
+-- Stored files of the platform itself: written and found by commands through these functions, since the engine has nothing
+-- to do in schema storage. They act as nexus_owner, for whom alone this policy is.
+create policy files_of_commands on storage.objects for all to nexus_owner using (true) with check (true);
+create policy buckets_of_commands on storage.buckets for select to nexus_owner using (true);
+
+set role nexus_owner;
+
+create function nexus.file_lock(sha256 bytea) returns bigint
+language sql immutable parallel safe
+return hashtextextended('file:' || encode(sha256, 'hex'), 0);
+comment on function nexus.file_lock(bytea) is 'Number of the advisory lock over one content: who names it shares the lock, who removes it has it alone.';
+
+create function nexus.store_file(bucket_id text, object_name text, mime_type text, size bigint, sha256 bytea, owner_id uuid, at timestamptz)
+returns uuid
+language plpgsql security definer set search_path = ''
+as $$
+declare
+  size_limit bigint;
+  kinds text[];
+  new_id uuid := gen_random_uuid();
+begin
+  select b.file_size_limit, b.allowed_mime_types into size_limit, kinds from storage.buckets as b where b.id = store_file.bucket_id;
+  if not found then
+    raise exception 'there is no bucket %', store_file.bucket_id using errcode = 'check_violation', constraint = 'files_have_a_bucket',
+      hint = 'name a bucket that exists';
+  end if;
+  if size > size_limit then
+    raise exception 'a file of % bytes is too large for the bucket %', size, store_file.bucket_id
+      using errcode = 'check_violation', constraint = 'files_fit_the_bucket', hint = format('at most %s bytes', size_limit);
+  end if;
+  if mime_type <> all (kinds) then
+    raise exception 'the bucket % takes no %', store_file.bucket_id, mime_type
+      using errcode = 'check_violation', constraint = 'files_are_of_a_kind_allowed', hint = 'one of ' || array_to_string(kinds, ', ');
+  end if;
+  -- From here until the end of the transaction the collector leaves this content alone.
+  perform pg_advisory_xact_lock_shared(nexus.file_lock(store_file.sha256));
+  insert into storage.objects (id, bucket_id, name, owner, owner_id, version, created_at, updated_at, last_accessed_at, user_metadata, metadata)
+  values (new_id, store_file.bucket_id, store_file.object_name, store_file.owner_id, store_file.owner_id::text, gen_random_uuid()::text, at, at, at, '{}',
+    jsonb_build_object(
+      'eTag', '"' || encode(store_file.sha256, 'hex') || '"', 'size', size, 'mimetype', mime_type, 'cacheControl', 'no-store',
+      'lastModified', to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'contentLength', size, 'httpStatusCode', 200));
+  return new_id;
+end
+$$;
+comment on function nexus.store_file(text, text, text, bigint, bytea, uuid, timestamptz) is 'Writes the row of a file whose bytes a command stores, under the bucket''s limits. The ETag is the SHA-256 by which the bytes are found.';
+
+create function nexus.stored_file(bucket_id text, object_name text)
+returns table (object_id uuid, sha256 bytea, size bigint, mime_type text)
+language sql stable security definer set search_path = ''
+as $$
+  select o.id, decode(btrim(o.metadata ->> 'eTag', '"'), 'hex'), (o.metadata ->> 'size')::bigint, o.metadata ->> 'mimetype'
+  from storage.objects as o
+  where o.bucket_id = stored_file.bucket_id and o.name = stored_file.object_name and o.metadata ->> 'eTag' ~ '^"[0-9a-f]{64}"$'
+$$;
+comment on function nexus.stored_file(text, text) is 'A stored file by its name: no row where there is none whose bytes the platform keeps.';
+
+create function nexus.lock_unused_file(sha256 bytea) returns boolean
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if not pg_try_advisory_xact_lock(nexus.file_lock(lock_unused_file.sha256)) then
+    return false;
+  end if;
+  return not exists (select from storage.objects as o where o.metadata ->> 'eTag' = '"' || encode(lock_unused_file.sha256, 'hex') || '"');
+end
+$$;
+comment on function nexus.lock_unused_file(bytea) is 'Locks a content that no row names, until the end of the transaction; false where one does, or where somebody is about to.';
+
+grant execute on function nexus.store_file(text, text, text, bigint, bytea, uuid, timestamptz), nexus.stored_file(text, text),
+  nexus.lock_unused_file(bytea) to nexus_engine;
+
+reset role;

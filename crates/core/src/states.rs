@@ -97,7 +97,7 @@ macro_rules! workflows {
             }
         )*
 
-        /// All workflows of sales.
+        /// All workflows.
         pub const WORKFLOWS: &[&Workflow] = &[$(&$constant,)*];
     };
 }
@@ -183,6 +183,65 @@ workflows! {
         Open "open" => [Cleared "a second person approved the clearing"];
         /// Explained and cleared.
         Cleared "cleared" => [];
+    }
+    /// A tokenization process: the walk of a property from submission to launch.
+    ProcessStatus in "tokenization_processes.status": PROCESS {
+        /// A step is due.
+        InProgress "in_progress" => [
+            Rejected "a step was rejected",
+            Completed "an admin launched, through the evidence gate",
+            Cancelled "given up"
+        ];
+        /// A step was rejected, and can be submitted again.
+        Rejected "rejected" => [InProgress "the step was submitted again", Cancelled "given up"];
+        /// Launched.
+        Completed "completed" => [];
+        /// Given up.
+        Cancelled "cancelled" => [];
+    }
+    /// A step of a tokenization process.
+    StepStatus in "tokenization_steps.status": STEP {
+        /// Its turn has not come.
+        Pending "pending" => [InProgress "the step before it was approved", NotRequired "there is nothing to do in it, with the reason"];
+        /// It is due.
+        InProgress "in_progress" => [Submitted "its owner submitted it", Completed "an admin launched: nobody submits that step"];
+        /// It waits for another person.
+        Submitted "submitted" => [Completed "somebody else approved it", Rejected "somebody else rejected it, with the reason"];
+        /// Approved.
+        Completed "completed" => [];
+        /// Refused with a reason.
+        Rejected "rejected" => [Submitted "its owner submitted it again"];
+        /// Not needed, with a reason.
+        NotRequired "not_required" => [];
+    }
+    /// A document about a property.
+    DocumentStatus in "property_documents.review_status": DOCUMENT {
+        /// Waits for a compliance officer.
+        Pending "pending" => [
+            Accepted "a compliance officer who did not file it accepted it",
+            Rejected "a compliance officer who did not file it rejected it, with the reason"
+        ];
+        /// Evidence, until it expires.
+        Accepted "accepted" => [Revoked "a compliance officer who did not file it revoked it, with the reason"];
+        /// Never was evidence; a new version is a new document.
+        Rejected "rejected" => [];
+        /// Was evidence.
+        Revoked "revoked" => [];
+    }
+    /// An audit of a property.
+    AuditStatus in "property_audits.compliance_status": AUDIT {
+        /// Being made.
+        InProgress "in_progress" => [
+            Compliant "its findings make the risk low",
+            Conditional "its findings make the risk medium or high, with 60 points or more",
+            NonCompliant "its findings stand in the way"
+        ];
+        /// Nothing stands in the way.
+        Compliant "compliant" => [];
+        /// Something must be mended, and nothing stands in the way.
+        Conditional "conditional" => [];
+        /// Something stands in the way.
+        NonCompliant "non_compliant" => [];
     }
 }
 

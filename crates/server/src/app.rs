@@ -8,6 +8,7 @@ use crate::{
     auth::keys::{KeyError, Keys},
     config::{BaseUrl, Config},
     db::Db,
+    files::{Files, keys::NoKey},
     rest::{self, engine::Engine},
 };
 
@@ -23,6 +24,8 @@ pub struct App {
     pub db: Db,
     /// Signs and verifies tokens.
     pub keys: Arc<Keys>,
+    /// Stored files.
+    pub files: Files,
     /// Answers `/rest/v1`.
     pub rest: Arc<Engine>,
     /// How clients reach this server.
@@ -31,13 +34,25 @@ pub struct App {
     is_time_set: bool,
 }
 
+/// The configured keys do not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Those of tokens.
+    #[error(transparent)]
+    Tokens(#[from] KeyError),
+    /// Those of files.
+    #[error(transparent)]
+    Files(#[from] NoKey),
+}
+
 impl App {
     /// The state of a server that listens at `bound`.
     ///
     /// # Errors
     /// When the configured keys do not fit.
-    pub fn new(config: Config, db: Db, bound: SocketAddr, clock: Clock) -> Result<App, KeyError> {
+    pub fn new(config: Config, db: Db, bound: SocketAddr, clock: Clock) -> Result<App, AppError> {
         let keys = Arc::new(Keys::of(&config, clock())?);
+        let files = Files::of(&config)?;
         let public_url = config.settings.public_url(bound);
         let rest = Arc::new(rest::routes::engine(&db, config.settings.rest.clone()));
         Ok(App {
@@ -45,6 +60,7 @@ impl App {
             rest,
             db,
             keys,
+            files,
             public_url,
             clock,
             is_time_set: false,

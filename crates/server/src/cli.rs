@@ -4,7 +4,9 @@
 //! the command itself was wrong.
 
 mod audit;
+mod files;
 mod load;
+mod operate;
 mod user;
 
 use std::{
@@ -20,7 +22,7 @@ use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _,
 use crate::{
     app::system_clock,
     attach::{Migrate, Postgres},
-    auth::keys::Keys,
+    auth::{email::Email, keys::Keys},
     config::{Config, Environment, Flags, SETTINGS, Settings, postgrest::RestSettings},
     db::Db,
     doctor, ledger,
@@ -80,6 +82,34 @@ enum Command {
         #[command(subcommand)]
         command: user::UserCommand,
     },
+    /// Run a function as a person, as a front end would, and print its answer; docs/API.md lists them
+    Call {
+        /// The function, such as open-offering
+        name: String,
+        /// The person's address
+        #[arg(long = "as", value_parser = user::parse_email)]
+        email: Email,
+        /// The body as JSON; - reads it from stdin
+        body: Option<String>,
+        /// A key that makes a retry safe
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// The custodian's word on the money in escrow
+    Custody {
+        #[command(subcommand)]
+        command: operate::CustodyCommand,
+    },
+    /// The payment provider and bank that are built in and not real
+    Sandbox {
+        #[command(subcommand)]
+        command: operate::SandboxCommand,
+    },
+    /// What the server does by itself when it is due
+    Jobs {
+        #[command(subcommand)]
+        command: operate::JobsCommand,
+    },
     /// The chain over the audit trail and the ledger, which shows whether the past was changed
     Audit {
         #[command(subcommand)]
@@ -92,6 +122,11 @@ enum Command {
     },
     /// Serve PostgREST's protocol alone, on any database, configured by PostgREST's PGRST_* variables
     Rest,
+    /// Stored files: their keys, and whether they are as they were written
+    Files {
+        #[command(subcommand)]
+        command: files::FilesCommand,
+    },
     /// Print an API key
     Key {
         /// Whose
@@ -155,9 +190,22 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
         Command::User { command } => with_db(settings.into_config()?, async |config, db| {
             user::run(command, config, db).await
         }),
+        Command::Call { name, email, body, key } => with_db(settings.into_config()?, async |config, db| {
+            operate::call(config, db, &name, &email, body, key.as_deref()).await
+        }),
+        Command::Custody { command } => with_db(settings.into_config()?, async |config, db| {
+            operate::custody(config, db, command).await
+        }),
+        Command::Sandbox { command } => with_db(settings.into_config()?, async |config, db| {
+            operate::sandbox(config, db, command).await
+        }),
+        Command::Jobs { command } => with_db(settings.into_config()?, async |config, db| {
+            operate::jobs(config, db, &command).await
+        }),
         Command::Audit { command } => with_db(settings.into_config()?, async |config, db| {
             audit::run(command, config, db).await
         }),
+        Command::Files { command } => files::run(&command, settings),
         Command::Ledger {
             command: LedgerCommand::Verify,
         } => with_postgres(settings.into_config()?, async |_, postgres| {

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
+    config::BaseUrl,
     db::{Actor, Tx, sql},
     problem::Problem,
 };
@@ -33,6 +34,10 @@ pub struct Command {
     pub actor: Actor,
     /// Whether the client gave a key, so that a retry of it is told from a second wish for the same.
     pub has_key: bool,
+    /// How clients reach this server.
+    pub public_url: BaseUrl,
+    /// The front end to which people go back, where one was named.
+    pub site_url: Option<BaseUrl>,
 }
 
 impl Command {
@@ -53,16 +58,19 @@ impl Command {
     }
 
     async fn on(app: &App, tx: Tx, actor: Actor) -> Result<Command, Problem> {
-        let now = match app.set_time() {
+        let now = match app.set_time().or(tx.began()) {
             Some(now) => now,
             None => tx.query_one(sql!("select now()"), &[]).await?.try_get(0)?,
         };
+        let public_url = app.public_url.clone();
         let has_key = false;
         Ok(Command {
             tx,
             now,
             actor,
             has_key,
+            public_url,
+            site_url: app.config.settings.site_url.clone(),
         })
     }
 

@@ -64,7 +64,7 @@ settings! {
     PUBLIC_URL: "public_url", "NEXUS_MINT_PUBLIC_URL", Some("public-url"), "http:// and the listen address",
         "URL under which clients reach this server; tokens carry it as issuer";
     SITE_URL: "site_url", "NEXUS_MINT_SITE_URL", Some("site-url"), "the public URL",
-        "Where links in mails lead back to (for sign-in, which is not built yet)";
+        "The front end: where buyers go back to after paying (and later the links in mails)";
     REDIRECT_URLS: "redirect_urls", "NEXUS_MINT_REDIRECT_URLS", Some("redirect-urls"), "none",
         "Further URLs (with * and **) that a login may return to, separated by commas (for sign-in, which is not built yet)";
     DATA_DIR: "data_dir", "NEXUS_MINT_DATA_DIR", Some("data-dir"), "/var/lib/nexus-mint as root, else ~/.local/share/nexus-mint",
@@ -78,7 +78,9 @@ settings! {
     SERVICE_KEY: "service_key", "NEXUS_MINT_SERVICE_KEY", None, "signed with the JWT secret",
         "API key of the service, if it must be a given one";
     FILE_KEY: "file_key", "NEXUS_MINT_FILE_KEY", None, "made once",
-        "Encrypts stored files: 32 bytes in base64 (for storage, which is not built yet)";
+        "Encrypts stored files: 32 bytes in base64, the same for all servers of one file store";
+    FILE_KEYS_OLD: "file_keys_old", "NEXUS_MINT_FILE_KEYS_OLD", None, "none",
+        "Earlier file keys, separated by commas, until `nexus-mint files rotate` has let go of them";
     SEAL_KEY: "seal_key", "NEXUS_MINT_SEAL_KEY", None, "made once",
         "Signs the seals of the audit chain: 32 bytes in base64, the same for all servers of one database";
     SMTP_URL: "smtp_url", "NEXUS_MINT_SMTP_URL", None, "none",
@@ -248,6 +250,8 @@ pub struct Settings {
     pub service_key: Option<Secret>,
     /// The key for stored files, if it was said.
     pub file_key: Option<Secret>,
+    /// Earlier keys for stored files.
+    pub file_keys_old: Vec<Secret>,
     /// The key that signs the audit chain's seals, if it was said.
     pub seal_key: Option<Secret>,
     /// The mail server.
@@ -317,6 +321,7 @@ impl Settings {
             anon_key: loader.get(&ANON_KEY, parse::secret)?,
             service_key: loader.get(&SERVICE_KEY, parse::secret)?,
             file_key: loader.get(&FILE_KEY, parse::key_of_32_bytes)?,
+            file_keys_old: loader.get(&FILE_KEYS_OLD, parse::keys_of_32_bytes)?.unwrap_or_default(),
             seal_key: loader.get(&SEAL_KEY, parse::key_of_32_bytes)?,
             mail_autoconfirm: loader
                 .get(&MAIL_AUTOCONFIRM, parse::boolean)?
@@ -517,9 +522,10 @@ impl<'a> Loader<'a> {
                 .as_ref()
                 .map(|url| url.shown())
                 .unwrap_or_default(),
-            ("jwt_secret" | "anon_key" | "service_key" | "file_key" | "seal_key" | "smtp_url", Some(_)) => {
-                "[secret]".to_owned()
-            }
+            (
+                "jwt_secret" | "anon_key" | "service_key" | "file_key" | "file_keys_old" | "seal_key" | "smtp_url",
+                Some(_),
+            ) => "[secret]".to_owned(),
             (_, Some(text)) => text.to_owned(),
         };
         let row = |spec: &&'static Spec| {

@@ -4,6 +4,9 @@
 //! `create-investment-payment` the body's `paymentId` does as well. Errors are `application/problem+json` with the same text under `error` as well,
 //! where such front ends look for it.
 
+mod content;
+mod uploads;
+
 use std::sync::Arc;
 
 use axum::{
@@ -13,7 +16,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
-    routing::post,
+    routing::{get, post},
 };
 use serde_json::{Value, json};
 
@@ -21,9 +24,10 @@ use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    currencies, health, investments, offerings, payments,
+    currencies, documents, health, investments, offerings, payments,
     permission::Person,
     problem::Problem,
+    properties, property_audits, reports, tokenization,
 };
 
 /// Names of front ends whose work is not built: they answer 501 `not_available`.
@@ -68,7 +72,11 @@ macro_rules! functions {
 }
 
 functions! {
+    "add-property-member": admin => properties::add_member;
     "announce-early-close": admin => offerings::preparing::announce_early_close;
+    "approve-gate-override": overseer => documents::gate::approve;
+    "approve-step": overseer => tokenization::approve;
+    "audit-property-contract": officer => property_audits::audit;
     "cancel-investment": person => investments::withdrawing::cancel;
     "cancel-offering": person => offerings::preparing::cancel;
     "clear-incident": overseer => payments::incidents::clear;
@@ -76,22 +84,32 @@ functions! {
     "create-investment": person => investments::ordering::create;
     "create-investment-payment": person => payments::sessions::create;
     "create-offering": person => offerings::preparing::create;
+    "create-property": person => properties::create;
     "deployment-health-check": person => health::deployment;
     "extend-offering": admin => offerings::preparing::extend;
     "fail-offering": admin => offerings::ending::fail_by_admin;
+    "generate-audit-report": person => property_audits::report;
+    "generate-tokenization-report": person => tokenization::report::generate;
     "get-exchange-rates": person => currencies::rates;
     "get-investment": person => investments::ordering::show;
     "import-custodian-statement": overseer => payments::custody::import;
     "invite-to-offering": person => offerings::preparing::invite;
+    "launch-tokenization": admin => tokenization::launch;
     "list-custodian-statements": overseer => payments::custody::list;
+    "monitor-tokenization": person => tokenization::monitor;
     "move-escrow-to-agent": admin => offerings::closing::move_to_agent;
     "open-offering": admin => offerings::preparing::open;
     "pay-investment": person => payments::sessions::pay;
     "preview-close": admin => offerings::closing::preview;
     "publish-rule-pack": admin => offerings::packs::publish;
+    "regulatory-evidence-export": overseer => reports::regulatory_evidence;
+    "reject-step": overseer => tokenization::reject;
+    "request-gate-override": overseer => documents::gate::ask;
     "retry-refund": overseer => payments::unmatched::retry_refund;
     "return-escrow-from-agent": admin => offerings::closing::return_from_agent;
     "return-payment": overseer => payments::unmatched::return_payment;
+    "review-document": officer => documents::review;
+    "submit-step": person => tokenization::submit;
     "verify-investment-payment": person => payments::sessions::verify;
 }
 
@@ -101,10 +119,13 @@ const ONLY_LOOK: &[&str] = &["preview-close"];
 /// The name under which a rail's messages come: raw, signed, without a login.
 pub const WEBHOOK: &str = "process-payment-webhook";
 
+pub use uploads::UPLOADS;
+
 /// The routes below `/functions/v1`.
 pub fn routes() -> Router<App> {
-    Router::new()
+    uploads::routes()
         .route("/{name}", post(invoke))
+        .route("/document-content/{id}", get(content::read))
         .layer(from_fn(in_functions_form))
 }
 
@@ -123,14 +144,16 @@ async fn invoke(
     }
     let known = BUILT.iter().find(|known| **known == name).ok_or(Problem::NotFound)?;
     let caller = bearer(&app, &headers)?;
-    let key = headers
-        .get("idempotency-key")
-        .map(|key| {
-            key.to_str()
-                .map_err(|_| Problem::Invalid("an Idempotency-Key is ASCII".to_owned()))
-        })
-        .transpose()?;
+    let key = retry_key(&headers)?;
     run(&app, known, &caller, key, &body).await.map(Json)
+}
+
+fn retry_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let key = headers.get("idempotency-key").map(|key| {
+        key.to_str()
+            .map_err(|_| Problem::Invalid("an Idempotency-Key is ASCII".to_owned()))
+    });
+    key.transpose()
 }
 
 /// Runs a function for a caller whose token was verified.

@@ -7,12 +7,13 @@
 pub mod clock;
 pub mod sales;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::{
     app::App,
     audit::{Progress, SealKey, Sealer, seal::SealError},
     db::Db,
+    files,
     problem::{Problem, chain},
 };
 
@@ -27,10 +28,16 @@ const SEAL_PATIENCE: Duration = Duration::from_secs(300);
 /// How often sales look for what is due: people wait for it, and a look costs a handful of index scans.
 const SALES_EVERY: Duration = Duration::from_secs(1);
 
+/// How often bytes that no row names are looked for: what a crash leaves is little.
+const COLLECT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Every so many turns funded offerings are tried to close: they wait for days.
+const CLOSING_EVERY: u64 = 30;
+
 /// Runs all jobs; never ends by itself.
 pub async fn run(app: App, seal_key: SealKey) {
     let sealer = Sealer::new(seal_key, SEAL_PATIENCE);
-    tokio::join!(seal(&app.db, &sealer), due(&app));
+    tokio::join!(seal(&app.db, &sealer), collect_files(&app), due(&app));
 }
 
 /// Does what is due, as long as the clock can be trusted.
@@ -38,6 +45,7 @@ async fn due(app: &App) {
     let watch = clock::Watch::default();
     let mut last_pace = clock::Pace::Running;
     let mut last_failure = None;
+    let mut count: u64 = 0;
     loop {
         let failure = match watch.look(app).await {
             Ok(pace) => {
@@ -49,9 +57,14 @@ async fn due(app: &App) {
                         clock::Pace::Running => tracing::info!("deadlines, closings and payouts run again"),
                     }
                 }
-                let is_paused = pace != clock::Pace::Running;
+                let scope = match pace {
+                    clock::Pace::Paused(..) => sales::Turn::OnlyMessages,
+                    clock::Pace::Running if count % CLOSING_EVERY == 0 => sales::Turn::Everything,
+                    clock::Pace::Running => sales::Turn::Ordinary,
+                };
                 last_pace = pace;
-                turn(app, is_paused).await.err()
+                count += 1;
+                turn(app, scope).await.err()
             }
             Err(problem) => Some(problem),
         };
@@ -71,8 +84,23 @@ async fn due(app: &App) {
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn turn(app: &App, is_paused: bool) -> Result<(), Problem> {
-    sales::turn(app, is_paused).await
+pub async fn turn(app: &App, scope: sales::Turn) -> Result<(), Problem> {
+    sales::turn(app, scope).await
+}
+
+/// Removes what crashes left in the file store. The machine's clock decides, as it does over the files' own times.
+async fn collect_files(app: &App) {
+    loop {
+        let before = SystemTime::now()
+            .checked_sub(files::ORPHAN_AGE)
+            .unwrap_or(SystemTime::UNIX_EPOCH);
+        match files::collect(&app.db, &app.files, before).await {
+            Ok(collected) if collected == files::Collected::default() => {}
+            Ok(collected) => tracing::info!(?collected, "the file store was swept"),
+            Err(problem) => tracing::error!(cause = %chain(&problem), "the file store cannot be swept"),
+        }
+        tokio::time::sleep(COLLECT_EVERY).await;
+    }
 }
 
 /// Seals what was written to the audit trail and the ledger.

@@ -97,6 +97,11 @@ pub const ACCEPTED: &[Accepted] = &[
     },
     Accepted {
         rule: "table_not_plural",
+        object: "public.gate_pass_evidence",
+        why: "Evidence has no plural.",
+    },
+    Accepted {
+        rule: "table_not_plural",
         object: "public.property_performance",
         why: "The seed's name.",
     },

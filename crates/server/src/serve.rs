@@ -13,10 +13,9 @@ use tokio::{
 };
 
 use crate::{
-    app::{App, system_clock},
+    app::{App, AppError, system_clock},
     attach::{AttachError, Migrate, Postgres},
     audit::{SealKey, key::NoKey},
-    auth::keys::KeyError,
     config::Config,
     jobs,
     rest::listen,
@@ -41,7 +40,7 @@ pub enum ServeError {
     Attach(#[from] AttachError),
     /// The keys do not fit.
     #[error(transparent)]
-    Keys(#[from] KeyError),
+    Keys(#[from] AppError),
     /// The key of the audit chain does not fit.
     #[error(transparent)]
     SealKey(#[from] NoKey),

@@ -121,6 +121,10 @@ pub(super) fn key_of_32_bytes(text: &str) -> Result<Secret, String> {
     }
 }
 
+pub(super) fn keys_of_32_bytes(text: &str) -> Result<Vec<Secret>, String> {
+    list(text)?.iter().map(|item| key_of_32_bytes(item)).collect()
+}
+
 pub(super) fn smtp_url(text: &str) -> Result<Secret, String> {
     let wrong = || "a URL such as smtp://user:password@host:587 or smtps://...".to_owned();
     let uri: Uri = text.parse().map_err(|_| wrong())?;

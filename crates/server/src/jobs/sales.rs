@@ -15,11 +15,22 @@ use crate::{
 
 const JOB: Actor = Actor::Program("sales");
 
-/// One turn over everything that is due. What fails is logged and left for the next turn; the rest goes on.
+/// How much of what is due is done in a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// All of it.
+    Everything,
+    /// All but closing funded offerings, which reads every purchase of theirs.
+    Ordinary,
+    /// Messages alone: the clock jumped, and what cannot be undone waits.
+    OnlyMessages,
+}
+
+/// One turn over what is due. What fails is logged and left for the next turn; the rest goes on.
 ///
 /// # Errors
 /// When the database cannot be reached at all.
-pub async fn turn(app: &App, is_paused: bool) -> Result<(), Problem> {
+pub async fn turn(app: &App, pace: Turn) -> Result<(), Problem> {
     noting(
         "a message of the sandbox was not delivered",
         sandbox::deliver(app).await,
@@ -31,7 +42,7 @@ pub async fn turn(app: &App, is_paused: bool) -> Result<(), Problem> {
             messages::work_off(app, SANDBOX, &payment).await,
         );
     }
-    if is_paused {
+    if pace == Turn::OnlyMessages {
         return Ok(());
     }
     for id in look(app, async |command| expiry::with_due(command).await).await? {
@@ -40,8 +51,10 @@ pub async fn turn(app: &App, is_paused: bool) -> Result<(), Problem> {
     for id in look(app, async |command| ending::with_due(command).await).await? {
         noting("an offering was not ended", each(app, id, Step::End).await);
     }
-    for id in look(app, async |command| closing::waiting(command).await).await? {
-        noting("an offering was not closed", each(app, id, Step::Close).await);
+    if pace == Turn::Everything {
+        for id in look(app, async |command| closing::waiting(command).await).await? {
+            noting("an offering was not closed", each(app, id, Step::Close).await);
+        }
     }
     noting("refunds were not sent", sending::send_due(app).await);
     Ok(())

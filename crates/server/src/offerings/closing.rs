@@ -41,10 +41,10 @@ pub async fn close(command: &Command, _admin: &Admin, body: OfferingId) -> Resul
     ending::end_if_due(command, body.offering_id).await?;
     let offering = Offering::lock(command, body.offering_id).await?;
     offering.must_be(&[OfferingStatus::Funded, OfferingStatus::Failed])?;
-    if offering.status == OfferingStatus::Funded {
-        if let Some(wait) = close_locked(command, &offering).await? {
-            return Err(wait.into());
-        }
+    if offering.status == OfferingStatus::Funded
+        && let Some(wait) = close_locked(command, &offering).await?
+    {
+        return Err(wait.into());
     }
     shown(command, offering.id).await
 }

@@ -152,8 +152,8 @@ pub async fn fail_by_admin(command: &Command, _admin: &Admin, body: FailOffering
 /// What the database answered.
 pub async fn with_due(command: &Command) -> Result<Vec<Uuid>, Problem> {
     let text = sql!(
-        "select o.id from public.offerings as o
-         where o.status = 'open' and (o.closes_at <= $1 or o.early_close_at <= $1 or o.hard_cap_units <= (
+        "select o.id from public.offerings as o join public.property_token_supply as s on s.offering_id = o.id
+         where o.status = 'open' and (o.closes_at <= $1 or o.early_close_at <= $1 or s.offering_left_units = 0 and o.hard_cap_units <= (
            select coalesce(sum(i.token_amount_units), 0) from public.investments as i
            where i.offering_id = o.id and i.status = 'paid' and i.withdraw_until <= $1))
          order by o.closes_at limit 100"

@@ -180,7 +180,7 @@ fn not_launched(status: &str) -> Refusal {
 pub async fn open(command: &Command, admin: &Admin, body: OfferingId) -> Result<OfferingAnswer, Problem> {
     let offering = Offering::lock(command, body.offering_id).await?;
     offering.must_be(&[OfferingStatus::Draft])?;
-    if offering.created_by == admin.user_id() {
+    if admin.is_same_party(command, offering.created_by).await? {
         return Err(four_eyes("an offering is opened by another person than who prepared it").into());
     }
     let text =

@@ -119,7 +119,7 @@ pub async fn clear(command: &Command, overseer: &Overseer, body: ClearIncident) 
                     .execute(text, &[&body.incident_id, &overseer.user_id(), &reason])
                     .await?;
             }
-            Some(first) if first == overseer.user_id() => {
+            Some(first) if overseer.is_same_party(command, first).await? => {
                 return Err(four_eyes("an incident is cleared by another person than who explained it").into());
             }
             Some(_) => {

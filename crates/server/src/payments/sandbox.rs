@@ -47,7 +47,12 @@ pub async fn open_session(
         "insert into nexus.sandbox_sessions (ref, amount_minor, currency, description, return_url, property_id, created_at)
          values ($1, $2, $3, $4, $5, $6, $7)"
     );
-    let return_url = format!("/?session_id={session_id}");
+    let path = format!("/sandbox/checkout/{provider_ref}");
+    let home = command
+        .site_url
+        .as_ref()
+        .map_or(path.clone(), |site| format!("{site}/"));
+    let return_url = format!("{home}?session_id={session_id}");
     command
         .tx
         .execute(
@@ -63,7 +68,6 @@ pub async fn open_session(
             ],
         )
         .await?;
-    let path = format!("/sandbox/checkout/{provider_ref}");
     Ok(Opened { provider_ref, path })
 }
 
@@ -194,10 +198,11 @@ pub async fn refund(app: &App, key: Uuid, payment: &str, amount: Amount) -> Resu
         &command.now,
     ];
     let is_new = command.tx.query_opt(text, params).await?.is_some();
-    if is_new && outcome != "silent" {
-        if let RefundState::Ended(message) = find(&command, key).await? {
-            queue(&command, payment, message.said).await?;
-        }
+    if is_new
+        && outcome != "silent"
+        && let RefundState::Ended(message) = find(&command, key).await?
+    {
+        queue(&command, payment, message.said).await?;
     }
     command.commit().await
 }

@@ -109,7 +109,7 @@ pub async fn pay(command: &Command, person: &Person, body: InvestmentId) -> Resu
         (session_id, opened.path)
     };
     Ok(PaymentPage {
-        url,
+        url: format!("{}{url}", command.public_url),
         session_id,
         investment: investments::row(command, body.investment_id).await?,
     })

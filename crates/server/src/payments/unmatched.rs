@@ -136,7 +136,7 @@ pub async fn retry_refund(command: &Command, overseer: &Overseer, body: RetryRef
                 .execute(text, &[&body.refund_id, &overseer.user_id()])
                 .await?;
         }
-        Some(first) if first == overseer.user_id() => {
+        Some(first) if overseer.is_same_party(command, first).await? => {
             return Err(four_eyes("another try is approved by another person than who asked for it").into());
         }
         Some(_) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::http::{Request, StatusCode};
-use nexus_mint::functions::{BUILT, NOT_BUILT, PROOFS, WEBHOOK};
+use nexus_mint::functions::{BUILT, NOT_BUILT, PROOFS, UPLOADS, WEBHOOK};
 use serde_json::{Value, json};
 
 use crate::site::Site;
@@ -15,7 +15,13 @@ fn the_page_names_every_function_and_no_other() {
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .collect();
-    let known: BTreeSet<&str> = BUILT.iter().chain(NOT_BUILT).copied().chain([WEBHOOK]).collect();
+    let known: BTreeSet<&str> = BUILT
+        .iter()
+        .chain(NOT_BUILT)
+        .chain(UPLOADS)
+        .copied()
+        .chain([WEBHOOK])
+        .collect();
     assert_eq!(
         known.symmetric_difference(&named).collect::<Vec<_>>(),
         Vec::<&&str>::new(),

@@ -3,26 +3,34 @@
 // A panic in a test is its report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod attacks;
 mod audit_chain;
 mod audit_trail;
 mod auth;
 mod callers;
 mod cli;
+mod closing;
 mod cluster;
 mod database;
+mod evidence;
 mod examples;
 mod fees;
+mod files;
 mod functions;
+mod gate;
+mod house;
 mod imports;
 mod laws;
 mod ledger;
 mod market_views;
 mod migrations;
+mod model;
 mod paying;
 mod people;
 mod personas;
 mod policy_plans;
 mod program;
+mod property_audits;
 mod reserving;
 mod rest;
 mod roles;
@@ -37,4 +45,5 @@ mod site;
 mod states;
 mod storage_tables;
 mod tidy;
+mod tokenization;
 mod world;

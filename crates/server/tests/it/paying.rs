@@ -460,7 +460,7 @@ async fn the_checkout_page_is_a_page_and_pays() {
     let form = Request::post(&path).header("content-type", "application/x-www-form-urlencoded");
     let (status, headers, _) = shop.site.send(None, form, "pay=exact&settle=now&refund=succeed").await;
     assert_eq!(status, StatusCode::SEE_OTHER);
-    assert!(headers["location"].to_str().unwrap().starts_with("/?session_id="));
+    assert!(headers["location"].to_str().unwrap().contains("?session_id="));
     assert_eq!(shop.status(id).await, "paid");
     assert_eq!(places(&shop).await, [0, CHARGE, 0, 0, 0, 0]);
     let nowhere = shop.site.send(None, Request::get("/sandbox/checkout/cs_x"), "").await.0;

@@ -69,6 +69,7 @@ const NOT_AUDITED: &[(&str, &str)] = &[
     ),
     ("notifications", "is told to a person, and decides nothing"),
     ("property_analytics", "is derived and can be computed again"),
+    ("property_gates", "is a row to lock, and says nothing"),
     (
         "property_token_supply",
         "is what the ledger says of a token, narrow because every purchase changes it",

@@ -10,6 +10,7 @@ use mint_core::book::{Book, Move};
 use mint_core::money::Amount;
 use nexus_mint::command::Command;
 use nexus_mint::db::Actor;
+use nexus_mint::jobs::sales::Turn;
 use nexus_mint::ledger::{self, NewEntry};
 use nexus_mint::offerings::supply;
 use nexus_mint::payments::sandbox;
@@ -28,7 +29,6 @@ pub(crate) struct Shop {
     pub(crate) second_admin: Signed,
     pub(crate) officer: Signed,
     pub(crate) property_id: Uuid,
-    pub(crate) token_id: Uuid,
 }
 
 /// What an offering is made of; the defaults sell 100 tokens at 50.00 for a day and a half.
@@ -66,7 +66,7 @@ impl Shop {
             site.person(&["admin"]).await,
             site.person(&["compliance_officer"]).await,
         ];
-        let (property_id, token_id) = property(&site, &manager).await;
+        let (property_id, _) = property(&site, &manager).await;
         Shop {
             site,
             manager,
@@ -74,7 +74,6 @@ impl Shop {
             second_admin,
             officer,
             property_id,
-            token_id,
         }
     }
 
@@ -175,7 +174,7 @@ impl Shop {
 
     /// One turn of the jobs.
     pub(crate) async fn turn(&self) {
-        jobs::turn(&self.site.app, false).await.unwrap();
+        jobs::turn(&self.site.app, Turn::Everything).await.unwrap();
     }
 
     /// Turns until nothing moves any more: what one turn made due, the next does.
@@ -228,7 +227,7 @@ impl Shop {
                 .execute(
                     "insert into public.property_documents (property_id, document_name, document_type, file_url, sha256, issued_on, expires_at,
                        review_status, uploaded_by)
-                     values ($1, $2, $2, 'property-evidence/' || $1 || '/' || $2, sha256('x'), $3, $4, 'accepted', $5)",
+                     values ($1::uuid, $2, $2, 'property-evidence/' || $1::uuid || '/' || $2::text, sha256('x'), $3, $4, 'accepted', $5)",
                     &[&self.property_id, &kind, &day, &(self.site.now() + TimeDelta::days(3650)), &self.manager.id],
                 )
                 .await

@@ -86,7 +86,7 @@ fn with_policy(page: Html<String>) -> Response {
 
 fn html(session: &Session) -> String {
     let paid = if session.is_paid {
-        "<p class=note>This was paid already. Paying again is a duplicate, and goes back.</p>"
+        "<p class=note>Paid. Paying again would be a duplicate, and goes back.</p>"
     } else {
         ""
     };

@@ -116,8 +116,22 @@ select id, case when right(id::text, 1) = '1' then 'a0000000-0000-4000-8000-0000
   'in_progress', 'valuation', 12 from public.properties where right(id::text, 1) < '5';
 insert into public.tokenization_processes (property_id, user_id, status)
 select 'b0000000-0000-4000-8000-000000000005', id, 'cancelled' from people;
-insert into public.tokenization_steps (process_id, step_name, step_order, status, started_at, completed_at, error_details)
-select id, 'submission', 1, 'completed', now(), now(), 'none' from public.tokenization_processes;
+insert into public.tokenization_steps (process_id, step_name, step_order, status, started_at, completed_at, error_details, submitted_by, submitted_at,
+  decided_by)
+select id, 'submission', 1, 'completed', now(), now(), 'none', 'a0000000-0000-4000-8000-000000000003', now(), 'a0000000-0000-4000-8000-000000000005'
+from public.tokenization_processes;
+insert into public.property_gates (property_id) select id from public.properties;
+insert into public.gate_overrides (property_id, action, subject_id, requirements, reason, requested_by, requested_at, approved_by, approved_at, valid_until)
+select id, 'launch', id, '{insurance}', 'being issued', 'a0000000-0000-4000-8000-000000000005', now(), 'a0000000-0000-4000-8000-000000000006', now(),
+  now() + interval '1 day' from public.properties;
+insert into public.gate_passes (property_id, action, subject_id, offering_kind, passed_at, actor_id, override_id)
+select property_id, action, subject_id, 'issuer_owns', now(), 'a0000000-0000-4000-8000-000000000006', id from public.gate_overrides;
+insert into public.gate_pass_evidence (pass_id, property_id, action, requirement, document_id, sha256)
+select p.id, p.property_id, p.action, 'title', d.id, d.sha256
+from public.gate_passes as p join public.property_documents as d on d.property_id = p.property_id and d.document_name = 'inside';
+update public.tokenization_processes as p set status = 'completed', current_step = null, launch_pass_id = g.id, property_token_id = t.id
+from public.gate_passes as g, public.property_tokens as t
+where p.property_id = 'b0000000-0000-4000-8000-000000000004' and g.property_id = p.property_id and t.property_id = p.property_id and t.status = 'draft';
 insert into public.tokenization_reports (process_id, property_id, report_type, generated_by)
 select id, property_id, 'summary', user_id from public.tokenization_processes;
 insert into public.smart_contract_events (chain_id, contract_address, event_name, transaction_hash, block_hash, block_number, log_index)
@@ -171,6 +185,8 @@ from storage.buckets as b join (
   union all select room_id || '/' || user_id, user_id, 'chat-attachments' from public.chat_room_participants
   union all select name, 'a0000000-0000-4000-8000-000000000001', '' from unnest(array['file', '../file', 'folder/file', '/file']) as name
 ) as f on f.only_in in ('', b.id);
+insert into public.file_reads (object_id, bucket_id, object_name, sha256, reader_id, read_at)
+select gen_random_uuid(), 'property-evidence', 'a file', sha256('x'), id, now() from people;
 update storage.buckets set owner = 'a0000000-0000-4000-8000-000000000006', owner_id = 'a0000000-0000-4000-8000-000000000006';
 insert into realtime.messages (topic, extension, payload, event, private) values
   ('room', 'broadcast', '{}', 'said', true), ('news', 'broadcast', '{}', 'told', false);
@@ -204,6 +220,13 @@ from generate_series(1, 5) as n;
 insert into public.offerings (property_id, property_token_id, rule_pack_id, kind, status, price_minor, soft_cap_units, hard_cap_units, opens_at,
   closes_at, long_stop_at, created_by)
 select property_id, property_token_id, rule_pack_id, 'issuer_owns', 'draft', 5359, 10, 100, opens_at, closes_at, long_stop_at, created_by from public.offerings;
+with passed as (
+  insert into public.gate_passes (property_id, action, subject_id, offering_kind, passed_at)
+  select property_id, 'close', id, kind, now() from public.offerings where status = 'draft' returning id, subject_id
+)
+update public.offerings as o set status = 'closed', close_pass_id = p.id, closed_at = now(), opened_by = 'a0000000-0000-4000-8000-000000000006',
+  opened_at = now(), ended_at = now(), end_reason = 'hard_cap'
+from passed as p where p.subject_id = o.id and o.property_id = 'b0000000-0000-4000-8000-000000000004';
 update public.property_token_supply as s set offering_id = o.id, offering_left_units = 90
 from public.offerings as o where o.property_token_id = s.property_token_id and o.status = 'open';
 insert into public.rule_packs (code, version, title, summary, rules, valid_from, created_by)

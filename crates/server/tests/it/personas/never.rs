@@ -9,13 +9,13 @@ use super::reach::Reach;
 /// Written by the engine alone, and deleted by nobody.
 const CARRY_VALUE_OR_DECIDE: &[&str] = &[
     "public.fee_schedules",
+    "public.file_reads",
     "public.foreign_tokens",
     "public.investments",
     "public.kyc_cases",
     "public.market_statistics",
     "public.party_screenings",
     "public.property_audits",
-    "public.property_document_reviews",
     "public.property_performance",
     "public.property_returns",
     "public.property_tokens",
@@ -97,6 +97,13 @@ const WRITTEN_BY_NOBODY: &[&str] = &[
     "nexus.audit_details",
     "nexus.audit_erasures",
     "public.audit_log",
+    // The gate: written by the owner's functions alone.
+    "public.gate_overrides",
+    "public.gate_pass_evidence",
+    "public.gate_passes",
+    "public.gate_requirements",
+    "public.property_document_reviews",
+    "public.property_gates",
 ];
 
 /// Read by their owner, and by whom the second part names.

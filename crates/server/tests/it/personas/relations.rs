@@ -149,6 +149,12 @@ pub(super) const RELATIONS: &[Relation] = &[
     ),
     a_propertys("public.custodian_statements", "t.property_id"),
     nobodys("public.fee_schedules"),
+    a_persons("public.file_reads", "t.reader_id"),
+    nobodys("public.gate_requirements"),
+    a_propertys("public.gate_overrides", "t.property_id"),
+    a_propertys("public.gate_passes", "t.property_id"),
+    a_propertys("public.gate_pass_evidence", "t.property_id"),
+    a_propertys("public.property_gates", "t.property_id"),
     // Public history: whose house it was does not matter.
     nobodys("public.foreign_tokens"),
     a_propertys("public.incidents", "t.property_id"),

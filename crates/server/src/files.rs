@@ -1,0 +1,288 @@
+//! Stored files: bytes behind a store that encrypts them, and their rows in `storage.objects`.
+//!
+//! - Every file is encrypted from its first byte, of whatever bucket, so that there is one form at rest ([`sealed`]).
+//! - Bytes are found by the SHA-256 of their content, which the row keeps as its ETag. The same content is stored once.
+//! - Bytes come first, rows after: [`Files::stage`] writes and flushes outside of any transaction, [`store`] gives the
+//!   bytes their name and writes the row in the command's. A command that is refused leaves nothing; a crash in between
+//!   leaves bytes that no row names, which [`collect`] removes once they are older than any transaction can be.
+//!
+//! Absent on purpose: what a file is about, and who may see it. That is its row's, and that of the concept it belongs to.
+
+pub mod folder;
+pub mod keys;
+pub mod kind;
+mod objects;
+pub mod sealed;
+
+use std::{io, ops::Range, sync::Arc, time::SystemTime};
+
+pub use objects::{Collected, ORPHAN_AGE, StoredFile, collect, find, note_read, store};
+use sealed::{Digest, Unreadable};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    config::Config,
+    files::{
+        folder::Folder,
+        keys::{KeyRing, NoKey},
+    },
+    problem::Problem,
+};
+
+/// The folder of the file store inside the data folder.
+pub const FOLDER_NAME: &str = "files";
+
+/// Where bytes are kept. Its methods block: [`Files`] calls them on threads that may.
+pub trait FileStore: Send + Sync + 'static {
+    /// Writes and flushes bytes that have no name yet.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn stage(&self, bytes: &[u8]) -> Result<String, StoreError>;
+
+    /// Gives staged bytes their name, for good. The same content again replaces itself.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn keep(&self, staged: &str, digest: &Digest) -> Result<(), StoreError>;
+
+    /// Forgets staged bytes.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn discard(&self, staged: &str) -> Result<(), StoreError>;
+
+    /// Stages and keeps: the digest and the size.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn put(&self, bytes: &[u8]) -> Result<(Digest, u64), StoreError>;
+
+    /// Reads a range; what lies past the end is left out.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn read(&self, digest: &Digest, range: Range<u64>) -> Result<Vec<u8>, StoreError>;
+
+    /// Whether there is such content.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn exists(&self, digest: &Digest) -> Result<bool, StoreError>;
+
+    /// Removes content; what is not there is removed already.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn remove(&self, digest: &Digest) -> Result<(), StoreError>;
+
+    /// When content was last written.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn written_at(&self, digest: &Digest) -> Result<Option<SystemTime>, StoreError>;
+
+    /// All files.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn files(&self) -> Result<Vec<Found>, StoreError>;
+
+    /// Removes what was staged before an instant and never kept.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn sweep(&self, before: SystemTime) -> Result<u64, StoreError>;
+
+    /// Reads every file whole: how many, and what is wrong.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn verify(&self) -> Result<(u64, Vec<String>), StoreError>;
+
+    /// Wraps the keys of all files under the key in use.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn rotate(&self) -> Result<Rotated, StoreError>;
+}
+
+/// A file in the store.
+pub struct Found {
+    /// Its name there.
+    pub name: String,
+    /// When it was last written.
+    pub written_at: SystemTime,
+    /// What it holds, or why that cannot be said.
+    pub content: Result<Digest, Unreadable>,
+}
+
+/// What a rotation did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Rotated {
+    /// Files that are under the key in use now and were not.
+    pub turned: u64,
+    /// Files that were already.
+    pub were_current: u64,
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such content.
+    #[error("there is no such stored file")]
+    NotThere,
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The disk says no.
+    #[error("the file store cannot be used")]
+    Io(#[from] io::Error),
+    /// The operating system gave no randomness.
+    #[error("the operating system gave no random bytes")]
+    Random(#[from] getrandom::Error),
+    /// The thread that did it is gone.
+    #[error("the file store was interrupted")]
+    Interrupted,
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        Problem::internal(error)
+    }
+}
+
+/// The program's files: cheap to clone.
+#[derive(Clone)]
+pub struct Files {
+    store: Arc<dyn FileStore>,
+    turns: Arc<Semaphore>,
+}
+
+/// Uploads at once: each holds its file in memory.
+const UPLOADS_MAX: usize = 4;
+
+impl Files {
+    /// The store that the settings name. Nothing is made before the first file comes.
+    ///
+    /// # Errors
+    /// When a key is none.
+    pub fn of(config: &Config) -> Result<Files, NoKey> {
+        let keys = KeyRing::parse(&config.file_key, &config.settings.file_keys_old)?;
+        Ok(Files::over(Folder::new(
+            config.settings.data_dir.join(FOLDER_NAME),
+            keys,
+        )))
+    }
+
+    /// Files over a store of choice.
+    pub fn over(store: impl FileStore) -> Files {
+        Files {
+            store: Arc::new(store),
+            turns: Arc::new(Semaphore::new(UPLOADS_MAX)),
+        }
+    }
+
+    /// Waits for one's turn to hold a whole file in memory.
+    ///
+    /// # Errors
+    /// None, as long as the program runs.
+    pub async fn turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        self.turns
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreError::Interrupted)
+    }
+
+    /// Writes bytes down, without a name yet: call this before the command's transaction begins.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn stage(&self, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<Staged, StoreError> {
+        let size = bytes.as_ref().len();
+        let mime_type = kind::of(bytes.as_ref());
+        let (digest, name) = self
+            .blocking(move |store| Ok((sealed::digest_of(bytes.as_ref()), store.stage(bytes.as_ref())?)))
+            .await?;
+        Ok(Staged {
+            files: self.clone(),
+            name: Some(name),
+            digest,
+            size: i64::try_from(size).unwrap_or(i64::MAX),
+            mime_type,
+        })
+    }
+
+    /// Reads a range of some content.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn read(&self, digest: Digest, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        self.blocking(move |store| store.read(&digest, range)).await
+    }
+
+    /// Runs something on the store, on a thread that may block.
+    ///
+    /// # Errors
+    /// What it answers.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn FileStore) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || work(&*store))
+            .await
+            .map_err(|_| StoreError::Interrupted)?
+    }
+}
+
+/// Bytes that are written down and have no name yet. Dropped, they are gone.
+pub struct Staged {
+    files: Files,
+    name: Option<String>,
+    digest: Digest,
+    size: i64,
+    mime_type: Option<&'static str>,
+}
+
+impl Staged {
+    /// The SHA-256 of the content.
+    #[must_use]
+    pub fn sha256(&self) -> Digest {
+        self.digest
+    }
+
+    /// Bytes in it.
+    #[must_use]
+    pub fn size(&self) -> i64 {
+        self.size
+    }
+
+    /// What its content says that it is; never what its sender says.
+    #[must_use]
+    pub fn mime_type(&self) -> Option<&'static str> {
+        self.mime_type
+    }
+
+    /// Gives the bytes their name. A second time it only makes sure that they are there.
+    async fn keep(&mut self) -> Result<(), StoreError> {
+        let digest = self.digest;
+        let Some(name) = self.name.take() else {
+            return match self.files.blocking(move |store| store.exists(&digest)).await? {
+                true => Ok(()),
+                false => Err(StoreError::NotThere),
+            };
+        };
+        self.files.blocking(move |store| store.keep(&name, &digest)).await
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(name) = self.name.take() {
+            // What cannot be removed now is swept later.
+            let _ = self.files.store.discard(&name);
+        }
+    }
+}

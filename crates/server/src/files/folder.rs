@@ -1,0 +1,323 @@
+//! The file store of one machine: a folder in the data folder.
+//!
+//! ```text
+//! files/address.key           the key that turns a digest into a name, itself a sealed file
+//! files/incoming/<id>         being written, or left by a crash: swept by the collector
+//! files/<aa>/<64 hex>         HMAC-SHA256(address key, sha256 of the content): one file for one content
+//! ```
+//!
+//! A name is a keyed digest, so that a stolen folder answers no question like "do you hold this document?". Bytes are
+//! written under another name, flushed, then renamed, and the folder flushed: a name is there with everything or not at all.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write as _},
+    ops::Range,
+    os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    time::SystemTime,
+};
+
+use ring::hmac;
+use uuid::Uuid;
+
+use super::{
+    FileStore, Found, Rotated, StoreError,
+    keys::KeyRing,
+    sealed::{Digest, FILE_ID, Fresh, HEADER, Sealed, Unreadable, digest_of, hex, seal},
+};
+
+const ADDRESS_KEY: &str = "address.key";
+const INCOMING: &str = "incoming";
+/// What a header that is being replaced is written to first.
+const HEADER_SUFFIX: &str = "header";
+
+/// A folder of sealed files.
+pub struct Folder {
+    path: PathBuf,
+    keys: KeyRing,
+    address_key: OnceLock<hmac::Key>,
+}
+
+impl Folder {
+    /// The store in a folder, which is made when the first file comes.
+    #[must_use]
+    pub fn new(path: PathBuf, keys: KeyRing) -> Folder {
+        Folder {
+            path,
+            keys,
+            address_key: OnceLock::new(),
+        }
+    }
+
+    fn place_of(&self, digest: &Digest) -> Result<PathBuf, StoreError> {
+        let name = hex(hmac::sign(self.address_key()?, digest).as_ref());
+        let (shelf, _) = name.split_at_checked(2).unwrap_or_default();
+        Ok(self.path.join(shelf).join(&name))
+    }
+
+    fn address_key(&self) -> Result<&hmac::Key, StoreError> {
+        if let Some(key) = self.address_key.get() {
+            return Ok(key);
+        }
+        let path = self.path.join(ADDRESS_KEY);
+        let bytes = match File::open(&path) {
+            Ok(file) => Sealed::open(file, &self.keys)?.read(0..u64::MAX)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_address_key(&path)?,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(self
+            .address_key
+            .get_or_init(|| hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+    }
+
+    /// Of processes that make it at once, one link wins and all read the same.
+    fn make_address_key(&self, path: &Path) -> Result<Vec<u8>, StoreError> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key)?;
+        let staged = self.write(&key)?;
+        match fs::hard_link(&staged, path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.into()),
+        }
+        fs::remove_file(&staged)?;
+        flush_folder(&self.path)?;
+        Ok(Sealed::open(File::open(path)?, &self.keys)?.read(0..u64::MAX)?)
+    }
+
+    /// Writes and flushes a new file among the incoming.
+    fn write(&self, bytes: &[u8]) -> Result<PathBuf, StoreError> {
+        let folder = self.path.join(INCOMING);
+        make_folder(&folder)?;
+        let path = folder.join(Uuid::now_v7().simple().to_string());
+        let written = (|| {
+            let mut file = create(&path)?;
+            seal(&mut file, bytes, &self.keys, &Fresh::random()?)?;
+            file.sync_all()?;
+            Ok(())
+        })();
+        if written.is_err() {
+            // What cannot be removed now is swept later.
+            let _ = fs::remove_file(&path);
+        }
+        written.map(|()| path)
+    }
+
+    /// A header may be replaced while it is read: what does not open is looked at once more.
+    fn open(&self, digest: &Digest) -> Result<Sealed<File>, StoreError> {
+        let path = self.place_of(digest)?;
+        let open = || -> Result<Sealed<File>, StoreError> {
+            let file = File::open(&path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => StoreError::NotThere,
+                _ => error.into(),
+            })?;
+            Ok(Sealed::open(file, &self.keys)?)
+        };
+        let sealed = match open() {
+            Err(StoreError::Unreadable(Unreadable::Damaged(_))) => open(),
+            result => result,
+        }?;
+        if sealed.sha256() == *digest {
+            Ok(sealed)
+        } else {
+            Err(Unreadable::Damaged("it is another file").into())
+        }
+    }
+
+    /// All files at rest, the address key with them.
+    fn paths(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let mut found = Vec::new();
+        for shelf in list(&self.path)? {
+            if shelf.ends_with(ADDRESS_KEY) {
+                found.push(shelf);
+            } else if shelf.is_dir() && !shelf.ends_with(INCOMING) {
+                let files = list(&shelf)?.into_iter();
+                found.extend(files.filter(|path| path.extension().is_none()));
+            }
+        }
+        Ok(found)
+    }
+
+    fn rewrap(&self, path: &Path) -> Result<bool, StoreError> {
+        let kept = path.with_extension(HEADER_SUFFIX);
+        if let Some(header) = read_if_there(&kept)? {
+            // A rotation that was cut off: the new header is written again, unless the file was since written anew.
+            let file_id = |bytes: &[u8]| bytes.get(FILE_ID).map(<[u8]>::to_vec);
+            let mut begin = [0; HEADER];
+            File::open(path)?.read_exact_at(&mut begin, 0)?;
+            if header.len() == HEADER && file_id(&header) == file_id(&begin) {
+                replace_header(path, &header)?;
+            }
+            fs::remove_file(&kept)?;
+        }
+        let mut nonce = [0; 12];
+        getrandom::fill(&mut nonce)?;
+        let Some(header) = Sealed::open(File::open(path)?, &self.keys)?.rewrapped(&self.keys, nonce)? else {
+            return Ok(false);
+        };
+        let mut file = create(&kept)?;
+        file.write_all(&header)?;
+        file.sync_all()?;
+        replace_header(path, &header)?;
+        fs::remove_file(&kept)?;
+        Ok(true)
+    }
+}
+
+impl FileStore for Folder {
+    fn stage(&self, bytes: &[u8]) -> Result<String, StoreError> {
+        let path = self.write(bytes)?;
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        Ok(name.to_owned())
+    }
+
+    fn keep(&self, staged: &str, digest: &Digest) -> Result<(), StoreError> {
+        let place = self.place_of(digest)?;
+        let shelf = place.parent().unwrap_or(&self.path);
+        make_folder(shelf)?;
+        fs::rename(self.path.join(INCOMING).join(staged), &place)?;
+        flush_folder(shelf)?;
+        Ok(())
+    }
+
+    fn discard(&self, staged: &str) -> Result<(), StoreError> {
+        Ok(fs::remove_file(self.path.join(INCOMING).join(staged))?)
+    }
+
+    fn read(&self, digest: &Digest, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        Ok(self.open(digest)?.read(range)?)
+    }
+
+    fn exists(&self, digest: &Digest) -> Result<bool, StoreError> {
+        Ok(self.place_of(digest)?.try_exists()?)
+    }
+
+    fn remove(&self, digest: &Digest) -> Result<(), StoreError> {
+        match fs::remove_file(self.place_of(digest)?) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn written_at(&self, digest: &Digest) -> Result<Option<SystemTime>, StoreError> {
+        match fs::metadata(self.place_of(digest)?) {
+            Ok(found) => Ok(Some(found.modified()?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn files(&self) -> Result<Vec<Found>, StoreError> {
+        let paths = self.paths()?.into_iter().filter(|path| !path.ends_with(ADDRESS_KEY));
+        let found = paths.filter_map(|path| {
+            let name = path.file_name()?.to_string_lossy().into_owned();
+            let written_at = fs::metadata(&path).and_then(|found| found.modified()).ok()?;
+            let content = File::open(&path)
+                .map_err(Unreadable::from)
+                .and_then(|file| Sealed::open(file, &self.keys))
+                .map(|file| file.sha256());
+            Some(Found {
+                name,
+                written_at,
+                content,
+            })
+        });
+        Ok(found.collect())
+    }
+
+    fn sweep(&self, before: SystemTime) -> Result<u64, StoreError> {
+        let mut swept = 0;
+        for path in list(&self.path.join(INCOMING))? {
+            let is_old = fs::metadata(&path)
+                .and_then(|found| found.modified())
+                .is_ok_and(|at| at < before);
+            if is_old && fs::remove_file(&path).is_ok() {
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
+    fn verify(&self) -> Result<(u64, Vec<String>), StoreError> {
+        let (mut read, mut faults) = (0, Vec::new());
+        for path in self.paths()? {
+            read += 1;
+            let verified = (|| -> Result<(), StoreError> {
+                let mut file = Sealed::open(File::open(&path)?, &self.keys)?;
+                file.verify()?;
+                if !path.ends_with(ADDRESS_KEY) && self.place_of(&file.sha256())? != path {
+                    return Err(Unreadable::Damaged("it lies under another file's name").into());
+                }
+                Ok(())
+            })();
+            if let Err(error) = verified {
+                faults.push(format!("{}: {}", path.display(), crate::problem::chain(&error)));
+            }
+        }
+        Ok((read, faults))
+    }
+
+    fn rotate(&self) -> Result<Rotated, StoreError> {
+        let mut rotated = Rotated::default();
+        for path in self.paths()? {
+            if self.rewrap(&path)? {
+                rotated.turned += 1;
+            } else {
+                rotated.were_current += 1;
+            }
+        }
+        Ok(rotated)
+    }
+
+    fn put(&self, bytes: &[u8]) -> Result<(Digest, u64), StoreError> {
+        let digest = digest_of(bytes);
+        let staged = self.stage(bytes)?;
+        self.keep(&staged, &digest)?;
+        Ok((digest, bytes.len() as u64))
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn flush_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn replace_header(path: &Path, header: &[u8]) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.write_all_at(header, 0)?;
+    file.sync_all()
+}
+
+fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a folder holds; nothing where there is no folder.
+fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(path) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

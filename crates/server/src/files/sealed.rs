@@ -1,0 +1,307 @@
+//! The form of a file at rest: encrypted in chunks, so that a part of it can be read and nothing of it can be changed,
+//! cut, reordered or taken from another file unseen.
+//!
+//! ```text
+//! header, 128 bytes                                             then chunks of 64 KiB, each with its tag of 16
+//! magic 4 | key id 8 | file id 16 | length 8 | nonce 12 | wrapped (key 32, sha256 32) and tag 80
+//! ```
+//!
+//! - Every file has a random key of its own, wrapped (AES-256-GCM) under a key derived from the data folder's file key.
+//!   Everything else in the header is bound to the wrapping, so another length or id does not open. Rotation changes the
+//!   header alone.
+//! - A chunk's nonce is its place and whether it is the last one; with a key per file no nonce ever comes twice.
+//! - What the file is (its SHA-256) is inside the wrapping: a folder of files does not tell who holds a known document.
+//!
+//! Absent on purpose: padding. The length of a file can be seen.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use sha2::{Digest as _, Sha256};
+
+use super::keys::{KeyId, KeyRing};
+
+/// Plain bytes in a chunk: small enough that a range costs little, large enough that tags do not.
+pub const CHUNK: usize = 64 * 1024;
+/// Bytes before the chunks.
+pub const HEADER: usize = 128;
+const TAG: usize = 16;
+const MAGIC: [u8; 4] = *b"NMF1";
+/// What comes before the nonce: bound to the wrapping.
+const BOUND: usize = 36;
+/// Where the file's id stands.
+pub(super) const FILE_ID: Range<usize> = 12..28;
+
+/// SHA-256 of a file's plain bytes.
+pub type Digest = [u8; 32];
+
+/// Why a file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// The disk says no.
+    #[error("a stored file cannot be read")]
+    Io(#[from] io::Error),
+    /// It is not what was written.
+    #[error("a stored file is not what was written: {0}")]
+    Damaged(&'static str),
+    /// It needs a key that the ring has not.
+    #[error("a stored file needs the file key {0}: add it to file_keys_old")]
+    KeyMissing(String),
+}
+
+/// What must be random, once for each file.
+pub(super) struct Fresh {
+    file_id: [u8; 16],
+    key: [u8; 32],
+    nonce: [u8; NONCE_LEN],
+}
+
+impl Fresh {
+    pub(super) fn random() -> Result<Fresh, getrandom::Error> {
+        let mut fresh = Fresh {
+            file_id: [0; 16],
+            key: [0; 32],
+            nonce: [0; NONCE_LEN],
+        };
+        getrandom::fill(&mut fresh.file_id)?;
+        getrandom::fill(&mut fresh.key)?;
+        getrandom::fill(&mut fresh.nonce)?;
+        Ok(fresh)
+    }
+}
+
+/// The SHA-256 of some bytes.
+#[must_use]
+pub fn digest_of(bytes: &[u8]) -> Digest {
+    Sha256::digest(bytes).into()
+}
+
+/// Writes some bytes in their form at rest.
+pub(super) fn seal(out: &mut impl Write, bytes: &[u8], keys: &KeyRing, fresh: &Fresh) -> Result<(), Unreadable> {
+    let header = Header {
+        key_id: keys.current(),
+        file_id: fresh.file_id,
+        length: u64::try_from(bytes.len()).map_err(|_| Unreadable::Damaged("too long"))?,
+        key: fresh.key,
+        sha256: digest_of(bytes),
+    };
+    out.write_all(&header.wrapped(keys, fresh.nonce)?)?;
+    let key = aead(&fresh.key)?;
+    let last = chunks_of(header.length) - 1;
+    for place in 0..=last {
+        let begin = usize::try_from(place).map_err(|_| Unreadable::Damaged("too long"))? * CHUNK;
+        let plain = bytes.get(begin..bytes.len().min(begin + CHUNK)).unwrap_or_default();
+        let mut chunk = Vec::with_capacity(plain.len() + TAG);
+        chunk.extend_from_slice(plain);
+        key.seal_in_place_append_tag(nonce(place, last)?, Aad::from(fresh.file_id), &mut chunk)
+            .map_err(|_| Unreadable::Damaged("cannot be encrypted"))?;
+        out.write_all(&chunk)?;
+    }
+    Ok(())
+}
+
+/// A file at rest, opened: its header is true, and as much of it is there as it says.
+pub struct Sealed<R> {
+    source: R,
+    header: Header,
+    key: LessSafeKey,
+}
+
+impl<R: Read + Seek> Sealed<R> {
+    /// Opens a file at rest.
+    ///
+    /// # Errors
+    /// See [`Unreadable`].
+    pub fn open(mut source: R, keys: &KeyRing) -> Result<Sealed<R>, Unreadable> {
+        let length_at_rest = source.seek(SeekFrom::End(0))?;
+        source.seek(SeekFrom::Start(0))?;
+        let mut bytes = [0; HEADER];
+        if length_at_rest < HEADER as u64 {
+            return Err(Unreadable::Damaged("shorter than a header"));
+        }
+        source.read_exact(&mut bytes)?;
+        let header = Header::unwrapped(&bytes, keys)?;
+        let expected = chunks_of(header.length)
+            .checked_mul(TAG as u64)
+            .and_then(|tags| tags.checked_add(header.length)?.checked_add(HEADER as u64));
+        if expected != Some(length_at_rest) {
+            return Err(Unreadable::Damaged("longer or shorter than it says"));
+        }
+        let key = aead(&header.key)?;
+        Ok(Sealed { source, header, key })
+    }
+
+    /// Plain bytes in it.
+    pub fn length(&self) -> u64 {
+        self.header.length
+    }
+
+    /// The SHA-256 of them.
+    pub fn sha256(&self) -> Digest {
+        self.header.sha256
+    }
+
+    /// The key that its own key is wrapped under.
+    pub fn key_id(&self) -> KeyId {
+        self.header.key_id
+    }
+
+    /// Reads the bytes of a range; what lies past the end is left out.
+    ///
+    /// # Errors
+    /// See [`Unreadable`].
+    pub fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>, Unreadable> {
+        let end = range.end.min(self.header.length);
+        let begin = range.start.min(end);
+        let last = chunks_of(self.header.length) - 1;
+        let mut out = Vec::with_capacity(usize::try_from(end - begin).unwrap_or(0));
+        // An empty range still reads a chunk: that a file is true is said of its content too.
+        let (first, until) = (begin / CHUNK as u64, end.saturating_sub(1).max(begin) / CHUNK as u64);
+        for place in first.min(last)..=until.min(last) {
+            let at = place * CHUNK as u64;
+            let chunk = self.chunk(place, last)?;
+            let part = |position: u64| {
+                usize::try_from(position.saturating_sub(at))
+                    .unwrap_or(usize::MAX)
+                    .min(chunk.len())
+            };
+            out.extend_from_slice(chunk.get(part(begin)..part(end)).unwrap_or_default());
+        }
+        Ok(out)
+    }
+
+    /// Reads everything and compares it with the digest.
+    ///
+    /// # Errors
+    /// See [`Unreadable`].
+    pub fn verify(&mut self) -> Result<(), Unreadable> {
+        let last = chunks_of(self.header.length) - 1;
+        let mut digest = Sha256::new();
+        for place in 0..=last {
+            digest.update(self.chunk(place, last)?);
+        }
+        if <Digest>::from(digest.finalize()) == self.header.sha256 {
+            Ok(())
+        } else {
+            Err(Unreadable::Damaged("its digest is another"))
+        }
+    }
+
+    /// The header with the file's key wrapped under the key in use; none where it is already.
+    pub(super) fn rewrapped(&self, keys: &KeyRing, nonce: [u8; NONCE_LEN]) -> Result<Option<[u8; HEADER]>, Unreadable> {
+        if self.header.key_id == keys.current() {
+            return Ok(None);
+        }
+        let header = Header {
+            key_id: keys.current(),
+            ..self.header
+        };
+        header.wrapped(keys, nonce).map(Some)
+    }
+
+    fn chunk(&mut self, place: u64, last: u64) -> Result<Vec<u8>, Unreadable> {
+        let at = HEADER as u64 + place * (CHUNK + TAG) as u64;
+        let length = if place == last {
+            usize::try_from(self.header.length - last * CHUNK as u64).unwrap_or(CHUNK) + TAG
+        } else {
+            CHUNK + TAG
+        };
+        let mut chunk = vec![0; length];
+        self.source.seek(SeekFrom::Start(at))?;
+        self.source.read_exact(&mut chunk)?;
+        let plain = self
+            .key
+            .open_in_place(nonce(place, last)?, Aad::from(self.header.file_id), &mut chunk)
+            .map_err(|_| Unreadable::Damaged("a chunk does not open"))?
+            .len();
+        chunk.truncate(plain);
+        Ok(chunk)
+    }
+}
+
+struct Header {
+    key_id: KeyId,
+    file_id: [u8; 16],
+    length: u64,
+    key: [u8; 32],
+    sha256: Digest,
+}
+
+impl Header {
+    fn wrapped(&self, keys: &KeyRing, random: [u8; NONCE_LEN]) -> Result<[u8; HEADER], Unreadable> {
+        let mut bound = Vec::with_capacity(HEADER);
+        bound.extend_from_slice(&MAGIC);
+        bound.extend_from_slice(&self.key_id);
+        bound.extend_from_slice(&self.file_id);
+        bound.extend_from_slice(&self.length.to_be_bytes());
+        let mut inner = [self.key, self.sha256].concat();
+        wrapping(keys, self.key_id, &self.file_id)?
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(random), Aad::from(&bound), &mut inner)
+            .map_err(|_| Unreadable::Damaged("its key cannot be wrapped"))?;
+        [bound.as_slice(), &random, &inner]
+            .concat()
+            .try_into()
+            .map_err(|_| Unreadable::Damaged("a header of another size"))
+    }
+
+    fn unwrapped(bytes: &[u8; HEADER], keys: &KeyRing) -> Result<Header, Unreadable> {
+        let mut rest = bytes.as_slice();
+        if take::<4>(&mut rest)? != MAGIC {
+            return Err(Unreadable::Damaged("it does not begin like one of ours"));
+        }
+        let (key_id, file_id) = (take::<8>(&mut rest)?, take::<16>(&mut rest)?);
+        let (length, random) = (take::<8>(&mut rest)?, take::<NONCE_LEN>(&mut rest)?);
+        let bound = bytes.first_chunk::<BOUND>().ok_or(Unreadable::Damaged("short"))?;
+        let mut inner = rest.to_vec();
+        let opened = wrapping(keys, key_id, &file_id)?
+            .open_in_place(Nonce::assume_unique_for_key(random), Aad::from(bound), &mut inner)
+            .map_err(|_| Unreadable::Damaged("its header does not open"))?;
+        let mut opened = &*opened;
+        Ok(Header {
+            key_id,
+            file_id,
+            length: u64::from_be_bytes(length),
+            key: take(&mut opened)?,
+            sha256: take(&mut opened)?,
+        })
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Unreadable> {
+    let (found, after) = rest.split_first_chunk::<N>().ok_or(Unreadable::Damaged("short"))?;
+    *rest = after;
+    Ok(*found)
+}
+
+fn wrapping(keys: &KeyRing, id: KeyId, file_id: &[u8; 16]) -> Result<LessSafeKey, Unreadable> {
+    let key = keys
+        .wrapping(id, file_id)
+        .ok_or_else(|| Unreadable::KeyMissing(hex(&id)))?;
+    aead(&key)
+}
+
+/// Bytes as people read them.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn aead(key: &[u8; 32]) -> Result<LessSafeKey, Unreadable> {
+    let key = UnboundKey::new(&AES_256_GCM, key).map_err(|_| Unreadable::Damaged("its key is none"))?;
+    Ok(LessSafeKey::new(key))
+}
+
+/// An empty file has one chunk, which is empty.
+fn chunks_of(length: u64) -> u64 {
+    length.div_ceil(CHUNK as u64).max(1)
+}
+
+fn nonce(place: u64, last: u64) -> Result<Nonce, Unreadable> {
+    let place_32 = u32::try_from(place).map_err(|_| Unreadable::Damaged("too long"))?;
+    let [a, b, c, d] = place_32.to_be_bytes();
+    let is_last = u8::from(place == last);
+    Ok(Nonce::assume_unique_for_key([0, 0, 0, 0, 0, 0, 0, a, b, c, d, is_last]))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+use std::io::Cursor;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::Secret;
+
+fn ring(bytes: &[u8]) -> KeyRing {
+    let secret = |byte: u8| Secret::new(STANDARD.encode([byte; 32]));
+    let old: Vec<Secret> = bytes[1..].iter().copied().map(secret).collect();
+    KeyRing::parse(&secret(bytes[0]), &old).unwrap()
+}
+
+fn sealed(plain: &[u8], keys: &KeyRing) -> Vec<u8> {
+    let mut out = Vec::new();
+    seal(&mut out, plain, keys, &Fresh::random().unwrap()).unwrap();
+    out
+}
+
+/// Bytes that differ at each place and from chunk to chunk.
+fn plain(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at % 251) as u8 ^ (at / CHUNK) as u8).collect()
+}
+
+/// Everything that a reader may find out about a file, or why not.
+fn read_all(at_rest: &[u8], keys: &KeyRing) -> Result<Vec<u8>, Unreadable> {
+    let mut file = Sealed::open(Cursor::new(at_rest), keys)?;
+    file.verify()?;
+    file.read(0..u64::MAX)
+}
+
+#[test]
+fn every_size_around_the_borders_of_chunks_comes_back() {
+    let keys = ring(&[1]);
+    for chunks in 0..=3 {
+        for off in -2_isize..=2 {
+            let Some(length) = (chunks * CHUNK).checked_add_signed(off) else {
+                continue;
+            };
+            let plain = plain(length);
+            let at_rest = sealed(&plain, &keys);
+            assert_eq!(at_rest.len(), HEADER + length + TAG * length.div_ceil(CHUNK).max(1));
+            assert_eq!(read_all(&at_rest, &keys).unwrap(), plain, "{length}");
+            let file = Sealed::open(Cursor::new(&at_rest), &keys).unwrap();
+            assert_eq!((file.length(), file.sha256()), (length as u64, digest_of(&plain)));
+        }
+    }
+}
+
+#[test]
+fn every_flipped_byte_of_header_and_tags_is_found() {
+    let keys = ring(&[1]);
+    let at_rest = sealed(&plain(CHUNK + 3), &keys);
+    let ends = [HEADER + CHUNK, at_rest.len()];
+    let near_ends = ends.iter().flat_map(|end| end - 20..(end + TAG + 2).min(at_rest.len()));
+    for at in (0..HEADER + 4).chain(near_ends) {
+        let mut damaged = at_rest.clone();
+        damaged[at] ^= 1;
+        assert!(read_all(&damaged, &keys).is_err(), "byte {at}");
+    }
+}
+
+#[test]
+fn a_file_cut_or_grown_at_any_place_is_found() {
+    let keys = ring(&[1]);
+    let at_rest = sealed(&plain(2 * CHUNK + 5), &keys);
+    let borders = [
+        0,
+        HEADER,
+        HEADER + CHUNK + TAG,
+        HEADER + 2 * (CHUNK + TAG),
+        at_rest.len(),
+    ];
+    for border in borders {
+        for length in border.saturating_sub(18)..(border + 18).min(at_rest.len()) {
+            assert!(
+                Sealed::open(Cursor::new(&at_rest[..length]), &keys).is_err(),
+                "cut to {length}"
+            );
+        }
+    }
+    let grown = [at_rest.as_slice(), &[0]].concat();
+    assert!(Sealed::open(Cursor::new(grown), &keys).is_err());
+}
+
+#[test]
+fn chunks_that_change_places_or_files_are_found() {
+    let keys = ring(&[1]);
+    let (one, other) = (sealed(&plain(3 * CHUNK), &keys), sealed(&plain(3 * CHUNK), &keys));
+    let part = |place: usize| HEADER + place * (CHUNK + TAG)..HEADER + (place + 1) * (CHUNK + TAG);
+    let mut swapped = one.clone();
+    swapped[part(0)].copy_from_slice(&one[part(1)]);
+    swapped[part(1)].copy_from_slice(&one[part(0)]);
+    assert!(read_all(&swapped, &keys).is_err());
+    let mut mixed = one.clone();
+    mixed[part(1)].copy_from_slice(&other[part(1)]);
+    assert!(read_all(&mixed, &keys).is_err());
+    let headed = [&one[..HEADER], &other[HEADER..]].concat();
+    assert!(read_all(&headed, &keys).is_err());
+}
+
+#[test]
+fn rotation_changes_the_header_alone() {
+    let (old, both, new) = (ring(&[1]), ring(&[2, 1]), ring(&[2]));
+    let plain = plain(CHUNK + 1);
+    let at_rest = sealed(&plain, &old);
+    assert!(matches!(read_all(&at_rest, &new), Err(Unreadable::KeyMissing(_))));
+    let file = Sealed::open(Cursor::new(&at_rest), &both).unwrap();
+    let header = file.rewrapped(&both, [9; NONCE_LEN]).unwrap().unwrap();
+    let turned = [header.as_slice(), &at_rest[HEADER..]].concat();
+    assert_eq!(read_all(&turned, &new).unwrap(), plain);
+    assert!(read_all(&turned, &old).is_err());
+    let file = Sealed::open(Cursor::new(&turned), &new).unwrap();
+    assert!(file.rewrapped(&new, [9; NONCE_LEN]).unwrap().is_none(), "it is done");
+}
+
+#[test]
+fn what_the_file_is_cannot_be_seen() {
+    let (keys, plain) = (ring(&[1]), plain(1000));
+    let at_rest = sealed(&plain, &keys);
+    let digest = digest_of(&plain);
+    assert!(at_rest.windows(32).all(|found| found != digest));
+    assert!(
+        at_rest
+            .windows(16)
+            .all(|found| !plain.windows(16).any(|seen| seen == found))
+    );
+    assert_ne!(at_rest, sealed(&plain, &keys), "twice the same is not the same at rest");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_range_is_the_slice(length in 0..3 * CHUNK, begin in 0..3 * CHUNK, size in 0..2 * CHUNK) {
+        let (keys, plain) = (ring(&[1]), plain(length));
+        let at_rest = sealed(&plain, &keys);
+        let mut file = Sealed::open(Cursor::new(&at_rest), &keys).unwrap();
+        let read = file.read(begin as u64..(begin + size) as u64).unwrap();
+        prop_assert_eq!(read.as_slice(), &plain[begin.min(length)..(begin + size).min(length)]);
+    }
+
+    #[test]
+    fn a_flipped_byte_anywhere_is_found(length in 0..2 * CHUNK, at in any::<prop::sample::Index>(), bit in 0..8) {
+        let keys = ring(&[1]);
+        let mut at_rest = sealed(&plain(length), &keys);
+        let at = at.index(at_rest.len());
+        at_rest[at] ^= 1_u8 << bit;
+        prop_assert!(read_all(&at_rest, &keys).is_err());
+    }
+
+    #[test]
+    fn a_cut_anywhere_is_found(length in 0..2 * CHUNK, at in any::<prop::sample::Index>()) {
+        let keys = ring(&[1]);
+        let at_rest = sealed(&plain(length), &keys);
+        let cut = at.index(at_rest.len());
+        prop_assert!(Sealed::open(Cursor::new(&at_rest[..cut]), &keys).is_err());
+    }
+}
