@@ -12,6 +12,7 @@ mod user;
 use std::{
     error::Error,
     io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
 };
@@ -94,6 +95,9 @@ enum Command {
         /// A key that makes a retry safe
         #[arg(long)]
         key: Option<String>,
+        /// The file, for a function that takes one, such as upload-document
+        #[arg(long)]
+        file: Option<PathBuf>,
     },
     /// The custodian's word on the money in escrow
     Custody {
@@ -190,8 +194,14 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
         Command::User { command } => with_db(settings.into_config()?, async |config, db| {
             user::run(command, config, db).await
         }),
-        Command::Call { name, email, body, key } => with_db(settings.into_config()?, async |config, db| {
-            operate::call(config, db, &name, &email, body, key.as_deref()).await
+        Command::Call {
+            name,
+            email,
+            body,
+            key,
+            file,
+        } => with_db(settings.into_config()?, async |config, db| {
+            operate::call(config, db, &name, &email, body, key.as_deref(), file).await
         }),
         Command::Custody { command } => with_db(settings.into_config()?, async |config, db| {
             operate::custody(config, db, command).await

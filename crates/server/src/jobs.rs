@@ -59,7 +59,7 @@ async fn due(app: &App) {
                 }
                 let scope = match pace {
                     clock::Pace::Paused(..) => sales::Turn::OnlyMessages,
-                    clock::Pace::Running if count % CLOSING_EVERY == 0 => sales::Turn::Everything,
+                    clock::Pace::Running if count.is_multiple_of(CLOSING_EVERY) => sales::Turn::Everything,
                     clock::Pace::Running => sales::Turn::Ordinary,
                 };
                 last_pace = pace;
