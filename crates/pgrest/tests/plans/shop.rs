@@ -11,7 +11,10 @@ use pgrest::{
     },
 };
 
-const TABLES: [(u32, &str, &[(&str, &str)]); 6] = [
+/// Columns with their types.
+type Columns = &'static [(&'static str, &'static str)];
+
+const TABLES: [(u32, &str, Columns); 6] = [
     (1, "clients", &[("id", "integer"), ("name", "text")]),
     (
         2,
