@@ -49,6 +49,7 @@ mod shop;
 mod site;
 mod states;
 mod storage_tables;
+mod story;
 mod tidy;
 mod tokenization;
 mod world;
