@@ -41,9 +41,12 @@ AS $function$
       select from public.investments as i
       where i.user_id = can_access_property.user_id and i.property_id = can_access_property.property_id
         and i.status in ('pending', 'paid', 'confirmed', 'refund_due'))
+    or exists (
+      select from public.offering_guests as g join public.offerings as o on o.id = g.offering_id
+      where g.user_id = can_access_property.user_id and o.property_id = can_access_property.property_id and o.status in ('open', 'funded'))
   end
 $function$;
-comment on function public.can_access_property(uuid,uuid) is 'Whether a login may see a property: it is active, or the login is staff for it or invested in it. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
+comment on function public.can_access_property(uuid,uuid) is 'Whether a login may see a property: it is active, or the login is staff for it, invested in it, or invited to its offering. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
 grant execute on function public.can_access_property(uuid,uuid) to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION public.get_user_role(user_id uuid)
@@ -200,6 +203,127 @@ end
 $function$;
 comment on function public.update_updated_at_column() is 'Trigger: sets updated_at to the instant of the transaction that changed the row.';
 
+create table public.accreditation_cases (
+  id uuid default gen_random_uuid() not null,
+  user_id uuid not null,
+  party_id uuid not null,
+  kind text not null,
+  method text not null,
+  submission jsonb default '{}'::jsonb not null,
+  entry_test_id uuid,
+  answers_right integer,
+  net_worth_minor bigint,
+  net_worth_currency text,
+  status text default 'submitted'::text not null,
+  taken_by uuid,
+  taken_at timestamp with time zone,
+  decided_by uuid,
+  decided_at timestamp with time zone,
+  reason text,
+  expires_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint accreditation_cases_pkey PRIMARY KEY (id),
+  constraint accreditation_cases_answers_right_not_negative CHECK ((answers_right >= 0)),
+  constraint accreditation_cases_approval_expires CHECK (((status <> 'approved'::text) OR (expires_at > decided_at))),
+  constraint accreditation_cases_decided_by_another CHECK ((decided_by <> user_id)),
+  constraint accreditation_cases_decision_is_dated CHECK (((status <> ALL (ARRAY['approved'::text, 'rejected'::text, 'expired'::text, 'superseded'::text, 'revoked'::text])) OR (decided_at IS NOT NULL))),
+  constraint accreditation_cases_decision_is_signed CHECK (((decided_at IS NULL) OR (decided_by IS NOT NULL) OR ((kind = 'entry_test'::text) AND (status <> 'revoked'::text)))),
+  constraint accreditation_cases_end_has_an_instant CHECK (((status = ANY (ARRAY['submitted'::text, 'in_review'::text, 'approved'::text])) = (ended_at IS NULL))),
+  constraint accreditation_cases_kind_is_known CHECK ((kind = ANY (ARRAY['accredited'::text, 'sophisticated'::text, 'entry_test'::text]))),
+  constraint accreditation_cases_method_is_a_word CHECK ((method ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
+  constraint accreditation_cases_net_worth_has_a_currency CHECK ((num_nulls(net_worth_minor, net_worth_currency) = ANY (ARRAY[0, 2]))),
+  constraint accreditation_cases_net_worth_is_an_amount CHECK (((net_worth_minor >= 0) AND (net_worth_minor <= '9007199254740991'::bigint))),
+  constraint accreditation_cases_reason_is_bounded CHECK ((length(reason) <= 2000)),
+  constraint accreditation_cases_refusal_has_a_reason CHECK (((status <> ALL (ARRAY['rejected'::text, 'revoked'::text])) OR (reason ~ '\S'::text))),
+  constraint accreditation_cases_review_is_signed CHECK (((status <> 'in_review'::text) OR (num_nulls(taken_by, taken_at) = 0))),
+  constraint accreditation_cases_status_is_known CHECK ((status = ANY (ARRAY['submitted'::text, 'in_review'::text, 'approved'::text, 'rejected'::text, 'expired'::text, 'withdrawn'::text, 'superseded'::text, 'revoked'::text]))),
+  constraint accreditation_cases_submission_is_an_object CHECK ((jsonb_typeof(submission) = 'object'::text)),
+  constraint accreditation_cases_submission_is_bounded CHECK ((length((submission)::text) <= 20000)),
+  constraint accreditation_cases_taken_by_another CHECK ((taken_by <> user_id)),
+  constraint accreditation_cases_test_is_named CHECK (((kind = 'entry_test'::text) = (num_nulls(entry_test_id, answers_right) = 0))),
+  constraint accreditation_cases_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint accreditation_cases_entry_test_id_fkey FOREIGN KEY (entry_test_id) REFERENCES public.entry_tests(id) ON DELETE RESTRICT,
+  constraint accreditation_cases_net_worth_currency_fkey FOREIGN KEY (net_worth_currency) REFERENCES public.currencies(code),
+  constraint accreditation_cases_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint accreditation_cases_taken_by_fkey FOREIGN KEY (taken_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint accreditation_cases_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.accreditation_cases is 'A party''s request to count as accredited or sophisticated, or its entry test, with what was submitted and the decision. Read by the person; shown to compliance officers by a command that notes each read in the audit trail; written by commands.';
+comment on column public.accreditation_cases.id is 'Identity of the case.';
+comment on column public.accreditation_cases.user_id is 'The login that submitted.';
+comment on column public.accreditation_cases.party_id is 'The party that it is about.';
+comment on column public.accreditation_cases.kind is 'accredited (US), sophisticated (EU) or entry_test (EU: the test of knowledge, which decides itself).';
+comment on column public.accreditation_cases.method is 'How it is shown: income, net_worth, professional_licence, third_party_letter, self_assessment, knowledge_test, ...';
+comment on column public.accreditation_cases.submission is 'What the person stated; of an entry test the answers as they were given.';
+comment on column public.accreditation_cases.entry_test_id is 'Which version of which test was answered.';
+comment on column public.accreditation_cases.answers_right is 'How many answers were right.';
+comment on column public.accreditation_cases.net_worth_minor is 'Net worth as stated, in smallest units of its currency; counts for as long as accreditation_terms say.';
+comment on column public.accreditation_cases.net_worth_currency is 'Currency of the net worth.';
+comment on column public.accreditation_cases.status is 'submitted, in_review, approved, rejected, expired, withdrawn (by the person), superseded (by a newer approval) or revoked (an approval that an officer took back).';
+comment on column public.accreditation_cases.taken_by is 'The compliance officer who reviews it.';
+comment on column public.accreditation_cases.taken_at is 'When the review began.';
+comment on column public.accreditation_cases.decided_by is 'The compliance officer who decided, never one of the party itself; null where an entry test decided.';
+comment on column public.accreditation_cases.decided_at is 'When it was decided.';
+comment on column public.accreditation_cases.reason is 'Why it was rejected or revoked.';
+comment on column public.accreditation_cases.expires_at is 'Until when an approval holds: it does before this instant and no longer at it.';
+comment on column public.accreditation_cases.ended_at is 'When it was rejected, withdrawn, superseded or revoked, or found expired; null while open or in force.';
+comment on column public.accreditation_cases.created_at is 'When it was submitted.';
+comment on column public.accreditation_cases.updated_at is 'When the row last changed.';
+CREATE INDEX accreditation_cases_decided_by_idx ON public.accreditation_cases USING btree (decided_by);
+CREATE INDEX accreditation_cases_due_idx ON public.accreditation_cases USING btree (expires_at) WHERE (status = 'approved'::text);
+CREATE INDEX accreditation_cases_entry_test_id_idx ON public.accreditation_cases USING btree (entry_test_id);
+CREATE INDEX accreditation_cases_net_worth_currency_idx ON public.accreditation_cases USING btree (net_worth_currency);
+CREATE UNIQUE INDEX accreditation_cases_one_approved_key ON public.accreditation_cases USING btree (party_id, kind) WHERE (status = 'approved'::text);
+CREATE UNIQUE INDEX accreditation_cases_one_open_key ON public.accreditation_cases USING btree (party_id, kind) WHERE (status = ANY (ARRAY['submitted'::text, 'in_review'::text]));
+CREATE INDEX accreditation_cases_party_id_idx ON public.accreditation_cases USING btree (party_id, kind);
+CREATE INDEX accreditation_cases_queue_idx ON public.accreditation_cases USING btree (created_at) WHERE (status = ANY (ARRAY['submitted'::text, 'in_review'::text]));
+CREATE INDEX accreditation_cases_taken_by_idx ON public.accreditation_cases USING btree (taken_by);
+CREATE INDEX accreditation_cases_user_id_idx ON public.accreditation_cases USING btree (user_id);
+CREATE TRIGGER accreditation_cases_decided_by_a_stranger BEFORE INSERT OR UPDATE OF taken_by, decided_by ON public.accreditation_cases FOR EACH ROW EXECUTE FUNCTION nexus.refuse_own_decision();
+CREATE TRIGGER accreditation_cases_updated_at BEFORE UPDATE ON public.accreditation_cases FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.accreditation_cases REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.accreditation_cases REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.accreditation_cases FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.accreditation_cases REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.accreditation_cases enable row level security;
+grant select on public.accreditation_cases to authenticated;
+grant insert, select, update on public.accreditation_cases to nexus_engine;
+create policy accreditation_cases_engine on public.accreditation_cases for all to nexus_engine
+  using (true)
+  with check (true);
+create policy accreditation_cases_read_own on public.accreditation_cases for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+
+create table public.accreditation_terms (
+  kind text not null,
+  valid_from date not null,
+  days_max integer not null,
+  source text not null,
+  created_at timestamp with time zone default now() not null,
+  constraint accreditation_terms_pkey PRIMARY KEY (kind, valid_from),
+  constraint accreditation_terms_days_are_some CHECK (((days_max >= 1) AND (days_max <= 3660))),
+  constraint accreditation_terms_kind_is_known CHECK ((kind = ANY (ARRAY['accredited'::text, 'sophisticated'::text, 'entry_test'::text, 'net_worth'::text]))),
+  constraint accreditation_terms_source_is_not_blank CHECK (((source ~ '\S'::text) AND (length(source) <= 500)))
+);
+comment on table public.accreditation_terms is 'How long each kind of accreditation holds at most, from a day on. Of a kind the row with the latest valid_from that is not in the future holds. Rows are added, never changed.';
+comment on column public.accreditation_terms.kind is 'accredited, sophisticated, entry_test, or net_worth: how long a stated net worth counts.';
+comment on column public.accreditation_terms.valid_from is 'First day on which the row holds.';
+comment on column public.accreditation_terms.days_max is 'Days from the decision to its end at most.';
+comment on column public.accreditation_terms.source is 'Where the number comes from; [?] until somebody competent has checked it.';
+comment on column public.accreditation_terms.created_at is 'When it was recorded.';
+CREATE TRIGGER accreditation_terms_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.accreditation_terms FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table public.accreditation_terms enable row level security;
+grant select on public.accreditation_terms to anon;
+grant select on public.accreditation_terms to authenticated;
+grant select on public.accreditation_terms to nexus_engine;
+grant select on public.accreditation_terms to service_role;
+create policy accreditation_terms_engine on public.accreditation_terms for select to nexus_engine
+  using (true);
+create policy accreditation_terms_read_all on public.accreditation_terms for select to anon, authenticated
+  using (true);
+
 create table public.ai_interactions (
   id uuid default gen_random_uuid() not null,
   user_id uuid not null,
@@ -254,7 +378,7 @@ create table public.audit_log (
   digest bytea not null,
   constraint audit_log_pkey PRIMARY KEY (id),
   constraint audit_log_digest_is_sha256 CHECK ((length(digest) = 32)),
-  constraint audit_log_operation_is_known CHECK ((operation = ANY (ARRAY['INSERT'::text, 'UPDATE'::text, 'DELETE'::text, 'TRUNCATE'::text])))
+  constraint audit_log_operation_is_known CHECK ((operation = ANY (ARRAY['INSERT'::text, 'UPDATE'::text, 'DELETE'::text, 'TRUNCATE'::text, 'READ'::text])))
 );
 comment on table public.audit_log is 'Append-only trail of changes to the audited tables. Holds no personal data: what the row said is in nexus.audit_details, bound to this row by a salted digest.';
 comment on column public.audit_log.id is 'Order of writing; gaps are rolled back transactions.';
@@ -263,7 +387,7 @@ comment on column public.audit_log.transaction_id is 'The transaction that made 
 comment on column public.audit_log.actor_id is 'The login that acted, from the verified claims; null for a visitor, a job or the operator.';
 comment on column public.audit_log.actor_role is 'The database role that acted.';
 comment on column public.audit_log.table_name is 'schema.table that changed.';
-comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE.';
+comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE; READ where a staff member was shown what a person submitted.';
 comment on column public.audit_log.row_key is 'Primary key of the row as text; empty of a TRUNCATE and of an insert of more than 1000 rows, whose details are their number and the SHA-256 over the sorted SHA-256s of the rows as text.';
 comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at; all columns of an INSERT or DELETE.';
 comment on column public.audit_log.digest is 'SHA-256 over the salt, the text of before, the byte 1f and the text of after of nexus.audit_details (null is an empty text).';
@@ -435,6 +559,136 @@ grant insert, select on public.currencies to service_role;
 create policy currencies_read_all on public.currencies for select to anon, authenticated, nexus_engine
   using (true);
 
+create table public.custodian_statement_lines (
+  id bigint generated always as identity not null,
+  statement_id uuid not null,
+  line integer not null,
+  booked_on date not null,
+  amount_minor bigint not null,
+  reference text not null,
+  entry_id bigint,
+  constraint custodian_statement_lines_pkey PRIMARY KEY (id),
+  constraint custodian_statement_lines_once_a_line UNIQUE (statement_id, line),
+  constraint custodian_statement_lines_move_something CHECK (((amount_minor <> 0) AND (abs(amount_minor) <= '9007199254740991'::bigint))),
+  constraint custodian_statement_lines_reference_is_bounded CHECK (((length(reference) >= 1) AND (length(reference) <= 300))),
+  constraint custodian_statement_lines_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entries(id) ON DELETE RESTRICT,
+  constraint custodian_statement_lines_statement_id_fkey FOREIGN KEY (statement_id) REFERENCES public.custodian_statements(id) ON DELETE RESTRICT
+);
+comment on table public.custodian_statement_lines is 'The lines of statements, each with the ledger entry that it is, where there is one.';
+comment on column public.custodian_statement_lines.id is 'Identity of the line.';
+comment on column public.custodian_statement_lines.statement_id is 'The statement.';
+comment on column public.custodian_statement_lines.line is 'Its place in the statement, from 1.';
+comment on column public.custodian_statement_lines.booked_on is 'The day on which the custodian booked it.';
+comment on column public.custodian_statement_lines.amount_minor is 'What came in (above zero) or went out, in smallest units.';
+comment on column public.custodian_statement_lines.reference is 'The reference that the custodian shows: of a settlement, a refund, a transfer.';
+comment on column public.custodian_statement_lines.entry_id is 'The ledger entry with this reference and amount; null: the ledger knows nothing of it.';
+CREATE UNIQUE INDEX custodian_statement_lines_entry_id_key ON public.custodian_statement_lines USING btree (entry_id);
+CREATE TRIGGER custodian_statement_lines_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.custodian_statement_lines FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table public.custodian_statement_lines enable row level security;
+grant insert, select on public.custodian_statement_lines to nexus_engine;
+grant select on public.custodian_statement_lines to nexus_staff;
+grant select on public.custodian_statement_lines to service_role;
+create policy custodian_statement_lines_engine on public.custodian_statement_lines for all to nexus_engine
+  using (true)
+  with check (true);
+create policy custodian_statement_lines_read_staff on public.custodian_statement_lines for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.custodian_statements (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  custodian text not null,
+  account_ref text not null,
+  currency text not null,
+  currency_decimals smallint not null,
+  period_from date not null,
+  period_to date not null,
+  opening_balance_minor bigint not null,
+  closing_balance_minor bigint not null,
+  ledger_balance_minor bigint not null,
+  sha256 bytea not null,
+  imported_by uuid,
+  imported_at timestamp with time zone not null,
+  created_at timestamp with time zone default now() not null,
+  constraint custodian_statements_pkey PRIMARY KEY (id),
+  constraint custodian_statements_once_a_day UNIQUE (property_id, currency, period_to),
+  constraint custodian_statements_balances_are_exact CHECK (((abs(opening_balance_minor) <= '9007199254740991'::bigint) AND (abs(closing_balance_minor) <= '9007199254740991'::bigint))),
+  constraint custodian_statements_period_is_forward CHECK ((period_to >= period_from)),
+  constraint custodian_statements_sha256_has_32_bytes CHECK ((length(sha256) = 32)),
+  constraint custodian_statements_texts_are_bounded CHECK (((custodian ~ '\S'::text) AND (length(custodian) <= 200) AND ((length(account_ref) >= 1) AND (length(account_ref) <= 100)))),
+  constraint custodian_statements_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint custodian_statements_imported_by_fkey FOREIGN KEY (imported_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint custodian_statements_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.custodian_statements is 'Statements of the custodian''s account of a property, with what the ledger says for the same day. A difference opens an incident.';
+comment on column public.custodian_statements.id is 'Identity of the statement.';
+comment on column public.custodian_statements.property_id is 'The property whose account it is.';
+comment on column public.custodian_statements.custodian is 'Who keeps the money.';
+comment on column public.custodian_statements.account_ref is 'The custodian''s name of the account, not its full number.';
+comment on column public.custodian_statements.currency is 'Its currency.';
+comment on column public.custodian_statements.currency_decimals is 'Decimals of that currency.';
+comment on column public.custodian_statements.period_from is 'First day that it covers.';
+comment on column public.custodian_statements.period_to is 'Last day that it covers.';
+comment on column public.custodian_statements.opening_balance_minor is 'Balance before the first day, in smallest units.';
+comment on column public.custodian_statements.closing_balance_minor is 'Balance after the last day, in smallest units.';
+comment on column public.custodian_statements.ledger_balance_minor is 'What the ledger said for the end of the last day when it was imported.';
+comment on column public.custodian_statements.sha256 is 'SHA-256 of the file.';
+comment on column public.custodian_statements.imported_by is 'Who imported it; null for the operator.';
+comment on column public.custodian_statements.imported_at is 'When.';
+comment on column public.custodian_statements.created_at is 'When the row was made.';
+CREATE INDEX custodian_statements_currency_idx ON public.custodian_statements USING btree (currency, currency_decimals);
+CREATE INDEX custodian_statements_imported_by_idx ON public.custodian_statements USING btree (imported_by);
+CREATE TRIGGER custodian_statements_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.custodian_statements FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.custodian_statements REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.custodian_statements REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.custodian_statements FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.custodian_statements REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.custodian_statements enable row level security;
+grant insert, select on public.custodian_statements to nexus_engine;
+grant select on public.custodian_statements to nexus_staff;
+grant select on public.custodian_statements to service_role;
+create policy custodian_statements_engine on public.custodian_statements for all to nexus_engine
+  using (true)
+  with check (true);
+create policy custodian_statements_read_staff on public.custodian_statements for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.entry_tests (
+  id uuid default gen_random_uuid() not null,
+  code text not null,
+  version integer not null,
+  questions jsonb not null,
+  right_min integer not null,
+  tries_max integer not null,
+  source text not null,
+  valid_from timestamp with time zone not null,
+  created_at timestamp with time zone default now() not null,
+  constraint entry_tests_pkey PRIMARY KEY (id),
+  constraint entry_tests_once_a_version UNIQUE (code, version),
+  constraint entry_tests_can_be_passed CHECK (((right_min >= 1) AND (right_min <= jsonb_array_length(questions)))),
+  constraint entry_tests_code_is_a_word CHECK ((code ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
+  constraint entry_tests_questions_are_some CHECK (((jsonb_typeof(questions) = 'array'::text) AND ((jsonb_array_length(questions) >= 1) AND (jsonb_array_length(questions) <= 100)))),
+  constraint entry_tests_questions_have_one_right_answer CHECK ((NOT jsonb_path_exists(questions, '$[*]?(((@."key".type() != "string" || @."text".type() != "string") || @."options".type() != "object") || @."right".type() != "string")'::jsonpath))),
+  constraint entry_tests_source_is_not_blank CHECK (((source ~ '\S'::text) AND (length(source) <= 500))),
+  constraint entry_tests_tries_are_some CHECK (((tries_max >= 1) AND (tries_max <= 100))),
+  constraint entry_tests_version_counts CHECK ((version >= 1))
+);
+comment on table public.entry_tests is 'Questions that show whether somebody understands what he would buy, with the right answers: read by commands alone, which ask without telling. Of a code the version with the latest valid_from that is not in the future holds. Rows are added, never changed.';
+comment on column public.entry_tests.id is 'Identity of the version.';
+comment on column public.entry_tests.code is 'Which test, such as ecspr.';
+comment on column public.entry_tests.version is 'Its version, from 1.';
+comment on column public.entry_tests.questions is 'Array of {key, text, options {letter: text}, right: letter}.';
+comment on column public.entry_tests.right_min is 'How many right answers pass.';
+comment on column public.entry_tests.tries_max is 'How many tries a party has in 24 hours: somebody who guesses does not understand.';
+comment on column public.entry_tests.source is 'Where the test comes from; [?] until somebody competent has checked it.';
+comment on column public.entry_tests.valid_from is 'First instant at which it is asked.';
+comment on column public.entry_tests.created_at is 'When it was recorded.';
+CREATE TRIGGER entry_tests_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.entry_tests FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table public.entry_tests enable row level security;
+grant select on public.entry_tests to nexus_engine;
+create policy entry_tests_engine on public.entry_tests for select to nexus_engine
+  using (true);
+
 create table public.fee_schedules (
   id uuid default gen_random_uuid() not null,
   fee_type text not null,
@@ -487,6 +741,44 @@ create policy fee_schedules_engine on public.fee_schedules for all to nexus_engi
   with check (true);
 create policy fee_schedules_read_all on public.fee_schedules for select to anon, authenticated
   using (true);
+
+create table public.file_reads (
+  id uuid default gen_random_uuid() not null,
+  object_id uuid not null,
+  bucket_id text not null,
+  object_name text not null,
+  sha256 bytea not null,
+  reader_id uuid not null,
+  read_at timestamp with time zone not null,
+  constraint file_reads_pkey PRIMARY KEY (id),
+  constraint file_reads_object_name_is_bounded CHECK (((length(object_name) >= 1) AND (length(object_name) <= 1200))),
+  constraint file_reads_sha256_has_32_bytes CHECK ((length(sha256) = 32)),
+  constraint file_reads_reader_id_fkey FOREIGN KEY (reader_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.file_reads is 'Each time that somebody was given the bytes of a private file. Append-only, and audited.';
+comment on column public.file_reads.id is 'Identity of the read.';
+comment on column public.file_reads.object_id is 'The file: storage.objects.id. No foreign key: the trail outlives the file.';
+comment on column public.file_reads.bucket_id is 'Its bucket.';
+comment on column public.file_reads.object_name is 'Its name in the bucket.';
+comment on column public.file_reads.sha256 is 'SHA-256 of the content that was read.';
+comment on column public.file_reads.reader_id is 'The login that read.';
+comment on column public.file_reads.read_at is 'When.';
+CREATE INDEX file_reads_object_id_idx ON public.file_reads USING btree (object_id, read_at DESC);
+CREATE INDEX file_reads_reader_id_idx ON public.file_reads USING btree (reader_id, read_at DESC);
+CREATE TRIGGER file_reads_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.file_reads FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.file_reads REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.file_reads REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.file_reads FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.file_reads REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.file_reads enable row level security;
+grant insert, select on public.file_reads to nexus_engine;
+grant select on public.file_reads to nexus_staff;
+grant select on public.file_reads to service_role;
+create policy file_reads_engine on public.file_reads for all to nexus_engine
+  using (true)
+  with check (true);
+create policy file_reads_read_staff on public.file_reads for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
 
 create table public.foreign_tokens (
   id uuid default gen_random_uuid() not null,
@@ -576,12 +868,239 @@ create policy foreign_tokens_engine on public.foreign_tokens for all to nexus_en
 create policy foreign_tokens_read_all on public.foreign_tokens for select to anon, authenticated
   using (true);
 
+create table public.gate_overrides (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  action text not null,
+  subject_id uuid not null,
+  requirements text[] not null,
+  reason text not null,
+  requested_by uuid not null,
+  requested_at timestamp with time zone not null,
+  approved_by uuid,
+  approved_at timestamp with time zone,
+  valid_until timestamp with time zone not null,
+  constraint gate_overrides_pkey PRIMARY KEY (id),
+  constraint gate_overrides_as_passes_refer_key UNIQUE (id, property_id, action, subject_id),
+  constraint gate_overrides_action_is_known CHECK ((action = ANY (ARRAY['launch'::text, 'close'::text, 'declare'::text]))),
+  constraint gate_overrides_approval_is_whole CHECK ((num_nulls(approved_by, approved_at) = ANY (ARRAY[0, 2]))),
+  constraint gate_overrides_end CHECK (((valid_until > requested_at) AND (valid_until <= (requested_at + '30 days'::interval)))),
+  constraint gate_overrides_need_two_persons CHECK ((approved_by <> requested_by)),
+  constraint gate_overrides_never_waive_title CHECK (((cardinality(requirements) > 0) AND (requirements <@ ARRAY['insurance'::text, 'appraisal'::text, 'entity_papers'::text]))),
+  constraint gate_overrides_say_why CHECK (((reason ~ '\S'::text) AND (length(reason) <= 2000))),
+  constraint gate_overrides_approved_by_fkey FOREIGN KEY (approved_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint gate_overrides_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint gate_overrides_requested_by_fkey FOREIGN KEY (requested_by) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.gate_overrides is 'Two overseers let one action through without some evidence, once and for at most 30 days. Stays visible for ever.';
+comment on column public.gate_overrides.id is 'Identity of the override.';
+comment on column public.gate_overrides.property_id is 'The property.';
+comment on column public.gate_overrides.action is 'launch, close or declare.';
+comment on column public.gate_overrides.subject_id is 'What is launched, closed or declared: process, offering or distribution.';
+comment on column public.gate_overrides.requirements is 'What is waived: insurance, appraisal, entity_papers. Never title, never an open incident.';
+comment on column public.gate_overrides.reason is 'Why.';
+comment on column public.gate_overrides.requested_by is 'The overseer who asked.';
+comment on column public.gate_overrides.requested_at is 'When.';
+comment on column public.gate_overrides.approved_by is 'The other overseer, of another party, who approved; null until then.';
+comment on column public.gate_overrides.approved_at is 'When.';
+comment on column public.gate_overrides.valid_until is 'From when on it no longer holds.';
+CREATE INDEX gate_overrides_approved_by_idx ON public.gate_overrides USING btree (approved_by);
+CREATE INDEX gate_overrides_property_id_idx ON public.gate_overrides USING btree (property_id, action, subject_id);
+CREATE INDEX gate_overrides_requested_by_idx ON public.gate_overrides USING btree (requested_by);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.gate_overrides REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.gate_overrides REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.gate_overrides FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_overrides REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.gate_overrides enable row level security;
+grant select on public.gate_overrides to nexus_engine;
+grant select on public.gate_overrides to nexus_staff;
+grant select on public.gate_overrides to service_role;
+create policy gate_overrides_engine on public.gate_overrides for select to nexus_engine
+  using (true);
+create policy gate_overrides_read_staff on public.gate_overrides for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.gate_pass_evidence (
+  id uuid default gen_random_uuid() not null,
+  pass_id uuid not null,
+  property_id uuid not null,
+  action text not null,
+  requirement text not null,
+  document_id uuid not null,
+  sha256 bytea not null,
+  constraint gate_pass_evidence_pkey PRIMARY KEY (id),
+  constraint gate_pass_evidence_once_a_requirement UNIQUE (pass_id, requirement),
+  constraint gate_pass_evidence_sha256_has_32_bytes CHECK ((length(sha256) = 32)),
+  constraint gate_pass_evidence_document_fkey FOREIGN KEY (document_id, property_id) REFERENCES public.property_documents(id, property_id) ON DELETE RESTRICT,
+  constraint gate_pass_evidence_pass_fkey FOREIGN KEY (pass_id, property_id, action) REFERENCES public.gate_passes(id, property_id, action) ON DELETE RESTRICT
+);
+comment on table public.gate_pass_evidence is 'The documents that a pass rests on, of its own property. Written by nexus.pass_gate() only.';
+comment on column public.gate_pass_evidence.id is 'Identity of the row.';
+comment on column public.gate_pass_evidence.pass_id is 'The pass.';
+comment on column public.gate_pass_evidence.property_id is 'Property of the pass and of the document.';
+comment on column public.gate_pass_evidence.action is 'Action of the pass.';
+comment on column public.gate_pass_evidence.requirement is 'What the document shows: title, insurance, appraisal, entity_papers.';
+comment on column public.gate_pass_evidence.document_id is 'The document.';
+comment on column public.gate_pass_evidence.sha256 is 'SHA-256 of its bytes at the pass.';
+CREATE INDEX gate_pass_evidence_document_idx ON public.gate_pass_evidence USING btree (document_id, property_id);
+CREATE INDEX gate_pass_evidence_pass_idx ON public.gate_pass_evidence USING btree (pass_id, property_id, action);
+CREATE TRIGGER gate_pass_evidence_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.gate_pass_evidence FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.gate_pass_evidence REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.gate_pass_evidence REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.gate_pass_evidence FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_pass_evidence REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.gate_pass_evidence enable row level security;
+grant select on public.gate_pass_evidence to nexus_engine;
+grant select on public.gate_pass_evidence to nexus_staff;
+grant select on public.gate_pass_evidence to service_role;
+create policy gate_pass_evidence_engine on public.gate_pass_evidence for select to nexus_engine
+  using (true);
+create policy gate_pass_evidence_read_staff on public.gate_pass_evidence for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.gate_passes (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  action text not null,
+  subject_id uuid not null,
+  offering_kind text not null,
+  passed_at timestamp with time zone not null,
+  actor_id uuid,
+  override_id uuid,
+  constraint gate_passes_pkey PRIMARY KEY (id),
+  constraint gate_passes_id_property_id_action_key UNIQUE (id, property_id, action),
+  constraint gate_passes_override_is_used_once UNIQUE (override_id),
+  constraint gate_passes_action_is_known CHECK ((action = ANY (ARRAY['launch'::text, 'close'::text, 'declare'::text]))),
+  constraint gate_passes_kind_is_known CHECK ((offering_kind = ANY (ARRAY['issuer_owns'::text, 'acquisition'::text]))),
+  constraint gate_passes_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint gate_passes_override_fkey FOREIGN KEY (override_id, property_id, action, subject_id) REFERENCES public.gate_overrides(id, property_id, action, subject_id),
+  constraint gate_passes_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.gate_passes is 'That an action of a property was let through the evidence gate. Written by nexus.pass_gate() only.';
+comment on column public.gate_passes.id is 'Identity of the pass.';
+comment on column public.gate_passes.property_id is 'The property.';
+comment on column public.gate_passes.action is 'launch, close or declare.';
+comment on column public.gate_passes.subject_id is 'What is launched, closed or declared: process, offering or distribution.';
+comment on column public.gate_passes.offering_kind is 'issuer_owns or acquisition: which requirements held.';
+comment on column public.gate_passes.passed_at is 'The instant at which the evidence was current.';
+comment on column public.gate_passes.actor_id is 'The login whose command passed; null for a job.';
+comment on column public.gate_passes.override_id is 'The override that waived what was missing; null where nothing was.';
+CREATE INDEX gate_passes_actor_id_idx ON public.gate_passes USING btree (actor_id);
+CREATE INDEX gate_passes_override_idx ON public.gate_passes USING btree (override_id, property_id, action, subject_id);
+CREATE INDEX gate_passes_property_id_idx ON public.gate_passes USING btree (property_id, action, passed_at DESC);
+CREATE INDEX gate_passes_subject_id_idx ON public.gate_passes USING btree (subject_id);
+CREATE TRIGGER gate_passes_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.gate_passes FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.gate_passes REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.gate_passes REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.gate_passes FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_passes REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.gate_passes enable row level security;
+grant select on public.gate_passes to nexus_engine;
+grant select on public.gate_passes to nexus_staff;
+grant select on public.gate_passes to service_role;
+create policy gate_passes_engine on public.gate_passes for select to nexus_engine
+  using (true);
+create policy gate_passes_read_staff on public.gate_passes for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.gate_requirements (
+  id uuid default gen_random_uuid() not null,
+  action text not null,
+  offering_kind text not null,
+  requirement text not null,
+  document_types text[] not null,
+  constraint gate_requirements_pkey PRIMARY KEY (id),
+  constraint gate_requirements_once_an_action UNIQUE (action, offering_kind, requirement),
+  constraint gate_requirements_action_is_known CHECK ((action = ANY (ARRAY['launch'::text, 'close'::text, 'declare'::text]))),
+  constraint gate_requirements_kind_is_known CHECK ((offering_kind = ANY (ARRAY['issuer_owns'::text, 'acquisition'::text]))),
+  constraint gate_requirements_names_a_type CHECK ((cardinality(document_types) > 0)),
+  constraint gate_requirements_requirement_is_known CHECK ((requirement = ANY (ARRAY['title'::text, 'insurance'::text, 'appraisal'::text, 'entity_papers'::text])))
+);
+comment on table public.gate_requirements is 'What evidence each action needs, by the kind of its offering. Data of a migration: nobody changes it while the program runs.';
+comment on column public.gate_requirements.id is 'Identity of the requirement.';
+comment on column public.gate_requirements.action is 'launch, close or declare.';
+comment on column public.gate_requirements.offering_kind is 'issuer_owns (the deed is recorded before launch) or acquisition (bought with the money raised).';
+comment on column public.gate_requirements.requirement is 'What is asked for: title, insurance, appraisal, entity_papers.';
+comment on column public.gate_requirements.document_types is 'Documents any one of which is that.';
+CREATE TRIGGER log_deletes AFTER DELETE ON public.gate_requirements REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.gate_requirements REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.gate_requirements FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_requirements REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.gate_requirements enable row level security;
+grant select on public.gate_requirements to anon;
+grant select on public.gate_requirements to authenticated;
+grant select on public.gate_requirements to nexus_engine;
+grant select on public.gate_requirements to service_role;
+create policy gate_requirements_read_everybody on public.gate_requirements for select to anon, authenticated, nexus_engine
+  using (true);
+
+create table public.incidents (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  kind text not null,
+  subject text not null,
+  details jsonb default '{}'::jsonb not null,
+  status text default 'open'::text not null,
+  opened_at timestamp with time zone not null,
+  cleared_at timestamp with time zone,
+  clear_reason text,
+  clear_asked_by uuid,
+  cleared_by uuid,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint incidents_pkey PRIMARY KEY (id),
+  constraint incidents_cleared_by_two CHECK ((clear_asked_by <> cleared_by)),
+  constraint incidents_cleared_says_why CHECK ((((status = 'cleared'::text) = (cleared_at IS NOT NULL)) AND ((status <> 'cleared'::text) OR ((num_nulls(clear_asked_by, cleared_by) = 0) AND (clear_reason ~ '\S'::text))))),
+  constraint incidents_details_are_an_object CHECK ((jsonb_typeof(details) = 'object'::text)),
+  constraint incidents_kind_is_known CHECK ((kind = ANY (ARRAY['custody_difference'::text, 'settlement_difference'::text, 'chargeback_after_close'::text, 'partial_chargeback'::text, 'returned_twice'::text]))),
+  constraint incidents_reason_is_bounded CHECK ((length(clear_reason) <= 2000)),
+  constraint incidents_status_is_known CHECK ((status = ANY (ARRAY['open'::text, 'cleared'::text]))),
+  constraint incidents_subject_is_bounded CHECK (((length(subject) >= 1) AND (length(subject) <= 300))),
+  constraint incidents_clear_asked_by_fkey FOREIGN KEY (clear_asked_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint incidents_cleared_by_fkey FOREIGN KEY (cleared_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint incidents_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.incidents is 'What is wrong with a property''s money. While one is open, nothing of that property closes and nothing is paid out; two people clear it.';
+comment on column public.incidents.id is 'Identity of the incident.';
+comment on column public.incidents.property_id is 'The property that it stops.';
+comment on column public.incidents.kind is 'What kind: a difference to the custodian''s statement or to a settlement, a chargeback, money that went back twice.';
+comment on column public.incidents.subject is 'What it is about: the row, by kind and id.';
+comment on column public.incidents.details is 'What was expected and what was found.';
+comment on column public.incidents.status is 'open or cleared; docs/STATES.md.';
+comment on column public.incidents.opened_at is 'When it was found.';
+comment on column public.incidents.cleared_at is 'When it was cleared.';
+comment on column public.incidents.clear_reason is 'What explains it.';
+comment on column public.incidents.clear_asked_by is 'Who explained it and asked that it is cleared.';
+comment on column public.incidents.cleared_by is 'Who approved that: another person.';
+comment on column public.incidents.created_at is 'When the row was made.';
+comment on column public.incidents.updated_at is 'When the row last changed.';
+CREATE INDEX incidents_clear_asked_by_idx ON public.incidents USING btree (clear_asked_by);
+CREATE INDEX incidents_cleared_by_idx ON public.incidents USING btree (cleared_by);
+CREATE UNIQUE INDEX incidents_one_open_key ON public.incidents USING btree (property_id, kind, subject) WHERE (status = 'open'::text);
+CREATE INDEX incidents_open_idx ON public.incidents USING btree (property_id) WHERE (status = 'open'::text);
+CREATE INDEX incidents_property_id_idx ON public.incidents USING btree (property_id, opened_at DESC);
+CREATE TRIGGER incidents_updated_at BEFORE UPDATE ON public.incidents FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.incidents REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.incidents REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.incidents FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.incidents REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.incidents enable row level security;
+grant insert, select, update on public.incidents to nexus_engine;
+grant select on public.incidents to nexus_staff;
+grant select on public.incidents to service_role;
+create policy incidents_engine on public.incidents for all to nexus_engine
+  using (true)
+  with check (true);
+create policy incidents_read_staff on public.incidents for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
 create table public.investments (
   id uuid default gen_random_uuid() not null,
   user_id uuid not null,
   party_id uuid not null,
   property_id uuid not null,
   property_token_id uuid not null,
+  offering_id uuid,
   token_decimals smallint default 0 not null,
   token_amount_units bigint not null,
   token_amount numeric generated always as (nexus.from_minor(token_amount_units, (token_decimals)::integer)) stored,
@@ -603,7 +1122,11 @@ create table public.investments (
   current_value numeric generated always as (nexus.from_minor(current_value_minor, (currency_decimals)::integer)) stored,
   current_value_as_of timestamp with time zone,
   due_at timestamp with time zone,
+  warning_accepted_at timestamp with time zone,
+  is_insider boolean default false not null,
   paid_at timestamp with time zone,
+  withdraw_until timestamp with time zone,
+  ended_reason text,
   confirmed_at timestamp with time zone,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
@@ -613,15 +1136,18 @@ create table public.investments (
   constraint investments_confirmed_has_a_date CHECK (((status = 'confirmed'::text) = (confirmed_at IS NOT NULL))),
   constraint investments_current_value_has_a_date CHECK (((current_value_minor IS NULL) = (current_value_as_of IS NULL))),
   constraint investments_current_value_is_an_amount CHECK (((current_value_minor >= 0) AND (current_value_minor <= '9007199254740991'::bigint))),
+  constraint investments_ended_reason_is_a_word CHECK ((ended_reason ~ '^[a-z][a-z_]{0,49}$'::text)),
   constraint investments_fee_is_an_amount CHECK (((fee_amount_minor >= 0) AND (fee_amount_minor <= '9007199254740991'::bigint))),
   constraint investments_paid_has_a_date CHECK (((status <> ALL (ARRAY['paid'::text, 'confirmed'::text, 'refund_due'::text, 'refunded'::text])) OR (paid_at IS NOT NULL))),
   constraint investments_payment_method_is_short CHECK ((length(payment_method) <= 100)),
+  constraint investments_pending_is_timed CHECK (((status <> 'pending'::text) OR (offering_id IS NULL) OR (due_at IS NOT NULL))),
   constraint investments_price_is_an_amount CHECK (((price_per_token_minor >= 1) AND (price_per_token_minor <= '9007199254740991'::bigint))),
   constraint investments_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'paid'::text, 'confirmed'::text, 'expired'::text, 'cancelled'::text, 'refund_due'::text, 'refunded'::text]))),
   constraint investments_token_decimals_fit_a_bigint CHECK (((token_decimals >= 0) AND (token_decimals <= 6))),
   constraint investments_total_is_amount_times_price CHECK ((((total_amount_minor >= 1) AND (total_amount_minor <= '9007199254740991'::bigint)) AND (((total_amount_minor)::numeric * ((10)::numeric ^ (token_decimals)::numeric)) = ((token_amount_units)::numeric * (price_per_token_minor)::numeric)))),
   constraint investments_tx_hash_is_evm CHECK ((blockchain_tx_hash ~ '^0x[0-9a-fA-F]{64}$'::text)),
   constraint investments_currency_fkey FOREIGN KEY (payment_currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint investments_offering_of_token_fkey FOREIGN KEY (offering_id, property_token_id) REFERENCES public.offerings(id, property_token_id) ON DELETE RESTRICT,
   constraint investments_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
   constraint investments_payment_method_id_fkey FOREIGN KEY (payment_method_id) REFERENCES public.payment_methods(id) ON DELETE RESTRICT,
   constraint investments_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
@@ -634,6 +1160,7 @@ comment on column public.investments.user_id is 'The login that bought.';
 comment on column public.investments.party_id is 'The party in law that bought; limits count by it.';
 comment on column public.investments.property_id is 'The property bought into.';
 comment on column public.investments.property_token_id is 'The token bought, of that property.';
+comment on column public.investments.offering_id is 'The offering in which it was bought.';
 comment on column public.investments.token_decimals is 'Decimals of the token.';
 comment on column public.investments.token_amount_units is 'Tokens bought, in smallest units.';
 comment on column public.investments.token_amount is 'Tokens bought; derived.';
@@ -655,12 +1182,17 @@ comment on column public.investments.current_value_minor is 'Value at the newest
 comment on column public.investments.current_value is 'Value at the newest price; derived.';
 comment on column public.investments.current_value_as_of is 'The instant that the value is true for.';
 comment on column public.investments.due_at is 'When the current state ends by itself; null: never.';
+comment on column public.investments.warning_accepted_at is 'When the buyer said that the warning about the size of the purchase was understood.';
+comment on column public.investments.is_insider is 'Whether the buyer acts for the property: where the rule pack says so, it does not count to the soft cap.';
 comment on column public.investments.paid_at is 'When the money was in escrow.';
+comment on column public.investments.withdraw_until is 'From this instant on the buyer cannot withdraw any more; null until paid.';
+comment on column public.investments.ended_reason is 'Why it expired, was cancelled or is owed back, such as withdrawn or offering_failed.';
 comment on column public.investments.confirmed_at is 'When the sale closed.';
 comment on column public.investments.created_at is 'When it was reserved.';
 comment on column public.investments.updated_at is 'When the row last changed.';
 CREATE INDEX investments_currency_idx ON public.investments USING btree (payment_currency, currency_decimals);
 CREATE INDEX investments_due_at_idx ON public.investments USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX investments_offering_id_idx ON public.investments USING btree (offering_id, property_token_id);
 CREATE INDEX investments_party_id_idx ON public.investments USING btree (party_id);
 CREATE INDEX investments_payment_method_id_idx ON public.investments USING btree (payment_method_id);
 CREATE INDEX investments_property_id_idx ON public.investments USING btree (property_id);
@@ -690,43 +1222,58 @@ create table public.kyc_cases (
   kyc_level text not null,
   submission jsonb default '{}'::jsonb not null,
   status text default 'submitted'::text not null,
+  taken_by uuid,
+  taken_at timestamp with time zone,
   decided_by uuid,
   decided_at timestamp with time zone,
   reason text,
   expires_at timestamp with time zone,
+  ended_at timestamp with time zone,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint kyc_cases_pkey PRIMARY KEY (id),
   constraint kyc_cases_approval_expires CHECK (((status <> 'approved'::text) OR (expires_at > decided_at))),
   constraint kyc_cases_decided_by_another CHECK ((decided_by <> user_id)),
-  constraint kyc_cases_decision_is_signed CHECK (((status <> ALL (ARRAY['approved'::text, 'rejected'::text])) OR (num_nulls(decided_by, decided_at) = 0))),
+  constraint kyc_cases_decision_is_signed CHECK (((status <> ALL (ARRAY['approved'::text, 'rejected'::text, 'expired'::text, 'superseded'::text, 'revoked'::text])) OR (num_nulls(decided_by, decided_at) = 0))),
+  constraint kyc_cases_end_has_an_instant CHECK (((status = ANY (ARRAY['submitted'::text, 'in_review'::text, 'approved'::text])) = (ended_at IS NULL))),
   constraint kyc_cases_level_is_known CHECK ((kyc_level = ANY (ARRAY['basic'::text, 'enhanced'::text]))),
   constraint kyc_cases_reason_is_bounded CHECK ((length(reason) <= 2000)),
-  constraint kyc_cases_refusal_has_a_reason CHECK (((status <> 'rejected'::text) OR (reason ~ '\S'::text))),
-  constraint kyc_cases_status_is_known CHECK ((status = ANY (ARRAY['submitted'::text, 'in_review'::text, 'approved'::text, 'rejected'::text, 'expired'::text, 'withdrawn'::text]))),
+  constraint kyc_cases_refusal_has_a_reason CHECK (((status <> ALL (ARRAY['rejected'::text, 'revoked'::text])) OR (reason ~ '\S'::text))),
+  constraint kyc_cases_review_is_signed CHECK (((status <> 'in_review'::text) OR (num_nulls(taken_by, taken_at) = 0))),
+  constraint kyc_cases_status_is_known CHECK ((status = ANY (ARRAY['submitted'::text, 'in_review'::text, 'approved'::text, 'rejected'::text, 'expired'::text, 'withdrawn'::text, 'superseded'::text, 'revoked'::text]))),
   constraint kyc_cases_submission_is_an_object CHECK ((jsonb_typeof(submission) = 'object'::text)),
+  constraint kyc_cases_submission_is_bounded CHECK ((length((submission)::text) <= 20000)),
+  constraint kyc_cases_taken_by_another CHECK ((taken_by <> user_id)),
   constraint kyc_cases_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
   constraint kyc_cases_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint kyc_cases_taken_by_fkey FOREIGN KEY (taken_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
   constraint kyc_cases_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
 );
-comment on table public.kyc_cases is 'A person''s request to have the identity verified, what was submitted, and the decision. Read by the person and compliance officers only; written by commands.';
+comment on table public.kyc_cases is 'A person''s request to have the identity verified, what was submitted, and the decision. Read by the person; shown to compliance officers by a command that notes each read in the audit trail; written by commands.';
 comment on column public.kyc_cases.id is 'Identity of the case.';
 comment on column public.kyc_cases.user_id is 'The login that submitted.';
 comment on column public.kyc_cases.party_id is 'The party whose identity it is.';
 comment on column public.kyc_cases.kyc_level is 'What is asked for: basic or enhanced.';
 comment on column public.kyc_cases.submission is 'What the person stated.';
-comment on column public.kyc_cases.status is 'submitted, in_review, approved, rejected, expired or withdrawn.';
-comment on column public.kyc_cases.decided_by is 'The compliance officer who decided; never the person himself.';
+comment on column public.kyc_cases.status is 'submitted, in_review, approved, rejected, expired, withdrawn (by the person), superseded (by a newer approval) or revoked (an approval that an officer took back).';
+comment on column public.kyc_cases.taken_by is 'The compliance officer who reviews it.';
+comment on column public.kyc_cases.taken_at is 'When the review began.';
+comment on column public.kyc_cases.decided_by is 'The compliance officer who decided; never the person himself, nor another login of the party, nor one of its owners.';
 comment on column public.kyc_cases.decided_at is 'When it was decided.';
-comment on column public.kyc_cases.reason is 'Why it was rejected.';
-comment on column public.kyc_cases.expires_at is 'Until when an approval holds.';
+comment on column public.kyc_cases.reason is 'Why it was rejected or revoked.';
+comment on column public.kyc_cases.expires_at is 'Until when an approval holds: it does before this instant and no longer at it.';
+comment on column public.kyc_cases.ended_at is 'When it was rejected, withdrawn, superseded or revoked, or found expired; null while open or in force.';
 comment on column public.kyc_cases.created_at is 'When it was submitted.';
 comment on column public.kyc_cases.updated_at is 'When the row last changed.';
 CREATE INDEX kyc_cases_decided_by_idx ON public.kyc_cases USING btree (decided_by);
-CREATE UNIQUE INDEX kyc_cases_one_open_key ON public.kyc_cases USING btree (user_id) WHERE (status = ANY (ARRAY['submitted'::text, 'in_review'::text]));
+CREATE INDEX kyc_cases_due_idx ON public.kyc_cases USING btree (expires_at) WHERE (status = 'approved'::text);
+CREATE UNIQUE INDEX kyc_cases_one_approved_key ON public.kyc_cases USING btree (party_id) WHERE (status = 'approved'::text);
+CREATE UNIQUE INDEX kyc_cases_one_open_key ON public.kyc_cases USING btree (party_id) WHERE (status = ANY (ARRAY['submitted'::text, 'in_review'::text]));
 CREATE INDEX kyc_cases_party_id_idx ON public.kyc_cases USING btree (party_id);
 CREATE INDEX kyc_cases_queue_idx ON public.kyc_cases USING btree (created_at) WHERE (status = ANY (ARRAY['submitted'::text, 'in_review'::text]));
+CREATE INDEX kyc_cases_taken_by_idx ON public.kyc_cases USING btree (taken_by);
 CREATE INDEX kyc_cases_user_id_idx ON public.kyc_cases USING btree (user_id);
+CREATE TRIGGER kyc_cases_decided_by_a_stranger BEFORE INSERT OR UPDATE OF taken_by, decided_by ON public.kyc_cases FOR EACH ROW EXECUTE FUNCTION nexus.refuse_own_decision();
 CREATE TRIGGER kyc_cases_updated_at BEFORE UPDATE ON public.kyc_cases FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 CREATE TRIGGER log_deletes AFTER DELETE ON public.kyc_cases REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.kyc_cases REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
@@ -738,8 +1285,6 @@ grant insert, select, update on public.kyc_cases to nexus_engine;
 create policy kyc_cases_engine on public.kyc_cases for all to nexus_engine
   using (true)
   with check (true);
-create policy kyc_cases_read_compliance on public.kyc_cases for select to nexus_staff
-  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['compliance_officer'::text]) AS has_any_role));
 create policy kyc_cases_read_own on public.kyc_cases for select to authenticated
   using ((user_id = ( SELECT auth.uid() AS uid)));
 
@@ -755,17 +1300,20 @@ create table public.kyc_documents (
   notes text,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  accreditation_case_id uuid,
   constraint kyc_documents_pkey PRIMARY KEY (id),
   constraint kyc_documents_file_is_in_own_folder CHECK ((nexus.is_storage_path(file_url, 'kyc-documents'::text) AND (split_part(file_url, '/'::text, 2) = (user_id)::text))),
   constraint kyc_documents_file_name_is_bounded CHECK (((file_name ~ '\S'::text) AND (length(file_name) <= 300))),
   constraint kyc_documents_file_size_not_negative CHECK ((file_size >= 0)),
   constraint kyc_documents_notes_are_bounded CHECK ((length(notes) <= 2000)),
+  constraint kyc_documents_of_one_case CHECK ((num_nonnulls(kyc_case_id, accreditation_case_id) <= 1)),
   constraint kyc_documents_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'accepted'::text, 'rejected'::text]))),
   constraint kyc_documents_type_is_a_word CHECK ((document_type ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
+  constraint kyc_documents_accreditation_case_id_fkey FOREIGN KEY (accreditation_case_id) REFERENCES public.accreditation_cases(id) ON DELETE RESTRICT,
   constraint kyc_documents_kyc_case_id_fkey FOREIGN KEY (kyc_case_id) REFERENCES public.kyc_cases(id) ON DELETE RESTRICT,
   constraint kyc_documents_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
 );
-comment on table public.kyc_documents is 'Documents that a person filed to have the identity verified. Read by the person and compliance officers only.';
+comment on table public.kyc_documents is 'Documents that a person filed to have the identity verified. Read by the person; shown to compliance officers by a command that notes each read in the audit trail.';
 comment on column public.kyc_documents.id is 'Identity of the document.';
 comment on column public.kyc_documents.user_id is 'The login that filed it.';
 comment on column public.kyc_documents.kyc_case_id is 'The case it belongs to; null until submitted with one.';
@@ -777,6 +1325,8 @@ comment on column public.kyc_documents.status is 'pending, accepted or rejected.
 comment on column public.kyc_documents.notes is 'What the reviewer tells the person.';
 comment on column public.kyc_documents.created_at is 'When it was filed.';
 comment on column public.kyc_documents.updated_at is 'When the row last changed.';
+comment on column public.kyc_documents.accreditation_case_id is 'The accreditation that it is evidence of; null where it belongs to a verification of identity or to nothing yet.';
+CREATE INDEX kyc_documents_accreditation_case_id_idx ON public.kyc_documents USING btree (accreditation_case_id);
 CREATE INDEX kyc_documents_kyc_case_id_idx ON public.kyc_documents USING btree (kyc_case_id);
 CREATE INDEX kyc_documents_user_id_idx ON public.kyc_documents USING btree (user_id);
 CREATE TRIGGER kyc_documents_updated_at BEFORE UPDATE ON public.kyc_documents FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
@@ -793,10 +1343,85 @@ create policy kyc_documents_engine on public.kyc_documents for all to nexus_engi
   with check (true);
 create policy kyc_documents_insert_own on public.kyc_documents for insert to authenticated
   with check ((user_id = ( SELECT auth.uid() AS uid)));
-create policy kyc_documents_read_compliance on public.kyc_documents for select to nexus_staff
-  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['compliance_officer'::text]) AS has_any_role));
 create policy kyc_documents_read_own on public.kyc_documents for select to authenticated
   using ((user_id = ( SELECT auth.uid() AS uid)));
+
+create table public.lots (
+  id uuid default gen_random_uuid() not null,
+  party_id uuid not null,
+  user_id uuid not null,
+  property_id uuid not null,
+  property_token_id uuid not null,
+  investment_id uuid not null,
+  parent_lot_id uuid,
+  token_decimals smallint default 0 not null,
+  units bigint not null,
+  token_amount numeric generated always as (nexus.from_minor(units, (token_decimals)::integer)) stored,
+  currency text default 'USD'::text not null,
+  currency_decimals smallint default 2 not null,
+  cost_minor bigint not null,
+  cost numeric generated always as (nexus.from_minor(cost_minor, (currency_decimals)::integer)) stored,
+  acquired_at timestamp with time zone not null,
+  tax_acquired_at timestamp with time zone not null,
+  restricted_since timestamp with time zone,
+  restricted_until timestamp with time zone,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint lots_pkey PRIMARY KEY (id),
+  constraint lots_cost_is_an_amount CHECK (((cost_minor >= 0) AND (cost_minor <= '9007199254740991'::bigint))),
+  constraint lots_restriction_ends_after_it_began CHECK ((((restricted_since IS NULL) = (restricted_until IS NULL)) AND (restricted_until > restricted_since))),
+  constraint lots_token_decimals_fit_a_bigint CHECK (((token_decimals >= 0) AND (token_decimals <= 6))),
+  constraint lots_units_are_exact CHECK (((units >= 0) AND (units <= '9007199254740991'::bigint))),
+  constraint lots_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint lots_investment_id_fkey FOREIGN KEY (investment_id) REFERENCES public.investments(id) ON DELETE RESTRICT,
+  constraint lots_parent_lot_id_fkey FOREIGN KEY (parent_lot_id) REFERENCES public.lots(id) ON DELETE RESTRICT,
+  constraint lots_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint lots_token_of_property_fkey FOREIGN KEY (property_token_id, property_id) REFERENCES public.property_tokens(id, property_id) ON DELETE RESTRICT,
+  constraint lots_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.lots is 'What a purchase or a transfer left in a party''s hands: tokens with their cost and dates. The units of a party''s lots of a token add up to what the ledger says that it holds.';
+comment on column public.lots.id is 'Identity of the lot.';
+comment on column public.lots.party_id is 'Whose.';
+comment on column public.lots.user_id is 'The login that bought, or acts for the party.';
+comment on column public.lots.property_id is 'The property.';
+comment on column public.lots.property_token_id is 'The token.';
+comment on column public.lots.investment_id is 'The purchase that it comes from, however often it was transferred.';
+comment on column public.lots.parent_lot_id is 'The lot that it was split or transferred from; null of a purchase.';
+comment on column public.lots.token_decimals is 'Decimals of the token.';
+comment on column public.lots.units is 'Tokens left in it, in smallest units; 0 once all went on.';
+comment on column public.lots.token_amount is 'Tokens left in it.';
+comment on column public.lots.currency is 'Currency of the cost.';
+comment on column public.lots.currency_decimals is 'Decimals of that currency.';
+comment on column public.lots.cost_minor is 'What the tokens left in it cost, fee included, in smallest units: the basis for tax.';
+comment on column public.lots.cost is 'What the tokens left in it cost.';
+comment on column public.lots.acquired_at is 'When the party got it.';
+comment on column public.lots.tax_acquired_at is 'When it counts as acquired for tax.';
+comment on column public.lots.restricted_since is 'When the restricted period began; passes on where the law says so.';
+comment on column public.lots.restricted_until is 'Before this instant it cannot be transferred.';
+comment on column public.lots.created_at is 'When the row was made.';
+comment on column public.lots.updated_at is 'When the row last changed.';
+CREATE INDEX lots_currency_idx ON public.lots USING btree (currency, currency_decimals);
+CREATE INDEX lots_investment_id_idx ON public.lots USING btree (investment_id);
+CREATE INDEX lots_parent_lot_id_idx ON public.lots USING btree (parent_lot_id);
+CREATE INDEX lots_party_id_idx ON public.lots USING btree (party_id, property_token_id);
+CREATE INDEX lots_property_token_id_idx ON public.lots USING btree (property_token_id, property_id);
+CREATE INDEX lots_user_id_idx ON public.lots USING btree (user_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.lots REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.lots REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.lots FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.lots REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER lots_updated_at BEFORE UPDATE ON public.lots FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.lots enable row level security;
+grant select on public.lots to authenticated;
+grant insert, select, update on public.lots to nexus_engine;
+grant select on public.lots to service_role;
+create policy lots_engine on public.lots for all to nexus_engine
+  using (true)
+  with check (true);
+create policy lots_read_own on public.lots for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy lots_read_staff on public.lots for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
 
 create table public.market_statistics (
   id uuid default gen_random_uuid() not null,
@@ -907,6 +1532,181 @@ create policy notifications_update_own on public.notifications for update to aut
   using ((user_id = ( SELECT auth.uid() AS uid)))
   with check ((user_id = ( SELECT auth.uid() AS uid)));
 
+create table public.offering_guests (
+  offering_id uuid not null,
+  user_id uuid not null,
+  added_by uuid,
+  created_at timestamp with time zone default now() not null,
+  constraint offering_guests_pkey PRIMARY KEY (offering_id, user_id),
+  constraint offering_guests_added_by_fkey FOREIGN KEY (added_by) REFERENCES auth.users(id) ON DELETE SET NULL,
+  constraint offering_guests_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES public.offerings(id) ON DELETE RESTRICT,
+  constraint offering_guests_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE
+);
+comment on table public.offering_guests is 'Who may see and buy an offering that is not public: people with whom the issuer had a relationship before.';
+comment on column public.offering_guests.offering_id is 'The offering.';
+comment on column public.offering_guests.user_id is 'The login that may see it.';
+comment on column public.offering_guests.added_by is 'Who added the person.';
+comment on column public.offering_guests.created_at is 'When.';
+CREATE INDEX offering_guests_added_by_idx ON public.offering_guests USING btree (added_by);
+CREATE INDEX offering_guests_user_id_idx ON public.offering_guests USING btree (user_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.offering_guests REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('offering_id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.offering_guests REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('offering_id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.offering_guests FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('offering_id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.offering_guests REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('offering_id');
+alter table public.offering_guests enable row level security;
+grant select on public.offering_guests to authenticated;
+grant delete, insert, select on public.offering_guests to nexus_engine;
+grant select on public.offering_guests to service_role;
+create policy offering_guests_engine on public.offering_guests for all to nexus_engine
+  using (true)
+  with check (true);
+create policy offering_guests_read_own on public.offering_guests for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy offering_guests_read_staff on public.offering_guests for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (offering_id IN ( SELECT o.id
+   FROM public.offerings o
+  WHERE (o.property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))))));
+
+create table public.offerings (
+  id uuid default gen_random_uuid() not null,
+  property_id uuid not null,
+  property_token_id uuid not null,
+  rule_pack_id uuid not null,
+  kind text not null,
+  status text default 'draft'::text not null,
+  is_live boolean default false not null,
+  is_public boolean default true not null,
+  token_decimals smallint default 0 not null,
+  currency text default 'USD'::text not null,
+  currency_decimals smallint default 2 not null,
+  price_minor bigint not null,
+  price numeric generated always as (nexus.from_minor(price_minor, (currency_decimals)::integer)) stored,
+  soft_cap_units bigint not null,
+  hard_cap_units bigint not null,
+  minimum_units bigint default 1 not null,
+  maximum_units bigint,
+  cooling_off_days integer default 0 not null,
+  reservation_minutes integer default 30 not null,
+  opens_at timestamp with time zone not null,
+  closes_at timestamp with time zone not null,
+  long_stop_at timestamp with time zone not null,
+  early_close_announced_at timestamp with time zone,
+  early_close_at timestamp with time zone,
+  opened_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  end_reason text,
+  with_agent_at timestamp with time zone,
+  agent_minor bigint default 0 not null,
+  close_pass_id uuid,
+  close_action text generated always as ('close'::text) stored not null,
+  closed_at timestamp with time zone,
+  failed_at timestamp with time zone,
+  fail_reason text,
+  created_by uuid not null,
+  opened_by uuid,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint offerings_pkey PRIMARY KEY (id),
+  constraint offerings_id_token_key UNIQUE (id, property_token_id),
+  constraint offerings_acquisition_has_the_agent CHECK (((kind = 'acquisition'::text) OR (with_agent_at IS NULL))),
+  constraint offerings_agent_amount_has_a_date CHECK ((((agent_minor = 0) OR (with_agent_at IS NOT NULL)) AND (agent_minor >= 0))),
+  constraint offerings_caps_fit CHECK ((((soft_cap_units >= 1) AND (soft_cap_units <= hard_cap_units)) AND (hard_cap_units <= '9007199254740991'::bigint))),
+  constraint offerings_close_passed_the_gate CHECK (((status = 'closed'::text) = (close_pass_id IS NOT NULL))),
+  constraint offerings_closed_has_a_date CHECK (((status = 'closed'::text) = (closed_at IS NOT NULL))),
+  constraint offerings_cooling_off_is_bounded CHECK (((cooling_off_days >= 0) AND (cooling_off_days <= 3650))),
+  constraint offerings_early_close_is_announced CHECK ((((early_close_at IS NULL) = (early_close_announced_at IS NULL)) AND ((early_close_at IS NULL) OR (early_close_at < closes_at)))),
+  constraint offerings_end_reason_is_known CHECK ((end_reason = ANY (ARRAY['hard_cap'::text, 'deadline'::text, 'early_close'::text]))),
+  constraint offerings_ended_has_a_reason CHECK (((status = ANY (ARRAY['funded'::text, 'closed'::text])) <= (num_nulls(ended_at, end_reason) = 0))),
+  constraint offerings_fail_reason_is_bounded CHECK ((length(fail_reason) <= 2000)),
+  constraint offerings_failed_says_why CHECK ((((status = 'failed'::text) = (failed_at IS NOT NULL)) AND ((status <> 'failed'::text) OR (fail_reason ~ '\S'::text)))),
+  constraint offerings_kind_is_known CHECK ((kind = ANY (ARRAY['issuer_owns'::text, 'acquisition'::text]))),
+  constraint offerings_limits_fit CHECK (((minimum_units >= 1) AND ((COALESCE(maximum_units, hard_cap_units) >= minimum_units) AND (COALESCE(maximum_units, hard_cap_units) <= hard_cap_units)))),
+  constraint offerings_open_has_a_date CHECK (((status = ANY (ARRAY['draft'::text, 'cancelled'::text])) OR (num_nulls(opened_at, opened_by) = 0))),
+  constraint offerings_opened_by_another CHECK ((opened_by <> created_by)),
+  constraint offerings_price_is_an_amount CHECK (((price_minor >= 1) AND (price_minor <= '9007199254740991'::bigint))),
+  constraint offerings_reservation_is_bounded CHECK (((reservation_minutes >= 1) AND (reservation_minutes <= 20160))),
+  constraint offerings_status_is_known CHECK ((status = ANY (ARRAY['draft'::text, 'open'::text, 'funded'::text, 'closed'::text, 'failed'::text, 'cancelled'::text]))),
+  constraint offerings_token_decimals_fit_a_bigint CHECK (((token_decimals >= 0) AND (token_decimals <= 6))),
+  constraint offerings_window_fits CHECK (((opens_at < closes_at) AND (closes_at < long_stop_at))),
+  constraint offerings_close_pass_fkey FOREIGN KEY (close_pass_id, property_id, close_action) REFERENCES public.gate_passes(id, property_id, action) ON DELETE RESTRICT,
+  constraint offerings_created_by_fkey FOREIGN KEY (created_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint offerings_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint offerings_opened_by_fkey FOREIGN KEY (opened_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint offerings_rule_pack_id_fkey FOREIGN KEY (rule_pack_id) REFERENCES public.rule_packs(id) ON DELETE RESTRICT,
+  constraint offerings_token_of_property_fkey FOREIGN KEY (property_token_id, property_id) REFERENCES public.property_tokens(id, property_id) ON DELETE RESTRICT
+);
+comment on table public.offerings is 'One primary sale of a token under a version of a rule pack: what it promises and how far it is. Written by commands only, the service included.';
+comment on column public.offerings.id is 'Identity of the offering.';
+comment on column public.offerings.property_id is 'The property.';
+comment on column public.offerings.property_token_id is 'What is sold.';
+comment on column public.offerings.rule_pack_id is 'The version of the rule pack that holds for it, whatever is published later.';
+comment on column public.offerings.kind is 'issuer_owns (the deed is recorded before the launch) or acquisition (the money buys the building).';
+comment on column public.offerings.status is 'draft, open, funded, closed, failed or cancelled; docs/STATES.md.';
+comment on column public.offerings.is_live is 'Whether real money is taken: then the sandbox rail is refused.';
+comment on column public.offerings.is_public is 'Whether everybody may see it: false where its rule pack forbids general solicitation.';
+comment on column public.offerings.token_decimals is 'Decimals of the token.';
+comment on column public.offerings.currency is 'Currency in which it is paid. Nothing is exchanged.';
+comment on column public.offerings.currency_decimals is 'Decimals of that currency.';
+comment on column public.offerings.price_minor is 'Price of one whole token, in smallest units.';
+comment on column public.offerings.price is 'Price of one whole token.';
+comment on column public.offerings.soft_cap_units is 'Below this it fails: tokens in smallest units.';
+comment on column public.offerings.hard_cap_units is 'More is not sold: tokens in smallest units.';
+comment on column public.offerings.minimum_units is 'One purchase is this at least.';
+comment on column public.offerings.maximum_units is 'A party has this at most in all; null: up to the hard cap.';
+comment on column public.offerings.cooling_off_days is 'Days for which a buyer may withdraw after paying, from the rule pack.';
+comment on column public.offerings.reservation_minutes is 'How long a reservation holds without money.';
+comment on column public.offerings.opens_at is 'First instant at which tokens can be bought.';
+comment on column public.offerings.closes_at is 'The deadline: from here on they cannot.';
+comment on column public.offerings.long_stop_at is 'Not closed by this instant: everybody gets his money back.';
+comment on column public.offerings.early_close_announced_at is 'When an early close was announced.';
+comment on column public.offerings.early_close_at is 'When the announced early close takes effect, if the soft cap is reached.';
+comment on column public.offerings.opened_at is 'When it was opened.';
+comment on column public.offerings.ended_at is 'When the sale ended with the soft cap reached.';
+comment on column public.offerings.end_reason is 'hard_cap, deadline or early_close.';
+comment on column public.offerings.with_agent_at is 'When the principal went to the closing agent; acquisitions only.';
+comment on column public.offerings.agent_minor is 'What lies with the closing agent, in smallest units.';
+comment on column public.offerings.close_pass_id is 'The gate pass on which the close rests.';
+comment on column public.offerings.close_action is 'The action that the pass must be for.';
+comment on column public.offerings.closed_at is 'When tokens and cash changed hands.';
+comment on column public.offerings.failed_at is 'When it failed.';
+comment on column public.offerings.fail_reason is 'Why it failed, in words.';
+comment on column public.offerings.created_by is 'Who prepared it.';
+comment on column public.offerings.opened_by is 'The admin who opened it: never who prepared it.';
+comment on column public.offerings.created_at is 'When it was prepared.';
+comment on column public.offerings.updated_at is 'When the row last changed.';
+CREATE INDEX offerings_close_pass_id_idx ON public.offerings USING btree (close_pass_id, property_id, close_action);
+CREATE INDEX offerings_created_by_idx ON public.offerings USING btree (created_by);
+CREATE INDEX offerings_currency_idx ON public.offerings USING btree (currency, currency_decimals);
+CREATE UNIQUE INDEX offerings_one_running_key ON public.offerings USING btree (property_token_id) WHERE (status = ANY (ARRAY['open'::text, 'funded'::text]));
+CREATE INDEX offerings_opened_by_idx ON public.offerings USING btree (opened_by);
+CREATE INDEX offerings_property_id_idx ON public.offerings USING btree (property_id);
+CREATE INDEX offerings_property_token_id_idx ON public.offerings USING btree (property_token_id, property_id);
+CREATE INDEX offerings_rule_pack_id_idx ON public.offerings USING btree (rule_pack_id);
+CREATE INDEX offerings_running_idx ON public.offerings USING btree (closes_at) WHERE (status = ANY (ARRAY['open'::text, 'funded'::text]));
+CREATE TRIGGER log_deletes AFTER DELETE ON public.offerings REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.offerings REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.offerings FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.offerings REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER offerings_updated_at BEFORE UPDATE ON public.offerings FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.offerings enable row level security;
+grant select on public.offerings to anon;
+grant select on public.offerings to authenticated;
+grant insert, select, update on public.offerings to nexus_engine;
+grant select on public.offerings to service_role;
+create policy offerings_engine on public.offerings for all to nexus_engine
+  using (true)
+  with check (true);
+create policy offerings_read_public on public.offerings for select to anon
+  using ((is_public AND (status <> ALL (ARRAY['draft'::text, 'cancelled'::text])) AND (EXISTS ( SELECT
+   FROM public.properties p
+  WHERE (p.id = offerings.property_id)))));
+create policy offerings_read_shown on public.offerings for select to authenticated
+  using (((status <> ALL (ARRAY['draft'::text, 'cancelled'::text])) AND ((id = ANY (( SELECT nexus.guest_offering_ids() AS guest_offering_ids)::uuid[])) OR (is_public AND (EXISTS ( SELECT
+   FROM public.properties p
+  WHERE (p.id = offerings.property_id)))))));
+create policy offerings_read_staff on public.offerings for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
 create table public.parties (
   id uuid default gen_random_uuid() not null,
   kind text default 'person'::text not null,
@@ -946,10 +1746,53 @@ create policy parties_read_own on public.parties for select to authenticated
 create policy parties_read_staff on public.parties for select to nexus_staff
   using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
 
+create table public.party_limits (
+  party_id uuid not null,
+  currency text,
+  currency_decimals smallint,
+  yearly_minor bigint,
+  reason text,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint party_limits_pkey PRIMARY KEY (party_id),
+  constraint party_limits_limit_has_a_currency CHECK ((num_nulls(currency, currency_decimals, yearly_minor, reason) = ANY (ARRAY[0, 4]))),
+  constraint party_limits_limit_is_an_amount CHECK (((yearly_minor >= 0) AND (yearly_minor <= '9007199254740991'::bigint))),
+  constraint party_limits_reason_is_bounded CHECK (((reason ~ '\S'::text) AND (length(reason) <= 1000))),
+  constraint party_limits_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint party_limits_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT
+);
+comment on table public.party_limits is 'One row for each party that buys: locked after the token''s row, in the order of ids, so that limits over several offerings cannot be passed by buying at the same instant. May hold a limit of the party''s own.';
+comment on column public.party_limits.party_id is 'The party.';
+comment on column public.party_limits.currency is 'Currency of the party''s own limit; null where it has none.';
+comment on column public.party_limits.currency_decimals is 'Decimals of that currency.';
+comment on column public.party_limits.yearly_minor is 'What the party may buy in twelve months at most, in smallest units; null: only what rule packs say.';
+comment on column public.party_limits.reason is 'Why the party has a limit of its own.';
+comment on column public.party_limits.created_at is 'When the row was made.';
+comment on column public.party_limits.updated_at is 'When the row last changed.';
+CREATE INDEX party_limits_currency_idx ON public.party_limits USING btree (currency, currency_decimals);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.party_limits REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('party_id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.party_limits REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('party_id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.party_limits FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('party_id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.party_limits REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('party_id');
+CREATE TRIGGER party_limits_updated_at BEFORE UPDATE ON public.party_limits FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.party_limits enable row level security;
+grant select on public.party_limits to authenticated;
+grant insert, select, update on public.party_limits to nexus_engine;
+grant select on public.party_limits to service_role;
+create policy party_limits_engine on public.party_limits for all to nexus_engine
+  using (true)
+  with check (true);
+create policy party_limits_read_own on public.party_limits for select to authenticated
+  using ((party_id = ( SELECT nexus.party_id() AS party_id)));
+create policy party_limits_read_staff on public.party_limits for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
 create table public.party_owners (
   id uuid default gen_random_uuid() not null,
   party_id uuid not null,
   owner_party_id uuid not null,
+  stated_name text,
+  stated_country text,
   share_ppm integer not null,
   valid_from date not null,
   valid_to date,
@@ -959,6 +1802,8 @@ create table public.party_owners (
   constraint party_owners_ends_after_start CHECK ((valid_to > valid_from)),
   constraint party_owners_not_of_itself CHECK ((party_id <> owner_party_id)),
   constraint party_owners_share_is_a_part CHECK (((share_ppm >= 1) AND (share_ppm <= 1000000))),
+  constraint party_owners_stated_country_is_iso CHECK ((stated_country ~ '^[A-Z]{2}$'::text)),
+  constraint party_owners_stated_name_is_not_blank CHECK (((stated_name ~ '\S'::text) AND (length(stated_name) <= 300))),
   constraint party_owners_owner_party_id_fkey FOREIGN KEY (owner_party_id) REFERENCES public.parties(id),
   constraint party_owners_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id)
 );
@@ -966,6 +1811,8 @@ comment on table public.party_owners is 'Beneficial owners of an entity, dated.'
 comment on column public.party_owners.id is 'Identity of the row.';
 comment on column public.party_owners.party_id is 'The entity that is owned.';
 comment on column public.party_owners.owner_party_id is 'The party that owns a part of it.';
+comment on column public.party_owners.stated_name is 'The owner''s name as the entity stated it; what was verified is parties.legal_name.';
+comment on column public.party_owners.stated_country is 'The owner''s country of residence as the entity stated it.';
 comment on column public.party_owners.share_ppm is 'Share owned, in millionths: 250000 is 25 %.';
 comment on column public.party_owners.valid_from is 'First day of this share.';
 comment on column public.party_owners.valid_to is 'First day on which it no longer holds; null while it does.';
@@ -975,6 +1822,7 @@ CREATE TRIGGER log_deletes AFTER DELETE ON public.party_owners REFERENCING OLD T
 CREATE TRIGGER log_inserts AFTER INSERT ON public.party_owners REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.party_owners FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_updates AFTER UPDATE ON public.party_owners REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER party_owners_not_more_than_all AFTER INSERT OR UPDATE ON public.party_owners FOR EACH ROW EXECUTE FUNCTION nexus.refuse_more_than_all_shares();
 alter table public.party_owners enable row level security;
 grant select on public.party_owners to authenticated;
 grant insert, select, update on public.party_owners to nexus_engine;
@@ -989,31 +1837,40 @@ create policy party_owners_read_staff on public.party_owners for select to nexus
 
 create table public.party_screenings (
   id uuid default gen_random_uuid() not null,
+  number bigint generated always as identity not null,
   party_id uuid not null,
   provider text not null,
   status text not null,
   reference text,
+  hits jsonb default '[]'::jsonb not null,
+  screened_by uuid,
   screened_at timestamp with time zone not null,
   due_at timestamp with time zone not null,
   created_at timestamp with time zone default now() not null,
   constraint party_screenings_pkey PRIMARY KEY (id),
   constraint party_screenings_due_after_screening CHECK ((due_at > screened_at)),
+  constraint party_screenings_hits_are_texts CHECK (nexus.is_list_of_texts(hits)),
   constraint party_screenings_provider_is_not_blank CHECK (((provider ~ '\S'::text) AND (length(provider) <= 100))),
   constraint party_screenings_reference_is_short CHECK ((length(reference) <= 300)),
   constraint party_screenings_status_is_known CHECK ((status = ANY (ARRAY['clear'::text, 'possible_match'::text, 'match'::text]))),
-  constraint party_screenings_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id)
+  constraint party_screenings_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id),
+  constraint party_screenings_screened_by_fkey FOREIGN KEY (screened_by) REFERENCES auth.users(id) ON DELETE RESTRICT
 );
-comment on table public.party_screenings is 'Sanctions and watch-list screenings of a party, newest counts. Never shown to the party: telling somebody that he is a match is an offence in many places.';
+comment on table public.party_screenings is 'Sanctions and watch-list screenings of a party; the one recorded last counts. Never shown to the party: telling somebody that he is a match is an offence in many places.';
 comment on column public.party_screenings.id is 'Identity of the screening.';
+comment on column public.party_screenings.number is 'Order of recording: of a party''s screenings the highest number counts.';
 comment on column public.party_screenings.party_id is 'Who was screened.';
 comment on column public.party_screenings.provider is 'Who screened: the name of a provider or list.';
 comment on column public.party_screenings.status is 'clear, possible_match (a person must look) or match.';
 comment on column public.party_screenings.reference is 'The provider''s own reference of the result.';
+comment on column public.party_screenings.hits is 'What of the list the name resembled, as list entry ids; of a clear one by an officer the hits that he looked at and found to be others.';
+comment on column public.party_screenings.screened_by is 'The compliance officer who decided; null where a list was compared by the program.';
 comment on column public.party_screenings.screened_at is 'When the screening was made.';
 comment on column public.party_screenings.due_at is 'When it must be made again.';
 comment on column public.party_screenings.created_at is 'When it was recorded.';
 CREATE INDEX party_screenings_due_at_idx ON public.party_screenings USING btree (due_at);
-CREATE INDEX party_screenings_party_id_idx ON public.party_screenings USING btree (party_id, screened_at DESC);
+CREATE UNIQUE INDEX party_screenings_party_id_idx ON public.party_screenings USING btree (party_id, number DESC);
+CREATE INDEX party_screenings_screened_by_idx ON public.party_screenings USING btree (screened_by);
 CREATE TRIGGER log_deletes AFTER DELETE ON public.party_screenings REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.party_screenings REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.party_screenings FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
@@ -1078,6 +1935,139 @@ create policy payment_methods_read_staff on public.payment_methods for select to
 create policy payment_methods_update_own on public.payment_methods for update to authenticated
   using ((user_id = ( SELECT auth.uid() AS uid)))
   with check ((user_id = ( SELECT auth.uid() AS uid)));
+
+create table public.payment_sessions (
+  id uuid default gen_random_uuid() not null,
+  investment_id uuid not null,
+  user_id uuid not null,
+  rail text not null,
+  provider_ref text not null,
+  url text not null,
+  currency text not null,
+  currency_decimals smallint not null,
+  amount_minor bigint not null,
+  amount numeric generated always as (nexus.from_minor(amount_minor, (currency_decimals)::integer)) stored,
+  status text default 'open'::text not null,
+  due_at timestamp with time zone not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint payment_sessions_pkey PRIMARY KEY (id),
+  constraint payment_sessions_once_a_ref UNIQUE (rail, provider_ref),
+  constraint payment_sessions_amount_is_an_amount CHECK (((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint payment_sessions_rail_is_known CHECK ((rail = 'sandbox'::text)),
+  constraint payment_sessions_status_is_known CHECK ((status = ANY (ARRAY['open'::text, 'paid'::text, 'expired'::text]))),
+  constraint payment_sessions_texts_are_bounded CHECK ((((length(provider_ref) >= 1) AND (length(provider_ref) <= 200)) AND ((length(url) >= 1) AND (length(url) <= 2000)))),
+  constraint payment_sessions_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint payment_sessions_investment_id_fkey FOREIGN KEY (investment_id) REFERENCES public.investments(id) ON DELETE RESTRICT,
+  constraint payment_sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.payment_sessions is 'Ways to pay an investment: the page of a rail where the buyer does it.';
+comment on column public.payment_sessions.id is 'Identity of the session; clients know it as sessionId.';
+comment on column public.payment_sessions.investment_id is 'What is paid.';
+comment on column public.payment_sessions.user_id is 'Who pays.';
+comment on column public.payment_sessions.rail is 'By which way the money comes: sandbox is built in.';
+comment on column public.payment_sessions.provider_ref is 'The rail''s own name of the session.';
+comment on column public.payment_sessions.url is 'Where the buyer pays.';
+comment on column public.payment_sessions.currency is 'Currency of the charge.';
+comment on column public.payment_sessions.currency_decimals is 'Decimals of that currency.';
+comment on column public.payment_sessions.amount_minor is 'The charge: total and fee, in smallest units.';
+comment on column public.payment_sessions.amount is 'The charge.';
+comment on column public.payment_sessions.status is 'open, paid or expired; docs/STATES.md.';
+comment on column public.payment_sessions.due_at is 'When the reservation ends that it pays.';
+comment on column public.payment_sessions.created_at is 'When it was made.';
+comment on column public.payment_sessions.updated_at is 'When the row last changed.';
+CREATE INDEX payment_sessions_currency_idx ON public.payment_sessions USING btree (currency, currency_decimals);
+CREATE INDEX payment_sessions_investment_id_idx ON public.payment_sessions USING btree (investment_id);
+CREATE INDEX payment_sessions_user_id_idx ON public.payment_sessions USING btree (user_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.payment_sessions REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.payment_sessions REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.payment_sessions FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.payment_sessions REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER payment_sessions_updated_at BEFORE UPDATE ON public.payment_sessions FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.payment_sessions enable row level security;
+grant select on public.payment_sessions to authenticated;
+grant insert, select, update on public.payment_sessions to nexus_engine;
+grant select on public.payment_sessions to service_role;
+create policy payment_sessions_engine on public.payment_sessions for all to nexus_engine
+  using (true)
+  with check (true);
+create policy payment_sessions_read_own on public.payment_sessions for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy payment_sessions_read_staff on public.payment_sessions for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.payments (
+  id uuid default gen_random_uuid() not null,
+  rail text not null,
+  provider_ref text not null,
+  session_id uuid,
+  investment_id uuid,
+  property_id uuid,
+  currency text not null,
+  currency_decimals smallint not null,
+  amount_minor bigint not null,
+  amount numeric generated always as (nexus.from_minor(amount_minor, (currency_decimals)::integer)) stored,
+  matched_minor bigint default 0 not null,
+  unmatched_minor bigint not null,
+  returned_minor bigint default 0 not null,
+  charged_back_at timestamp with time zone,
+  settled_at timestamp with time zone,
+  settlement_ref text,
+  received_at timestamp with time zone not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint payments_pkey PRIMARY KEY (id),
+  constraint payments_once_a_ref UNIQUE (rail, provider_ref),
+  constraint payments_amount_is_an_amount CHECK (((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint payments_matched_to_an_investment CHECK (((matched_minor = 0) OR (investment_id IS NOT NULL))),
+  constraint payments_parts_add_up CHECK (((LEAST(matched_minor, unmatched_minor, returned_minor) >= 0) AND (((matched_minor + unmatched_minor) + returned_minor) = amount_minor))),
+  constraint payments_rail_is_known CHECK ((rail = 'sandbox'::text)),
+  constraint payments_settled_has_a_ref CHECK (((settled_at IS NULL) = (settlement_ref IS NULL))),
+  constraint payments_texts_are_bounded CHECK ((((length(provider_ref) >= 1) AND (length(provider_ref) <= 200)) AND (length(settlement_ref) <= 200))),
+  constraint payments_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint payments_investment_id_fkey FOREIGN KEY (investment_id) REFERENCES public.investments(id) ON DELETE RESTRICT,
+  constraint payments_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint payments_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.payment_sessions(id) ON DELETE RESTRICT
+);
+comment on table public.payments is 'Money that a rail says has arrived: what it pays, what of it fits nothing, what goes back.';
+comment on column public.payments.id is 'Identity of the payment.';
+comment on column public.payments.rail is 'By which way the money came.';
+comment on column public.payments.provider_ref is 'The rail''s own name of the payment.';
+comment on column public.payments.session_id is 'The session by which it came; null where nobody knows.';
+comment on column public.payments.investment_id is 'The investment that it is for.';
+comment on column public.payments.property_id is 'The property whose accounts it is in; null while nobody knows, and then it is in no account of ours.';
+comment on column public.payments.currency is 'Its currency.';
+comment on column public.payments.currency_decimals is 'Decimals of that currency.';
+comment on column public.payments.amount_minor is 'What arrived, in smallest units.';
+comment on column public.payments.amount is 'What arrived.';
+comment on column public.payments.matched_minor is 'What of it pays the investment.';
+comment on column public.payments.unmatched_minor is 'What of it fits nothing yet.';
+comment on column public.payments.returned_minor is 'What of it is on its way back or gone back: its refunds, and a chargeback.';
+comment on column public.payments.charged_back_at is 'When the payer took it back.';
+comment on column public.payments.settled_at is 'When the rail paid it to the custodian.';
+comment on column public.payments.settlement_ref is 'The rail''s name of that settlement, which the custodian''s statement shows.';
+comment on column public.payments.received_at is 'When the rail received it.';
+comment on column public.payments.created_at is 'When we learned of it.';
+comment on column public.payments.updated_at is 'When the row last changed.';
+CREATE INDEX payments_currency_idx ON public.payments USING btree (currency, currency_decimals);
+CREATE INDEX payments_investment_id_idx ON public.payments USING btree (investment_id);
+CREATE INDEX payments_property_id_idx ON public.payments USING btree (property_id);
+CREATE INDEX payments_session_id_idx ON public.payments USING btree (session_id);
+CREATE INDEX payments_unmatched_idx ON public.payments USING btree (received_at) WHERE (unmatched_minor > 0);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.payments REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.payments REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.payments FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.payments REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER payments_updated_at BEFORE UPDATE ON public.payments FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.payments enable row level security;
+grant insert, select, update on public.payments to nexus_engine;
+grant select on public.payments to nexus_staff;
+grant select on public.payments to service_role;
+create policy payments_engine on public.payments for all to nexus_engine
+  using (true)
+  with check (true);
+create policy payments_read_staff on public.payments for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
 
 create table public.properties (
   id uuid default gen_random_uuid() not null,
@@ -1297,11 +2287,11 @@ create table public.property_audits (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint property_audits_pkey PRIMARY KEY (id),
+  constraint property_audits_compliance_status_is_known CHECK ((compliance_status = ANY (ARRAY['in_progress'::text, 'compliant'::text, 'conditional'::text, 'non_compliant'::text]))),
   constraint property_audits_finished_has_a_score CHECK (((compliance_status = 'in_progress'::text) OR (num_nulls(audit_score, risk_level) = 0))),
   constraint property_audits_results_are_an_object CHECK ((jsonb_typeof(audit_results) = 'object'::text)),
   constraint property_audits_risk_level_is_known CHECK ((risk_level = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text, 'critical'::text]))),
   constraint property_audits_score_is_of_100 CHECK (((audit_score >= 0) AND (audit_score <= 100))),
-  constraint property_audits_status_is_known CHECK ((compliance_status = ANY (ARRAY['in_progress'::text, 'compliant'::text, 'conditional'::text, 'non_compliant'::text]))),
   constraint property_audits_auditor_id_fkey FOREIGN KEY (auditor_id) REFERENCES auth.users(id) ON DELETE RESTRICT,
   constraint property_audits_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
 );
@@ -1344,11 +2334,11 @@ create table public.property_document_reviews (
   constraint property_document_reviews_pkey PRIMARY KEY (id),
   constraint property_document_reviews_decision_is_known CHECK ((decision = ANY (ARRAY['accepted'::text, 'rejected'::text, 'revoked'::text]))),
   constraint property_document_reviews_reason_is_bounded CHECK ((length(reason) <= 2000)),
-  constraint property_document_reviews_refusal_has_a_reason CHECK (((decision = 'accepted'::text) OR (reason ~ '\S'::text))),
+  constraint property_document_reviews_refusal_has_a_reason CHECK (((decision = 'accepted'::text) OR COALESCE((reason ~ '\S'::text), false))),
   constraint property_document_reviews_document_id_fkey FOREIGN KEY (document_id) REFERENCES public.property_documents(id) ON DELETE RESTRICT,
   constraint property_document_reviews_reviewer_id_fkey FOREIGN KEY (reviewer_id) REFERENCES auth.users(id) ON DELETE RESTRICT
 );
-comment on table public.property_document_reviews is 'Who accepted, rejected or revoked a document, when and why; the newest counts. Written by commands only.';
+comment on table public.property_document_reviews is 'Who accepted, rejected or revoked a document, when and why; the newest counts. Written by nexus.review_document() only.';
 comment on column public.property_document_reviews.id is 'Identity of the review.';
 comment on column public.property_document_reviews.document_id is 'The document.';
 comment on column public.property_document_reviews.reviewer_id is 'The login that decided; never the one that filed it.';
@@ -1363,12 +2353,11 @@ CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_document_reviews 
 CREATE TRIGGER log_updates AFTER UPDATE ON public.property_document_reviews REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER property_document_reviews_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.property_document_reviews FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
 alter table public.property_document_reviews enable row level security;
-grant insert, select on public.property_document_reviews to nexus_engine;
+grant select on public.property_document_reviews to nexus_engine;
 grant select on public.property_document_reviews to nexus_staff;
 grant select on public.property_document_reviews to service_role;
-create policy property_document_reviews_engine on public.property_document_reviews for all to nexus_engine
-  using (true)
-  with check (true);
+create policy property_document_reviews_engine on public.property_document_reviews for select to nexus_engine
+  using (true);
 create policy property_document_reviews_read_staff on public.property_document_reviews for select to nexus_staff
   using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (document_id IN ( SELECT d.id
    FROM public.property_documents d
@@ -1394,13 +2383,14 @@ create table public.property_documents (
   updated_at timestamp with time zone default now() not null,
   constraint property_documents_pkey PRIMARY KEY (id),
   constraint property_documents_id_property_id_key UNIQUE (id, property_id),
+  constraint property_documents_accepted_has_its_digest CHECK (((review_status <> 'accepted'::text) OR (sha256 IS NOT NULL))),
   constraint property_documents_expires_after_issue CHECK ((expires_at > ((issued_on)::timestamp without time zone AT TIME ZONE 'UTC'::text))),
   constraint property_documents_file_is_a_path CHECK ((nexus.is_storage_path(file_url, 'property-evidence'::text) OR nexus.is_storage_path(file_url, 'property-media'::text))),
   constraint property_documents_file_is_of_property CHECK ((split_part(file_url, '/'::text, 2) = (property_id)::text)),
   constraint property_documents_file_size_not_negative CHECK ((file_size >= 0)),
   constraint property_documents_file_type_is_short CHECK ((length(file_type) <= 200)),
   constraint property_documents_name_is_not_blank CHECK (((document_name ~ '\S'::text) AND (length(document_name) <= 300))),
-  constraint property_documents_review_is_known CHECK ((review_status = ANY (ARRAY['pending'::text, 'accepted'::text, 'rejected'::text, 'revoked'::text]))),
+  constraint property_documents_review_status_is_known CHECK ((review_status = ANY (ARRAY['pending'::text, 'accepted'::text, 'rejected'::text, 'revoked'::text]))),
   constraint property_documents_sha256_has_32_bytes CHECK ((length(sha256) = 32)),
   constraint property_documents_source_is_short CHECK ((length(source) <= 500)),
   constraint property_documents_type_is_known CHECK ((document_type = ANY (ARRAY['deed'::text, 'title_search'::text, 'lien_status'::text, 'tax_status'::text, 'insurance'::text, 'permit'::text, 'appraisal'::text, 'entity_papers'::text, 'lease'::text, 'inspection'::text, 'offering'::text, 'other'::text]))),
@@ -1415,7 +2405,7 @@ comment on column public.property_documents.document_type is 'Kind of evidence: 
 comment on column public.property_documents.file_url is 'Where the bytes are: property-evidence/<property id>/... (private) or property-media/<property id>/... (public); never a URL.';
 comment on column public.property_documents.file_type is 'MIME type.';
 comment on column public.property_documents.file_size is 'Size in bytes.';
-comment on column public.property_documents.sha256 is 'SHA-256 of the bytes.';
+comment on column public.property_documents.sha256 is 'SHA-256 of the bytes, computed by the server that stored them; null where a client filed the row, which is then no evidence.';
 comment on column public.property_documents.source is 'Who issued it.';
 comment on column public.property_documents.issued_on is 'Day of issue.';
 comment on column public.property_documents.expires_at is 'When it stops being evidence; null: never.';
@@ -1436,9 +2426,11 @@ CREATE TRIGGER property_documents_updated_at BEFORE UPDATE ON public.property_do
 alter table public.property_documents enable row level security;
 grant select on public.property_documents to anon;
 grant select on public.property_documents to authenticated;
-grant insert, select, update on public.property_documents to nexus_engine;
-grant insert (property_id, document_name, document_type, file_url, file_type, file_size, sha256, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by) on public.property_documents to nexus_staff;
-grant insert (property_id, document_name, document_type, file_url, file_type, file_size, sha256, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by) on public.property_documents to service_role;
+grant insert (id, property_id, document_name, document_type, file_url, file_type, file_size, sha256, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by, created_at) on public.property_documents to nexus_engine;
+grant select on public.property_documents to nexus_engine;
+grant update (document_name, is_public, requires_kyc) on public.property_documents to nexus_engine;
+grant insert (property_id, document_name, document_type, file_url, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by) on public.property_documents to nexus_staff;
+grant insert (property_id, document_name, document_type, file_url, source, issued_on, expires_at, is_public, requires_kyc, uploaded_by) on public.property_documents to service_role;
 grant select on public.property_documents to service_role;
 create policy property_documents_engine on public.property_documents for all to nexus_engine
   using (true)
@@ -1455,6 +2447,18 @@ create policy property_documents_read_signed_in on public.property_documents for
   WHERE (p.id = property_documents.property_id)))));
 create policy property_documents_read_staff on public.property_documents for select to nexus_staff
   using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.property_gates (
+  property_id uuid not null,
+  constraint property_gates_pkey PRIMARY KEY (property_id),
+  constraint property_gates_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table public.property_gates is 'The row of a property that is locked whenever evidence is decided about or relied on. It says nothing else.';
+comment on column public.property_gates.property_id is 'The property.';
+alter table public.property_gates enable row level security;
+grant select on public.property_gates to nexus_engine;
+create policy property_gates_engine on public.property_gates for select to nexus_engine
+  using (true);
 
 create table public.property_members (
   id uuid default gen_random_uuid() not null,
@@ -1631,6 +2635,46 @@ create policy property_returns_read_own on public.property_returns for select to
 create policy property_returns_read_staff on public.property_returns for select to nexus_staff
   using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
 
+create table public.property_token_supply (
+  property_token_id uuid not null,
+  authorised_units bigint not null,
+  available_units bigint not null,
+  pending_units bigint default 0 not null,
+  paid_units bigint default 0 not null,
+  held_units bigint default 0 not null,
+  treasury_units bigint default 0 not null,
+  burned_units bigint default 0 not null,
+  offering_id uuid,
+  offering_left_units bigint default 0 not null,
+  constraint property_token_supply_pkey PRIMARY KEY (property_token_id),
+  constraint property_token_supply_adds_up CHECK ((authorised_units = (((((available_units + pending_units) + paid_units) + held_units) + treasury_units) + burned_units))),
+  constraint property_token_supply_is_exact CHECK (((authorised_units >= 1) AND (authorised_units <= '9007199254740991'::bigint))),
+  constraint property_token_supply_left_is_of_an_offering CHECK (((offering_id IS NOT NULL) OR (offering_left_units = 0))),
+  constraint property_token_supply_not_oversold CHECK ((offering_left_units >= 0)),
+  constraint property_token_supply_parts_not_negative CHECK ((LEAST(available_units, pending_units, paid_units, held_units, treasury_units, burned_units) >= 0)),
+  constraint property_token_supply_token_fkey FOREIGN KEY (property_token_id) REFERENCES public.property_tokens(id) ON DELETE RESTRICT
+);
+comment on table public.property_token_supply is 'Where the tokens of a property are (L3), and what its running offering can still sell (L4). Narrow and without further indexes, because every purchase locks and changes it; what other tables show is copied from here in the same transaction.';
+comment on column public.property_token_supply.property_token_id is 'The token.';
+comment on column public.property_token_supply.authorised_units is 'All tokens that may exist, in smallest units.';
+comment on column public.property_token_supply.available_units is 'Can be reserved.';
+comment on column public.property_token_supply.pending_units is 'Reserved without money.';
+comment on column public.property_token_supply.paid_units is 'Reserved, with the money in escrow.';
+comment on column public.property_token_supply.held_units is 'Held by parties: tokens_issued.';
+comment on column public.property_token_supply.treasury_units is 'Kept by the issuer.';
+comment on column public.property_token_supply.burned_units is 'Taken out for ever.';
+comment on column public.property_token_supply.offering_id is 'The offering that is running: one at a time.';
+comment on column public.property_token_supply.offering_left_units is 'What it can still sell: its hard cap less what is pending, paid and confirmed of it.';
+alter table public.property_token_supply enable row level security;
+grant insert, select, update on public.property_token_supply to nexus_engine;
+grant select on public.property_token_supply to nexus_staff;
+grant select on public.property_token_supply to service_role;
+create policy property_token_supply_engine on public.property_token_supply for all to nexus_engine
+  using (true)
+  with check (true);
+create policy property_token_supply_read_staff on public.property_token_supply for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
 create table public.property_tokens (
   id uuid default gen_random_uuid() not null,
   property_id uuid not null,
@@ -1776,6 +2820,144 @@ create policy property_valuations_read_of_visible_property on public.property_va
    FROM public.properties p
   WHERE (p.id = property_valuations.property_id))));
 
+create table public.refunds (
+  id uuid not null,
+  payment_id uuid not null,
+  investment_id uuid,
+  property_id uuid not null,
+  user_id uuid,
+  currency text not null,
+  currency_decimals smallint not null,
+  amount_minor bigint not null,
+  amount numeric generated always as (nexus.from_minor(amount_minor, (currency_decimals)::integer)) stored,
+  reason text not null,
+  status text default 'due'::text not null,
+  is_settled boolean not null,
+  provider_ref text,
+  attempts integer default 0 not null,
+  due_at timestamp with time zone not null,
+  sent_at timestamp with time zone,
+  confirmed_at timestamp with time zone,
+  failed_at timestamp with time zone,
+  failure text,
+  retry_asked_by uuid,
+  retry_approved_by uuid,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint refunds_pkey PRIMARY KEY (id),
+  constraint refunds_amount_is_an_amount CHECK (((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint refunds_attempts_not_negative CHECK ((attempts >= 0)),
+  constraint refunds_confirmed_has_a_date CHECK (((status = 'confirmed'::text) = (confirmed_at IS NOT NULL))),
+  constraint refunds_failed_says_why CHECK (((status <> 'failed'::text) OR ((failed_at IS NOT NULL) AND (failure ~ '\S'::text)))),
+  constraint refunds_failure_is_bounded CHECK ((length(failure) <= 2000)),
+  constraint refunds_provider_ref_is_bounded CHECK ((length(provider_ref) <= 200)),
+  constraint refunds_reason_is_known CHECK ((reason = ANY (ARRAY['overpaid'::text, 'underpaid'::text, 'late'::text, 'duplicate'::text, 'wrong_currency'::text, 'unmatched'::text, 'withdrawn'::text, 'offering_failed'::text]))),
+  constraint refunds_retry_takes_two CHECK ((retry_asked_by <> retry_approved_by)),
+  constraint refunds_sent_has_a_date CHECK (((status <> 'sent'::text) OR (sent_at IS NOT NULL))),
+  constraint refunds_status_is_known CHECK ((status = ANY (ARRAY['due'::text, 'sent'::text, 'confirmed'::text, 'failed'::text]))),
+  constraint refunds_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint refunds_investment_id_fkey FOREIGN KEY (investment_id) REFERENCES public.investments(id) ON DELETE RESTRICT,
+  constraint refunds_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.payments(id) ON DELETE RESTRICT,
+  constraint refunds_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint refunds_retry_approved_by_fkey FOREIGN KEY (retry_approved_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint refunds_retry_asked_by_fkey FOREIGN KEY (retry_asked_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint refunds_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.refunds is 'Money on its way back by the payment''s own instrument. Asked of the rail under its id, so that asking again is the same refund; confirmed only when the rail says so.';
+comment on column public.refunds.id is 'Identity of the refund, and the key under which the rail is asked.';
+comment on column public.refunds.payment_id is 'The payment that goes back, or a part of it.';
+comment on column public.refunds.investment_id is 'The investment whose charge goes back; null of money that paid nothing.';
+comment on column public.refunds.property_id is 'The property whose accounts it leaves.';
+comment on column public.refunds.user_id is 'Who gets it, where that is known.';
+comment on column public.refunds.currency is 'Its currency.';
+comment on column public.refunds.currency_decimals is 'Decimals of that currency.';
+comment on column public.refunds.amount_minor is 'What goes back, in smallest units.';
+comment on column public.refunds.amount is 'What goes back.';
+comment on column public.refunds.reason is 'Why it goes back.';
+comment on column public.refunds.status is 'due, sent, confirmed or failed; docs/STATES.md.';
+comment on column public.refunds.is_settled is 'Whether the money is with the custodian (refund_payable) or still with the provider (psp_refund_payable).';
+comment on column public.refunds.provider_ref is 'The rail''s own name of the refund.';
+comment on column public.refunds.attempts is 'How often the rail was asked.';
+comment on column public.refunds.due_at is 'When the rail is to be asked, or asked about it.';
+comment on column public.refunds.sent_at is 'When the rail was first asked.';
+comment on column public.refunds.confirmed_at is 'When the rail confirmed.';
+comment on column public.refunds.failed_at is 'When the rail said that it could not.';
+comment on column public.refunds.failure is 'What the rail said.';
+comment on column public.refunds.retry_asked_by is 'Who asked that a failed one is tried again.';
+comment on column public.refunds.retry_approved_by is 'Who approved that: another person.';
+comment on column public.refunds.created_at is 'When it came to be owed.';
+comment on column public.refunds.updated_at is 'When the row last changed.';
+CREATE INDEX refunds_currency_idx ON public.refunds USING btree (currency, currency_decimals);
+CREATE INDEX refunds_due_idx ON public.refunds USING btree (due_at, id) WHERE (status = ANY (ARRAY['due'::text, 'sent'::text]));
+CREATE INDEX refunds_investment_id_idx ON public.refunds USING btree (investment_id);
+CREATE INDEX refunds_payment_id_idx ON public.refunds USING btree (payment_id);
+CREATE INDEX refunds_property_id_idx ON public.refunds USING btree (property_id);
+CREATE INDEX refunds_retry_approved_by_idx ON public.refunds USING btree (retry_approved_by);
+CREATE INDEX refunds_retry_asked_by_idx ON public.refunds USING btree (retry_asked_by);
+CREATE INDEX refunds_user_id_idx ON public.refunds USING btree (user_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.refunds REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.refunds REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.refunds FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.refunds REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER refunds_updated_at BEFORE UPDATE ON public.refunds FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.refunds enable row level security;
+grant select on public.refunds to authenticated;
+grant insert, select, update on public.refunds to nexus_engine;
+grant select on public.refunds to service_role;
+create policy refunds_engine on public.refunds for all to nexus_engine
+  using (true)
+  with check (true);
+create policy refunds_read_own on public.refunds for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+create policy refunds_read_staff on public.refunds for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.rule_packs (
+  id uuid default gen_random_uuid() not null,
+  code text not null,
+  version integer not null,
+  title text not null,
+  summary text not null,
+  rules jsonb not null,
+  valid_from timestamp with time zone not null,
+  created_by uuid,
+  created_at timestamp with time zone default now() not null,
+  constraint rule_packs_pkey PRIMARY KEY (id),
+  constraint rule_packs_once_a_version UNIQUE (code, version),
+  constraint rule_packs_code_is_a_name CHECK ((code ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
+  constraint rule_packs_rules_are_an_array CHECK (((jsonb_typeof(rules) = 'array'::text) AND (length((rules)::text) <= 50000))),
+  constraint rule_packs_summary_is_bounded CHECK (((summary ~ '\S'::text) AND (length(summary) <= 2000))),
+  constraint rule_packs_title_is_not_blank CHECK (((title ~ '\S'::text) AND (length(title) <= 200))),
+  constraint rule_packs_version_counts_from_one CHECK ((version >= 1)),
+  constraint rule_packs_created_by_fkey FOREIGN KEY (created_by) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.rule_packs is 'The conditions under which something is sold: a list of rules with parameters and sources, in versions that are never changed. An offering keeps the version it was made under. Parameters are starting points until a rule says "checked": true. Public: who is refused may look.';
+comment on column public.rule_packs.id is 'Identity of the version.';
+comment on column public.rule_packs.code is 'Name of the pack.';
+comment on column public.rule_packs.version is 'Version of the pack, from 1.';
+comment on column public.rule_packs.title is 'Name to show.';
+comment on column public.rule_packs.summary is 'What it is for, in words.';
+comment on column public.rule_packs.rules is 'The rules: {"rule": name, its parameters, "source": the law, "checked": whether somebody competent has}. Names and parameters are those of mint_core::rule_pack.';
+comment on column public.rule_packs.valid_from is 'From when offerings may be made under it.';
+comment on column public.rule_packs.created_by is 'The admin who published it; null for those that come with the program.';
+comment on column public.rule_packs.created_at is 'When it was recorded.';
+CREATE INDEX rule_packs_created_by_idx ON public.rule_packs USING btree (created_by);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.rule_packs REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.rule_packs REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.rule_packs FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.rule_packs REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER rule_packs_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.rule_packs FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table public.rule_packs enable row level security;
+grant select on public.rule_packs to anon;
+grant select on public.rule_packs to authenticated;
+grant insert, select on public.rule_packs to nexus_engine;
+grant select on public.rule_packs to service_role;
+create policy rule_packs_engine on public.rule_packs for all to nexus_engine
+  using (true)
+  with check (true);
+create policy rule_packs_read_all on public.rule_packs for select to anon, authenticated
+  using (true);
+
 create table public.smart_contract_events (
   id uuid default gen_random_uuid() not null,
   chain_id bigint not null,
@@ -1828,15 +3010,24 @@ create table public.tokenization_processes (
   current_step text,
   progress_percentage integer default 0 not null,
   steps_completed jsonb default '[]'::jsonb not null,
+  offering_kind text default 'issuer_owns'::text not null,
+  property_token_id uuid,
+  launch_pass_id uuid,
+  launch_action text generated always as ('launch'::text) stored not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint tokenization_processes_pkey PRIMARY KEY (id),
+  constraint tokenization_processes_launch_pass_is_used_once UNIQUE (launch_pass_id),
   constraint tokenization_processes_current_step_is_known CHECK ((current_step = ANY (ARRAY['submission'::text, 'valuation'::text, 'legal_structuring'::text, 'compliance_review'::text, 'token_configuration'::text, 'contract_deployment'::text, 'audit'::text, 'launch'::text]))),
   constraint tokenization_processes_ended_has_no_step CHECK (((status = ANY (ARRAY['in_progress'::text, 'rejected'::text])) OR (current_step IS NULL))),
+  constraint tokenization_processes_launch_passed_the_gate CHECK (((status = 'completed'::text) = (launch_pass_id IS NOT NULL))),
+  constraint tokenization_processes_offering_kind_is_known CHECK ((offering_kind = ANY (ARRAY['issuer_owns'::text, 'acquisition'::text]))),
   constraint tokenization_processes_progress_is_a_percentage CHECK (((progress_percentage >= 0) AND (progress_percentage <= 100))),
   constraint tokenization_processes_status_is_known CHECK ((status = ANY (ARRAY['in_progress'::text, 'rejected'::text, 'completed'::text, 'cancelled'::text]))),
   constraint tokenization_processes_steps_are_an_array CHECK ((jsonb_typeof(steps_completed) = 'array'::text)),
+  constraint tokenization_processes_launch_pass_fkey FOREIGN KEY (launch_pass_id, property_id, launch_action) REFERENCES public.gate_passes(id, property_id, action) ON DELETE RESTRICT,
   constraint tokenization_processes_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint tokenization_processes_token_fkey FOREIGN KEY (property_token_id, property_id) REFERENCES public.property_tokens(id, property_id) ON DELETE RESTRICT,
   constraint tokenization_processes_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
 );
 comment on table public.tokenization_processes is 'The walk of one property from submission to launch.';
@@ -1847,11 +3038,17 @@ comment on column public.tokenization_processes.status is 'in_progress, rejected
 comment on column public.tokenization_processes.current_step is 'The step that is due: submission, valuation, legal_structuring, compliance_review, token_configuration, contract_deployment, audit, launch; null once ended.';
 comment on column public.tokenization_processes.progress_percentage is 'Part of the steps that are done, in percent; derived from tokenization_steps.';
 comment on column public.tokenization_processes.steps_completed is 'Names of the steps done, in order; derived from tokenization_steps.';
+comment on column public.tokenization_processes.offering_kind is 'issuer_owns (the deed is recorded before launch) or acquisition (bought with the money raised): which evidence the launch needs.';
+comment on column public.tokenization_processes.property_token_id is 'The token that its configuration made; null until that is approved.';
+comment on column public.tokenization_processes.launch_pass_id is 'The pass of the evidence gate that the launch rests on; set when it is completed, and only then.';
+comment on column public.tokenization_processes.launch_action is 'launch, so that the pass is one for a launch.';
 comment on column public.tokenization_processes.created_at is 'When it was submitted.';
 comment on column public.tokenization_processes.updated_at is 'When the row last changed.';
+CREATE INDEX tokenization_processes_launch_pass_idx ON public.tokenization_processes USING btree (launch_pass_id, property_id, launch_action);
 CREATE UNIQUE INDEX tokenization_processes_one_under_way_key ON public.tokenization_processes USING btree (property_id) WHERE (status = ANY (ARRAY['in_progress'::text, 'rejected'::text]));
 CREATE INDEX tokenization_processes_property_id_idx ON public.tokenization_processes USING btree (property_id);
 CREATE INDEX tokenization_processes_status_idx ON public.tokenization_processes USING btree (status);
+CREATE INDEX tokenization_processes_token_idx ON public.tokenization_processes USING btree (property_token_id, property_id);
 CREATE INDEX tokenization_processes_user_id_idx ON public.tokenization_processes USING btree (user_id);
 CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_processes REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_processes REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
@@ -1935,6 +3132,9 @@ create table public.tokenization_steps (
   completed_at timestamp with time zone,
   duration_seconds bigint generated always as (floor(EXTRACT(epoch FROM (completed_at - started_at)))) stored,
   step_data jsonb default '{}'::jsonb not null,
+  submitted_by uuid,
+  submitted_at timestamp with time zone,
+  decided_by uuid,
   error_details text,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
@@ -1946,10 +3146,14 @@ create table public.tokenization_steps (
   constraint tokenization_steps_data_is_an_object CHECK ((jsonb_typeof(step_data) = 'object'::text)),
   constraint tokenization_steps_error_is_bounded CHECK ((length(error_details) <= 5000)),
   constraint tokenization_steps_name_is_known CHECK ((step_name = ANY (ARRAY['submission'::text, 'valuation'::text, 'legal_structuring'::text, 'compliance_review'::text, 'token_configuration'::text, 'contract_deployment'::text, 'audit'::text, 'launch'::text]))),
+  constraint tokenization_steps_need_four_eyes CHECK ((decided_by <> submitted_by)),
   constraint tokenization_steps_order_is_positive CHECK ((step_order >= 1)),
-  constraint tokenization_steps_refusal_says_why CHECK (((status <> ALL (ARRAY['rejected'::text, 'not_required'::text])) OR (error_details ~ '\S'::text))),
+  constraint tokenization_steps_refusal_says_why CHECK (((status <> ALL (ARRAY['rejected'::text, 'not_required'::text])) OR COALESCE((error_details ~ '\S'::text), false))),
   constraint tokenization_steps_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'in_progress'::text, 'submitted'::text, 'completed'::text, 'rejected'::text, 'not_required'::text]))),
-  constraint tokenization_steps_process_id_fkey FOREIGN KEY (process_id) REFERENCES public.tokenization_processes(id) ON DELETE RESTRICT
+  constraint tokenization_steps_submitted_by_somebody CHECK (((num_nulls(submitted_by, submitted_at) = ANY (ARRAY[0, 2])) AND ((status <> 'submitted'::text) OR (submitted_by IS NOT NULL)))),
+  constraint tokenization_steps_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint tokenization_steps_process_id_fkey FOREIGN KEY (process_id) REFERENCES public.tokenization_processes(id) ON DELETE RESTRICT,
+  constraint tokenization_steps_submitted_by_fkey FOREIGN KEY (submitted_by) REFERENCES auth.users(id) ON DELETE RESTRICT
 );
 comment on table public.tokenization_steps is 'The steps of a process, each with its state.';
 comment on column public.tokenization_steps.id is 'Identity of the step.';
@@ -1960,10 +3164,15 @@ comment on column public.tokenization_steps.status is 'pending, in_progress, sub
 comment on column public.tokenization_steps.started_at is 'When work on it began.';
 comment on column public.tokenization_steps.completed_at is 'When it was approved.';
 comment on column public.tokenization_steps.duration_seconds is 'Whole seconds from start to completion; derived.';
-comment on column public.tokenization_steps.step_data is 'What was submitted with it, and by whom.';
+comment on column public.tokenization_steps.step_data is 'What was submitted with it.';
+comment on column public.tokenization_steps.submitted_by is 'The login that submitted it last.';
+comment on column public.tokenization_steps.submitted_at is 'When.';
+comment on column public.tokenization_steps.decided_by is 'The login that approved or rejected it last, of another party; null while nobody has.';
 comment on column public.tokenization_steps.error_details is 'Why it was rejected or is not required.';
 comment on column public.tokenization_steps.created_at is 'When the row was made.';
 comment on column public.tokenization_steps.updated_at is 'When the row last changed.';
+CREATE INDEX tokenization_steps_decided_by_idx ON public.tokenization_steps USING btree (decided_by);
+CREATE INDEX tokenization_steps_submitted_by_idx ON public.tokenization_steps USING btree (submitted_by);
 CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_steps REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_steps REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tokenization_steps FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
@@ -2299,6 +3508,36 @@ end
 $function$;
 comment on function nexus.append_audit(text,text,text,jsonb,jsonb) is 'Appends one audit row with its details, for what is not told row by row: a TRUNCATE, the load of a file.';
 
+CREATE OR REPLACE FUNCTION nexus.approve_gate_override(override_id uuid, at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  asked public.gate_overrides;
+begin
+  if auth.uid() is null or not nexus.is_overseer(auth.uid(), 'compliance_officer', 'admin') then
+    raise exception 'overrides are approved by compliance officers and admins'
+      using errcode = 'insufficient_privilege', constraint = 'overrides_are_by_overseers';
+  end if;
+  select * into asked from public.gate_overrides as o where o.id = approve_gate_override.override_id for update;
+  if not found then
+    raise exception 'there is no such override' using errcode = 'no_data_found', constraint = 'overrides_exist';
+  end if;
+  if nexus.is_same_party(auth.uid(), asked.requested_by) then
+    raise exception 'an override needs two persons' using errcode = 'check_violation', constraint = 'gate_overrides_need_two_persons';
+  end if;
+  if asked.approved_by is not null or asked.valid_until <= at then
+    raise exception 'the override is approved already, or its time is over'
+      using errcode = 'check_violation', constraint = 'overrides_are_approved_once';
+  end if;
+  update public.gate_overrides set approved_by = auth.uid(), approved_at = at where id = asked.id;
+end
+$function$;
+comment on function nexus.approve_gate_override(uuid,timestamp with time zone) is 'Approves an override, as an overseer of another party than the one who asked.';
+grant execute on function nexus.approve_gate_override(uuid,timestamp with time zone) to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.are_paths_in_folder(paths jsonb, bucket text, folder uuid)
  RETURNS boolean
  LANGUAGE sql
@@ -2404,6 +3643,13 @@ $function$;
 comment on function nexus.fee_minor(bigint,text,text,timestamp with time zone) is 'The fee on an amount, in smallest units: round half up of rate x amount, plus the fixed part, then at least the minimum and at most the maximum, by the schedule in force at an instant.';
 grant execute on function nexus.fee_minor(bigint,text,text,timestamp with time zone) to nexus_engine;
 
+CREATE OR REPLACE FUNCTION nexus.file_lock(sha256 bytea)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN hashtextextended(('file:'::text || encode(sha256, 'hex'::text)), (0)::bigint);
+comment on function nexus.file_lock(bytea) is 'Number of the advisory lock over one content: who names it shares the lock, who removes it has it alone.';
+
 CREATE OR REPLACE FUNCTION nexus.folder_id(object_name text)
  RETURNS uuid
  LANGUAGE sql
@@ -2419,6 +3665,45 @@ CREATE OR REPLACE FUNCTION nexus.from_minor(amount_minor bigint, decimals intege
 RETURN round(((amount_minor)::numeric / ((10)::numeric ^ (decimals)::numeric)), decimals);
 comment on function nexus.from_minor(bigint,integer) is 'An amount of smallest units as a decimal figure, exact: 2^53 units have 16 digits, and numeric division keeps more.';
 grant execute on function nexus.from_minor(bigint,integer) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.gate_evidence(property_id uuid, action text, kind text, at timestamp with time zone, deed_since date)
+ RETURNS TABLE(requirement text, document_types text[], document_id uuid, sha256 bytea, found text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select r.requirement, r.document_types, current.id, current.sha256,
+    -- Of what is there and does not count, the nearest to counting.
+    case when current.id is not null then 'current' else coalesce((
+      select case when d.review_status = 'accepted' and d.expires_at <= at then 'expired'
+                  when d.review_status = 'accepted' then 'too early' else d.review_status end
+      from public.property_documents as d
+      where d.property_id = gate_evidence.property_id and d.document_type = any (r.document_types)
+      order by array_position(array['accepted', 'pending', 'revoked', 'rejected'], d.review_status), d.expires_at desc nulls first
+      limit 1), 'missing') end
+  from public.gate_requirements as r
+  left join lateral (
+    select d.id, d.sha256 from public.property_documents as d
+    where d.property_id = gate_evidence.property_id and d.document_type = any (r.document_types) and d.review_status = 'accepted'
+      and (d.expires_at is null or d.expires_at > at) and (d.issued_on is null or d.issued_on <= (at at time zone 'UTC')::date)
+      and (r.requirement <> 'title' or deed_since is null or d.issued_on >= deed_since)
+    order by d.issued_on desc nulls last, d.created_at desc, d.id
+    limit 1) as current on true
+  where r.action = gate_evidence.action and r.offering_kind = kind
+$function$;
+comment on function nexus.gate_evidence(uuid,text,text,timestamp with time zone,date) is 'What an action needs and what there is of it at an instant; title counts from a day on, where one is given. Decides nothing: nexus.pass_gate() does, under the lock.';
+grant execute on function nexus.gate_evidence(uuid,text,text,timestamp with time zone,date) to nexus_engine;
+
+CREATE OR REPLACE FUNCTION nexus.guest_offering_ids()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select coalesce(array_agg(g.offering_id), '{}') from public.offering_guests as g where g.user_id = auth.uid()
+$function$;
+comment on function nexus.guest_offering_ids() is 'Offerings that are not public and to which the caller was invited.';
+grant execute on function nexus.guest_offering_ids() to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION nexus.handle_changed_user()
  RETURNS trigger
@@ -2461,6 +3746,17 @@ $function$;
 comment on function nexus.has_approved_kyc() is 'Whether the caller''s identity is verified, and that has not expired.';
 grant execute on function nexus.has_approved_kyc() to authenticated, nexus_engine, service_role;
 
+CREATE OR REPLACE FUNCTION nexus.has_open_incident(property_id uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select exists (select from public.incidents as i where i.property_id = has_open_incident.property_id and i.status = 'open')
+$function$;
+comment on function nexus.has_open_incident(uuid) is 'Whether an incident stops a property''s closing and payouts.';
+grant execute on function nexus.has_open_incident(uuid) to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.invested_property_ids()
  RETURNS uuid[]
  LANGUAGE sql
@@ -2490,6 +3786,18 @@ RETURN (((amount >= (0)::numeric) AND (amount <= (('9007199254740991'::bigint)::
 comment on function nexus.is_money(numeric,integer) is 'Whether a typed amount is exact in its currency''s smallest unit and small enough (2^53 - 1 units) to be exact as a JSON number too.';
 grant execute on function nexus.is_money(numeric,integer) to anon, authenticated, nexus_engine, service_role;
 
+CREATE OR REPLACE FUNCTION nexus.is_overseer(user_id uuid, VARIADIC roles text[])
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.user_role_assignments as a
+    where a.user_id = is_overseer.user_id and a.is_active and a.role = any (roles))
+$function$;
+comment on function nexus.is_overseer(uuid,text[]) is 'Whether a login has one of these roles now, asked by functions that decide.';
+
 CREATE OR REPLACE FUNCTION nexus.is_safe_payment_details(details jsonb)
  RETURNS boolean
  LANGUAGE sql
@@ -2508,6 +3816,18 @@ $function$;
 comment on function nexus.is_safe_payment_details(jsonb) is 'Whether payment details name only what may be shown: known keys, last four digits at most, no text with seven or more digits.';
 grant execute on function nexus.is_safe_payment_details(jsonb) to authenticated, nexus_engine, service_role;
 
+CREATE OR REPLACE FUNCTION nexus.is_same_party(one uuid, other uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select one = other or exists (
+    select from public.user_profiles as a join public.user_profiles as b on b.party_id = a.party_id where a.id = one and b.id = other)
+$function$;
+comment on function nexus.is_same_party(uuid,uuid) is 'Whether two logins are one person: four eyes are counted by party.';
+grant execute on function nexus.is_same_party(uuid,uuid) to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.is_storage_path(file_url text, bucket text)
  RETURNS boolean
  LANGUAGE sql
@@ -2523,6 +3843,35 @@ CREATE OR REPLACE FUNCTION nexus.is_trusted_caller()
 RETURN ((nexus.caller_role() = ANY (ARRAY['nexus_engine'::text, 'nexus_owner'::text])) OR (EXISTS (SELECT FROM pg_roles r WHERE ((r.rolname = nexus.caller_role()) AND (r.rolsuper OR r.rolbypassrls)))));
 comment on function nexus.is_trusted_caller() is 'Whether the request runs as a command, as nexus_owner, or as a role that no policy holds (the service, a superuser), and so not as a person or visitor.';
 grant execute on function nexus.is_trusted_caller() to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.lock_gate(property_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.property_gates (property_id) values (lock_gate.property_id) on conflict on constraint property_gates_pkey do nothing;
+  perform from public.property_gates as g where g.property_id = lock_gate.property_id for update;
+end
+$function$;
+comment on function nexus.lock_gate(uuid) is 'Locks a property''s gate until the end of the transaction.';
+
+CREATE OR REPLACE FUNCTION nexus.lock_unused_file(sha256 bytea)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if not pg_try_advisory_xact_lock(nexus.file_lock(lock_unused_file.sha256)) then
+    return false;
+  end if;
+  return not exists (select from storage.objects as o where o.metadata ->> 'eTag' = '"' || encode(lock_unused_file.sha256, 'hex') || '"');
+end
+$function$;
+comment on function nexus.lock_unused_file(bytea) is 'Locks a content that no row names, until the end of the transaction; false where one does, or where somebody is about to.';
+grant execute on function nexus.lock_unused_file(bytea) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.managed_property_ids()
  RETURNS uuid[]
@@ -2561,6 +3910,22 @@ $function$;
 comment on function nexus.member_property_ids() is 'Properties that the caller, a property manager, acts for in any capacity. For policies: property_id = any ((select nexus.member_property_ids())::uuid[]).';
 grant execute on function nexus.member_property_ids() to authenticated, nexus_engine, service_role;
 
+CREATE OR REPLACE FUNCTION nexus.note_read(table_name text, row_key text, reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if note_read.reason is null or note_read.reason !~ '\S' or length(note_read.reason) > 500 then
+    raise exception 'say in at most 500 characters why the row is read' using errcode = 'check_violation', constraint = 'audit_read_has_a_reason';
+  end if;
+  perform nexus.append_audit(note_read.table_name, 'READ', note_read.row_key, null, jsonb_build_object('reason', note_read.reason));
+end
+$function$;
+comment on function nexus.note_read(text,text,text) is 'Appends one audit row that says who was shown a row, and why. A command calls it in the transaction in which it reads what only few may see; no role of a person may read those tables directly, so no read goes without.';
+grant execute on function nexus.note_read(text,text,text) to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.own_chat_room_ids()
  RETURNS uuid[]
  LANGUAGE sql
@@ -2582,6 +3947,58 @@ AS $function$
 $function$;
 comment on function nexus.party_id() is 'The party that the caller''s login acts for, or null.';
 grant execute on function nexus.party_id() to authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.pass_gate(property_id uuid, action text, subject_id uuid, kind text, at timestamp with time zone, deed_since date DEFAULT NULL::date)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  new_id uuid := gen_random_uuid();
+  since date := deed_since;
+  lacking jsonb;
+  lacking_names text[];
+  waiver uuid;
+begin
+  if not exists (select from public.gate_requirements as r where r.action = pass_gate.action and r.offering_kind = kind) then
+    raise exception 'there is no gate for % of %', action, kind using errcode = 'invalid_parameter_value', constraint = 'gate_is_known';
+  end if;
+  perform nexus.lock_gate(pass_gate.property_id);
+  if action in ('close', 'declare') and nexus.has_open_incident(pass_gate.property_id) then
+    raise exception 'an incident of the property is open' using errcode = 'check_violation', constraint = 'gate_has_no_open_incident';
+  end if;
+  -- A house that is bought with the money raised has its own deed after it was launched, and not the seller's from before.
+  if action = 'close' and kind = 'acquisition' and since is null then
+    select max(p.passed_at at time zone 'UTC')::date into since from public.gate_passes as p
+    where p.property_id = pass_gate.property_id and p.action = 'launch' and p.offering_kind = 'acquisition';
+    since := coalesce(since, 'infinity');
+  end if;
+  select jsonb_agg(jsonb_build_object('requirement', e.requirement, 'documents', e.document_types, 'found', e.found) order by e.requirement),
+         array_agg(e.requirement order by e.requirement)
+    into lacking, lacking_names
+  from nexus.gate_evidence(pass_gate.property_id, action, kind, at, since) as e where e.document_id is null;
+  if lacking is not null then
+    select o.id into waiver from public.gate_overrides as o
+    where o.property_id = pass_gate.property_id and o.action = pass_gate.action and o.subject_id = pass_gate.subject_id
+      and lacking_names <@ o.requirements and o.approved_at <= at and o.valid_until > at
+      and not exists (select from public.gate_passes as p where p.override_id = o.id)
+    order by o.approved_at limit 1 for update;
+    if waiver is null then
+      raise exception 'evidence is missing: %', array_to_string(lacking_names, ', ')
+        using errcode = 'check_violation', constraint = 'gate_evidence_is_current', detail = lacking::text;
+    end if;
+  end if;
+  insert into public.gate_passes (id, property_id, action, subject_id, offering_kind, passed_at, actor_id, override_id)
+  values (new_id, pass_gate.property_id, pass_gate.action, pass_gate.subject_id, kind, at, auth.uid(), waiver);
+  insert into public.gate_pass_evidence (pass_id, property_id, action, requirement, document_id, sha256)
+  select new_id, pass_gate.property_id, pass_gate.action, e.requirement, e.document_id, e.sha256
+  from nexus.gate_evidence(pass_gate.property_id, action, kind, at, since) as e where e.document_id is not null;
+  return new_id;
+end
+$function$;
+comment on function nexus.pass_gate(uuid,text,uuid,text,timestamp with time zone,date) is 'Lets an action of a property through where its evidence is current at an instant, or an approved override waives what is missing: the pass. Refuses by a named constraint, with what is missing in the detail.';
+grant execute on function nexus.pass_gate(uuid,text,uuid,text,timestamp with time zone,date) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.refresh_after_delisting()
  RETURNS trigger
@@ -2631,6 +4048,119 @@ end
 $function$;
 comment on function nexus.refuse_change() is 'Trigger: refuses to change a table that only grows, whoever asks.';
 
+CREATE OR REPLACE FUNCTION nexus.refuse_more_than_all_shares()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  -- Shares of one entity are written one transaction at a time, so that two cannot each find room for theirs.
+  perform from public.parties as p where p.id = new.party_id for no key update;
+  -- The sum can only rise on the first day of some share.
+  if exists (
+    select from public.party_owners as day
+    join public.party_owners as o on o.party_id = day.party_id and o.valid_from <= day.valid_from
+      and (o.valid_to is null or o.valid_to > day.valid_from)
+    where day.party_id = new.party_id
+    group by day.valid_from, day.id
+    having sum(o.share_ppm) > 1000000
+  ) then
+    raise exception 'the owners of a party would have more than all of it'
+      using errcode = 'check_violation', schema = 'public', table = 'party_owners', constraint = 'party_owners_not_more_than_all';
+  end if;
+  return null;
+end
+$function$;
+comment on function nexus.refuse_more_than_all_shares() is 'Trigger: on no day may the shares of one entity add up to more than all of it.';
+
+CREATE OR REPLACE FUNCTION nexus.refuse_own_decision()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if exists (
+    select from public.user_profiles as u
+    where u.id in (new.taken_by, new.decided_by)
+      and (u.party_id = new.party_id
+        or exists (select from public.party_owners as o where o.party_id = new.party_id and o.owner_party_id = u.party_id))
+  ) then
+    raise exception 'nobody decides about the party that he acts for or owns a part of'
+      using errcode = 'check_violation', schema = tg_table_schema, table = tg_table_name, constraint = tg_table_name || '_decided_by_a_stranger';
+  end if;
+  return new;
+end
+$function$;
+comment on function nexus.refuse_own_decision() is 'Trigger: refuses a reviewer whose login acts for the party of the case, or whose party is or was an owner of it, whoever writes the row.';
+
+CREATE OR REPLACE FUNCTION nexus.request_gate_override(property_id uuid, action text, subject_id uuid, requirements text[], reason text, valid_until timestamp with time zone, at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  new_id uuid := gen_random_uuid();
+begin
+  if auth.uid() is null or not nexus.is_overseer(auth.uid(), 'compliance_officer', 'admin') then
+    raise exception 'overrides are asked for by compliance officers and admins'
+      using errcode = 'insufficient_privilege', constraint = 'overrides_are_by_overseers';
+  end if;
+  insert into public.gate_overrides (id, property_id, action, subject_id, requirements, reason, requested_by, requested_at, valid_until)
+  values (new_id, request_gate_override.property_id, request_gate_override.action, request_gate_override.subject_id,
+    request_gate_override.requirements, request_gate_override.reason, auth.uid(), at, request_gate_override.valid_until);
+  return new_id;
+end
+$function$;
+comment on function nexus.request_gate_override(uuid,text,uuid,text[],text,timestamp with time zone,timestamp with time zone) is 'Asks, as an overseer, to let one action through without some evidence.';
+grant execute on function nexus.request_gate_override(uuid,text,uuid,text[],text,timestamp with time zone,timestamp with time zone) to nexus_engine;
+
+CREATE OR REPLACE FUNCTION nexus.review_document(document_id uuid, decision text, reason text, at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  doc public.property_documents;
+  reviewer uuid := auth.uid();
+  new_id uuid := gen_random_uuid();
+begin
+  if reviewer is null or not nexus.is_overseer(reviewer, 'compliance_officer') then
+    raise exception 'documents are reviewed by compliance officers' using errcode = 'insufficient_privilege', constraint = 'reviews_are_by_officers';
+  end if;
+  select * into doc from public.property_documents as d where d.id = review_document.document_id;
+  if not found then
+    raise exception 'there is no such document' using errcode = 'no_data_found', constraint = 'reviews_are_of_a_document';
+  end if;
+  perform nexus.lock_gate(doc.property_id);
+  select * into doc from public.property_documents as d where d.id = review_document.document_id for update;
+  if doc.uploaded_by is null or nexus.is_same_party(reviewer, doc.uploaded_by) then
+    raise exception 'nobody reviews what they filed, and what nobody filed is not reviewed'
+      using errcode = 'check_violation', constraint = 'reviews_need_four_eyes';
+  end if;
+  if (doc.review_status, decision) not in (('pending', 'accepted'), ('pending', 'rejected'), ('accepted', 'revoked')) then
+    raise exception 'a document that is % cannot become %', doc.review_status, decision
+      using errcode = 'check_violation', constraint = 'reviews_follow_their_order', detail = doc.review_status;
+  end if;
+  if decision = 'accepted' and doc.sha256 is null then
+    raise exception 'a document whose bytes are not kept here is no evidence'
+      using errcode = 'check_violation', constraint = 'reviews_are_of_stored_bytes';
+  end if;
+  if decision = 'accepted' and doc.expires_at <= at then
+    raise exception 'the document expired at %', doc.expires_at using errcode = 'check_violation', constraint = 'reviews_are_of_current_documents';
+  end if;
+  insert into public.property_document_reviews (id, document_id, reviewer_id, decision, reason, reviewed_at)
+  values (new_id, doc.id, reviewer, review_document.decision, review_document.reason, at);
+  update public.property_documents set review_status = review_document.decision where id = doc.id;
+  return new_id;
+end
+$function$;
+comment on function nexus.review_document(uuid,text,text,timestamp with time zone) is 'Accepts, rejects or revokes a document for the caller, a compliance officer of another party than its uploader''s, under the lock of the property''s gate.';
+grant execute on function nexus.review_document(uuid,text,text,timestamp with time zone) to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.seal_limits(OUT audit_up_to bigint, OUT entries_up_to bigint, OUT decided_from xid8)
  RETURNS record
  LANGUAGE plpgsql
@@ -2670,6 +4200,56 @@ begin
 end
 $function$;
 comment on function nexus.stamp_edit() is 'Trigger: notes when a message''s text changed.';
+
+CREATE OR REPLACE FUNCTION nexus.store_file(bucket_id text, object_name text, mime_type text, size bigint, sha256 bytea, owner_id uuid, at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  size_limit bigint;
+  kinds text[];
+  new_id uuid := gen_random_uuid();
+begin
+  select b.file_size_limit, b.allowed_mime_types into size_limit, kinds from storage.buckets as b where b.id = store_file.bucket_id;
+  if not found then
+    raise exception 'there is no bucket %', store_file.bucket_id using errcode = 'check_violation', constraint = 'files_have_a_bucket',
+      hint = 'name a bucket that exists';
+  end if;
+  if size > size_limit then
+    raise exception 'a file of % bytes is too large for the bucket %', size, store_file.bucket_id
+      using errcode = 'check_violation', constraint = 'files_fit_the_bucket', hint = format('at most %s bytes', size_limit);
+  end if;
+  if mime_type <> all (kinds) then
+    raise exception 'the bucket % takes no %', store_file.bucket_id, mime_type
+      using errcode = 'check_violation', constraint = 'files_are_of_a_kind_allowed', hint = 'one of ' || array_to_string(kinds, ', ');
+  end if;
+  -- From here until the end of the transaction the collector leaves this content alone.
+  perform pg_advisory_xact_lock_shared(nexus.file_lock(store_file.sha256));
+  insert into storage.objects (id, bucket_id, name, owner, owner_id, version, created_at, updated_at, last_accessed_at, user_metadata, metadata)
+  values (new_id, store_file.bucket_id, store_file.object_name, store_file.owner_id, store_file.owner_id::text, gen_random_uuid()::text, at, at, at, '{}',
+    jsonb_build_object(
+      'eTag', '"' || encode(store_file.sha256, 'hex') || '"', 'size', size, 'mimetype', mime_type, 'cacheControl', 'no-store',
+      'lastModified', to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'contentLength', size, 'httpStatusCode', 200));
+  return new_id;
+end
+$function$;
+comment on function nexus.store_file(text,text,text,bigint,bytea,uuid,timestamp with time zone) is 'Writes the row of a file whose bytes a command stores, under the bucket''s limits. The ETag is the SHA-256 by which the bytes are found.';
+grant execute on function nexus.store_file(text,text,text,bigint,bytea,uuid,timestamp with time zone) to nexus_engine;
+
+CREATE OR REPLACE FUNCTION nexus.stored_file(bucket_id text, object_name text)
+ RETURNS TABLE(object_id uuid, sha256 bytea, size bigint, mime_type text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select o.id, decode(btrim(o.metadata ->> 'eTag', '"'), 'hex'), (o.metadata ->> 'size')::bigint, o.metadata ->> 'mimetype'
+  from storage.objects as o
+  where o.bucket_id = stored_file.bucket_id and o.name = stored_file.object_name and o.metadata ->> 'eTag' ~ '^"[0-9a-f]{64}"$'
+$function$;
+comment on function nexus.stored_file(text,text) is 'A stored file by its name: no row where there is none whose bytes the platform keeps.';
+grant execute on function nexus.stored_file(text,text) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.to_minor(amount numeric, decimals integer)
  RETURNS bigint
@@ -2751,6 +4331,53 @@ create policy chain_links_engine on nexus.chain_links for all to nexus_engine
   using (true)
   with check (true);
 
+create table nexus.clock_watch (
+  is_the_row boolean default true not null,
+  last_seen_at timestamp with time zone not null,
+  paused_at timestamp with time zone,
+  reason text,
+  constraint clock_watch_pkey PRIMARY KEY (is_the_row),
+  constraint clock_watch_has_one_row CHECK (is_the_row),
+  constraint clock_watch_pause_says_why CHECK ((((paused_at IS NULL) = (reason IS NULL)) AND (length(reason) <= 1000)))
+);
+comment on table nexus.clock_watch is 'The instant that the jobs saw last, in one row. A clock that jumps pauses what cannot be undone, until the operator says go on.';
+comment on column nexus.clock_watch.is_the_row is 'Always true.';
+comment on column nexus.clock_watch.last_seen_at is 'The database''s clock when the jobs last looked.';
+comment on column nexus.clock_watch.paused_at is 'Since when deadlines, closings and payouts are paused; null: they run.';
+comment on column nexus.clock_watch.reason is 'How the clock jumped.';
+alter table nexus.clock_watch enable row level security;
+grant insert, select, update on nexus.clock_watch to nexus_engine;
+create policy clock_watch_engine on nexus.clock_watch for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.command_keys (
+  caller_id uuid not null,
+  command text not null,
+  key text not null,
+  body_sha256 bytea not null,
+  answer jsonb,
+  created_at timestamp with time zone default now() not null,
+  constraint command_keys_pkey PRIMARY KEY (caller_id, command, key),
+  constraint command_keys_answer_is_an_object CHECK ((jsonb_typeof(answer) = 'object'::text)),
+  constraint command_keys_body_is_sha256 CHECK ((length(body_sha256) = 32)),
+  constraint command_keys_command_is_a_name CHECK ((command ~ '^[a-z][a-z0-9-]{0,99}$'::text)),
+  constraint command_keys_key_is_bounded CHECK (((length(key) >= 1) AND (length(key) <= 200)))
+);
+comment on table nexus.command_keys is 'Keys that clients gave with a command (Idempotency-Key), each with the answer: the same again is answered from here and does nothing. A refusal leaves no row, since its transaction is undone.';
+comment on column nexus.command_keys.caller_id is 'The login that gave the key; keys of two logins never meet.';
+comment on column nexus.command_keys.command is 'Name of the command, as functions have it.';
+comment on column nexus.command_keys.key is 'What the client chose.';
+comment on column nexus.command_keys.body_sha256 is 'SHA-256 of the body: another body under the same key is refused.';
+comment on column nexus.command_keys.answer is 'The answer; null only while the command''s transaction runs, which nobody else can see.';
+comment on column nexus.command_keys.created_at is 'When the command ran.';
+CREATE INDEX command_keys_created_at_idx ON nexus.command_keys USING btree (created_at);
+alter table nexus.command_keys enable row level security;
+grant delete, insert, select, update on nexus.command_keys to nexus_engine;
+create policy command_keys_engine on nexus.command_keys for all to nexus_engine
+  using (true)
+  with check (true);
+
 create table nexus.outbox_events (
   id bigint generated always as identity not null,
   topic text not null,
@@ -2788,6 +4415,165 @@ CREATE INDEX outbox_events_due_idx ON nexus.outbox_events USING btree (available
 alter table nexus.outbox_events enable row level security;
 grant insert, select, update on nexus.outbox_events to nexus_engine;
 create policy outbox_events_engine on nexus.outbox_events for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.payment_messages (
+  id bigint generated always as identity not null,
+  rail text not null,
+  message_id text not null,
+  kind text not null,
+  payment_ref text not null,
+  body bytea not null,
+  signature text not null,
+  received_at timestamp with time zone not null,
+  due_at timestamp with time zone not null,
+  processed_at timestamp with time zone,
+  outcome text,
+  attempts integer default 0 not null,
+  constraint payment_messages_pkey PRIMARY KEY (id),
+  constraint payment_messages_once UNIQUE (rail, message_id),
+  constraint payment_messages_attempts_not_negative CHECK ((attempts >= 0)),
+  constraint payment_messages_body_is_bounded CHECK (((length(body) >= 1) AND (length(body) <= 65536))),
+  constraint payment_messages_processed_has_an_outcome CHECK (((processed_at IS NULL) OR (outcome IS NOT NULL))),
+  constraint payment_messages_rail_is_known CHECK ((rail = 'sandbox'::text)),
+  constraint payment_messages_texts_are_bounded CHECK ((((length(message_id) >= 1) AND (length(message_id) <= 200)) AND ((length(kind) >= 1) AND (length(kind) <= 100)) AND ((length(payment_ref) >= 1) AND (length(payment_ref) <= 200)) AND (length(signature) <= 1000) AND (length(outcome) <= 1000)))
+);
+comment on table nexus.payment_messages is 'What rails told us, as it came, once each: verified before it is kept, and worked off from here, so that a crash loses nothing and any order is right in the end.';
+comment on column nexus.payment_messages.id is 'Order of arrival.';
+comment on column nexus.payment_messages.rail is 'Who sent it.';
+comment on column nexus.payment_messages.message_id is 'The rail''s own name of the message: it arrives perhaps many times and counts once.';
+comment on column nexus.payment_messages.kind is 'What it says, such as payment.succeeded.';
+comment on column nexus.payment_messages.payment_ref is 'The payment that it is about: messages about one payment are worked off one after the other.';
+comment on column nexus.payment_messages.body is 'The bytes that were signed.';
+comment on column nexus.payment_messages.signature is 'The signature that was verified.';
+comment on column nexus.payment_messages.received_at is 'When it arrived first.';
+comment on column nexus.payment_messages.due_at is 'When to look at it again, while it waits for another message.';
+comment on column nexus.payment_messages.processed_at is 'When it was worked off.';
+comment on column nexus.payment_messages.outcome is 'What came of it, in words.';
+comment on column nexus.payment_messages.attempts is 'How often it was looked at.';
+CREATE INDEX payment_messages_due_idx ON nexus.payment_messages USING btree (due_at, id) WHERE (processed_at IS NULL);
+CREATE INDEX payment_messages_payment_idx ON nexus.payment_messages USING btree (rail, payment_ref, id);
+alter table nexus.payment_messages enable row level security;
+grant insert, select, update on nexus.payment_messages to nexus_engine;
+create policy payment_messages_engine on nexus.payment_messages for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.sandbox_messages (
+  ref text not null,
+  body text not null,
+  due_at timestamp with time zone not null,
+  delivered_at timestamp with time zone,
+  attempts integer default 0 not null,
+  created_at timestamp with time zone not null,
+  constraint sandbox_messages_pkey PRIMARY KEY (ref),
+  constraint sandbox_messages_body_is_bounded CHECK (((length(body) >= 1) AND (length(body) <= 65536)))
+);
+comment on table nexus.sandbox_messages is 'What the sandbox provider has to say to our webhook.';
+comment on column nexus.sandbox_messages.ref is 'The provider''s name of the message.';
+comment on column nexus.sandbox_messages.body is 'The JSON to sign and send.';
+comment on column nexus.sandbox_messages.due_at is 'When to send it (again).';
+comment on column nexus.sandbox_messages.delivered_at is 'When the webhook took it.';
+comment on column nexus.sandbox_messages.attempts is 'How often it was sent.';
+comment on column nexus.sandbox_messages.created_at is 'When it came to be said.';
+CREATE INDEX sandbox_messages_due_idx ON nexus.sandbox_messages USING btree (due_at, ref) WHERE (delivered_at IS NULL);
+alter table nexus.sandbox_messages enable row level security;
+grant insert, select, update on nexus.sandbox_messages to nexus_engine;
+create policy sandbox_messages_engine on nexus.sandbox_messages for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.sandbox_payments (
+  ref text not null,
+  session_ref text,
+  property_id uuid not null,
+  amount_minor bigint not null,
+  currency text not null,
+  refund_outcome text default 'succeed'::text not null,
+  settlement_ref text,
+  settled_on date,
+  settled_minor bigint,
+  charged_back_at timestamp with time zone,
+  created_at timestamp with time zone not null,
+  constraint sandbox_payments_pkey PRIMARY KEY (ref),
+  constraint sandbox_payments_amount_is_an_amount CHECK (((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint sandbox_payments_refund_outcome_is_known CHECK ((refund_outcome = ANY (ARRAY['succeed'::text, 'fail'::text, 'silent'::text]))),
+  constraint sandbox_payments_settled_has_a_date CHECK ((num_nulls(settlement_ref, settled_on, settled_minor) = ANY (ARRAY[0, 3]))),
+  constraint sandbox_payments_session_ref_fkey FOREIGN KEY (session_ref) REFERENCES nexus.sandbox_sessions(ref)
+);
+comment on table nexus.sandbox_payments is 'Payments that the sandbox provider took.';
+comment on column nexus.sandbox_payments.ref is 'The provider''s name of the payment.';
+comment on column nexus.sandbox_payments.session_ref is 'The session; null of money that came without one.';
+comment on column nexus.sandbox_payments.property_id is 'The property whose account at the custodian it is for.';
+comment on column nexus.sandbox_payments.amount_minor is 'What was paid, in smallest units.';
+comment on column nexus.sandbox_payments.currency is 'In which currency.';
+comment on column nexus.sandbox_payments.refund_outcome is 'What a refund of it will do: succeed, fail, or stay silent until asked about.';
+comment on column nexus.sandbox_payments.settlement_ref is 'The transfer to the custodian by which it was paid out.';
+comment on column nexus.sandbox_payments.settled_on is 'The day of that transfer.';
+comment on column nexus.sandbox_payments.settled_minor is 'What was transferred: what was paid, less what had gone back before.';
+comment on column nexus.sandbox_payments.charged_back_at is 'When the payer took it back.';
+comment on column nexus.sandbox_payments.created_at is 'When it was paid.';
+CREATE INDEX sandbox_payments_session_ref_idx ON nexus.sandbox_payments USING btree (session_ref);
+alter table nexus.sandbox_payments enable row level security;
+grant insert, select, update on nexus.sandbox_payments to nexus_engine;
+create policy sandbox_payments_engine on nexus.sandbox_payments for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.sandbox_refunds (
+  id uuid not null,
+  payment_ref text not null,
+  amount_minor bigint not null,
+  status text not null,
+  from_bank boolean not null,
+  reason text,
+  booked_on date not null,
+  created_at timestamp with time zone not null,
+  constraint sandbox_refunds_pkey PRIMARY KEY (id),
+  constraint sandbox_refunds_amount_is_an_amount CHECK (((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint sandbox_refunds_status_is_known CHECK ((status = ANY (ARRAY['succeeded'::text, 'failed'::text]))),
+  constraint sandbox_refunds_payment_ref_fkey FOREIGN KEY (payment_ref) REFERENCES nexus.sandbox_payments(ref)
+);
+comment on table nexus.sandbox_refunds is 'Refunds that the sandbox provider made, by the key under which it was asked.';
+comment on column nexus.sandbox_refunds.id is 'The key.';
+comment on column nexus.sandbox_refunds.payment_ref is 'The payment.';
+comment on column nexus.sandbox_refunds.amount_minor is 'What went back, in smallest units.';
+comment on column nexus.sandbox_refunds.status is 'succeeded or failed.';
+comment on column nexus.sandbox_refunds.from_bank is 'Whether the custodian paid it, since the payment had been settled; otherwise the provider''s own balance did.';
+comment on column nexus.sandbox_refunds.reason is 'Why it failed.';
+comment on column nexus.sandbox_refunds.booked_on is 'The day on which it was booked.';
+comment on column nexus.sandbox_refunds.created_at is 'When.';
+CREATE INDEX sandbox_refunds_payment_ref_idx ON nexus.sandbox_refunds USING btree (payment_ref);
+alter table nexus.sandbox_refunds enable row level security;
+grant insert, select, update on nexus.sandbox_refunds to nexus_engine;
+create policy sandbox_refunds_engine on nexus.sandbox_refunds for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.sandbox_sessions (
+  ref text not null,
+  amount_minor bigint not null,
+  currency text not null,
+  description text not null,
+  return_url text not null,
+  property_id uuid not null,
+  created_at timestamp with time zone not null,
+  constraint sandbox_sessions_pkey PRIMARY KEY (ref),
+  constraint sandbox_sessions_amount_is_an_amount CHECK (((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint sandbox_sessions_texts_are_bounded CHECK ((((length(ref) >= 1) AND (length(ref) <= 100)) AND (length(description) <= 500) AND (length(return_url) <= 2000)))
+);
+comment on table nexus.sandbox_sessions is 'Checkout sessions of the sandbox provider.';
+comment on column nexus.sandbox_sessions.ref is 'The provider''s name of the session.';
+comment on column nexus.sandbox_sessions.amount_minor is 'What is to be paid, in smallest units.';
+comment on column nexus.sandbox_sessions.currency is 'In which currency.';
+comment on column nexus.sandbox_sessions.description is 'What the payer reads.';
+comment on column nexus.sandbox_sessions.return_url is 'Where the payer goes afterwards.';
+comment on column nexus.sandbox_sessions.property_id is 'The property whose account at the custodian it is for.';
+comment on column nexus.sandbox_sessions.created_at is 'When it was made.';
+alter table nexus.sandbox_sessions enable row level security;
+grant insert, select, update on nexus.sandbox_sessions to nexus_engine;
+create policy sandbox_sessions_engine on nexus.sandbox_sessions for all to nexus_engine
   using (true)
   with check (true);
 

@@ -7,6 +7,7 @@ create table public.investments (
   party_id              uuid not null,
   property_id           uuid not null,
   property_token_id     uuid not null,
+  offering_id           uuid,
   token_decimals        smallint not null default 0,
   token_amount_units    bigint not null,
   token_amount          numeric generated always as (nexus.from_minor(token_amount_units, token_decimals)) stored,
@@ -28,7 +29,11 @@ create table public.investments (
   current_value         numeric generated always as (nexus.from_minor(current_value_minor, currency_decimals)) stored,
   current_value_as_of   timestamptz,
   due_at                timestamptz,
+  warning_accepted_at   timestamptz,
+  is_insider            boolean not null default false,
   paid_at               timestamptz,
+  withdraw_until        timestamptz,
+  ended_reason          text,
   confirmed_at          timestamptz,
   created_at            timestamptz not null default now(),
   updated_at            timestamptz not null default now(),
@@ -36,6 +41,10 @@ create table public.investments (
   constraint investments_property_id_fkey foreign key (property_id) references public.properties (id) on delete restrict,
   constraint investments_token_of_property_fkey foreign key (property_token_id, property_id)
     references public.property_tokens (id, property_id) on delete restrict,
+  constraint investments_offering_of_token_fkey foreign key (offering_id, property_token_id)
+    references public.offerings (id, property_token_id) on delete restrict,
+  constraint investments_pending_is_timed check (status <> 'pending' or offering_id is null or due_at is not null),
+  constraint investments_ended_reason_is_a_word check (ended_reason ~ '^[a-z][a-z_]{0,49}$'),
   constraint investments_payment_method_id_fkey foreign key (payment_method_id) references public.payment_methods (id) on delete restrict,
   constraint investments_currency_fkey foreign key (payment_currency, currency_decimals) references public.currencies (code, decimals),
   constraint investments_token_decimals_fit_a_bigint check (token_decimals between 0 and 6),
@@ -61,6 +70,11 @@ comment on column public.investments.user_id is 'The login that bought.';
 comment on column public.investments.party_id is 'The party in law that bought; limits count by it.';
 comment on column public.investments.property_id is 'The property bought into.';
 comment on column public.investments.property_token_id is 'The token bought, of that property.';
+comment on column public.investments.offering_id is 'The offering in which it was bought.';
+comment on column public.investments.warning_accepted_at is 'When the buyer said that the warning about the size of the purchase was understood.';
+comment on column public.investments.is_insider is 'Whether the buyer acts for the property: where the rule pack says so, it does not count to the soft cap.';
+comment on column public.investments.withdraw_until is 'From this instant on the buyer cannot withdraw any more; null until paid.';
+comment on column public.investments.ended_reason is 'Why it expired, was cancelled or is owed back, such as withdrawn or offering_failed.';
 comment on column public.investments.token_decimals is 'Decimals of the token.';
 comment on column public.investments.token_amount_units is 'Tokens bought, in smallest units.';
 comment on column public.investments.token_amount is 'Tokens bought; derived.';
@@ -90,6 +104,7 @@ create index investments_user_property_idx on public.investments (user_id, prope
 create index investments_party_id_idx on public.investments (party_id);
 create index investments_property_id_idx on public.investments (property_id);
 create index investments_property_token_id_idx on public.investments (property_token_id, property_id);
+create index investments_offering_id_idx on public.investments (offering_id, property_token_id);
 create index investments_payment_method_id_idx on public.investments (payment_method_id);
 create index investments_currency_idx on public.investments (payment_currency, currency_decimals);
 create index investments_due_at_idx on public.investments (due_at) where due_at is not null;
@@ -134,9 +149,12 @@ as $$
       select from public.investments as i
       where i.user_id = can_access_property.user_id and i.property_id = can_access_property.property_id
         and i.status in ('pending', 'paid', 'confirmed', 'refund_due'))
+    or exists (
+      select from public.offering_guests as g join public.offerings as o on o.id = g.offering_id
+      where g.user_id = can_access_property.user_id and o.property_id = can_access_property.property_id and o.status in ('open', 'funded'))
   end
 $$;
-comment on function public.can_access_property(uuid, uuid) is 'Whether a login may see a property: it is active, or the login is staff for it or invested in it. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
+comment on function public.can_access_property(uuid, uuid) is 'Whether a login may see a property: it is active, or the login is staff for it, invested in it, or invited to its offering. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
 
 grant execute on function nexus.invested_property_ids() to authenticated, service_role, nexus_engine;
 grant execute on function public.can_access_property(uuid, uuid) to authenticated, service_role, nexus_engine;

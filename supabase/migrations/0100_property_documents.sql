@@ -32,7 +32,7 @@ create table public.property_documents (
   constraint property_documents_sha256_has_32_bytes check (length(sha256) = 32),
   constraint property_documents_source_is_short check (length(source) <= 500),
   constraint property_documents_expires_after_issue check (expires_at::timestamptz > (issued_on::timestamp at time zone 'UTC')),
-  constraint property_documents_review_is_known check (review_status in ('pending', 'accepted', 'rejected', 'revoked')),
+  constraint property_documents_review_status_is_known check (review_status in ('pending', 'accepted', 'rejected', 'revoked')),
   -- What a gate rests on is known to the byte: a row without the digest that the server computed is never accepted.
   constraint property_documents_accepted_has_its_digest check (review_status <> 'accepted' or sha256 is not null),
   -- What valuations and passes refer to, so that their evidence is about their property.

@@ -163,14 +163,6 @@ end
 $$;
 comment on function nexus.lock_gate(uuid) is 'Locks a property''s gate until the end of the transaction.';
 
--- Replaced by the file of incidents, which alone knows them.
-create function nexus.has_open_incident(property_id uuid) returns boolean
-language sql stable security definer set search_path = ''
-as $$
-  select false
-$$;
-comment on function nexus.has_open_incident(uuid) is 'Whether an incident of the property is open, which stops closing and declaring.';
-
 create function nexus.review_document(document_id uuid, decision text, reason text, at timestamptz) returns uuid
 language plpgsql security definer set search_path = ''
 as $$

@@ -16,7 +16,7 @@ create table public.property_audits (
   constraint property_audits_property_id_fkey foreign key (property_id) references public.properties (id) on delete restrict,
   constraint property_audits_score_is_of_100 check (audit_score between 0 and 100),
   constraint property_audits_risk_level_is_known check (risk_level in ('low', 'medium', 'high', 'critical')),
-  constraint property_audits_status_is_known check (compliance_status in ('in_progress', 'compliant', 'conditional', 'non_compliant')),
+  constraint property_audits_compliance_status_is_known check (compliance_status in ('in_progress', 'compliant', 'conditional', 'non_compliant')),
   constraint property_audits_finished_has_a_score check (compliance_status = 'in_progress' or num_nulls(audit_score, risk_level) = 0),
   constraint property_audits_results_are_an_object check (jsonb_typeof(audit_results) = 'object')
 );

@@ -128,8 +128,12 @@ chart! {
     PspClearing: "psp_clearing", Currency, Property, false;
     /// Money that fits no investment yet.
     Unmatched: "unmatched", Currency, Property, false;
+    /// The same, not yet with the custodian.
+    PspUnmatched: "psp_unmatched", Currency, Property, false;
     /// Money to be given back.
     RefundPayable: "refund_payable", Currency, Property, false;
+    /// The same, not yet with the custodian.
+    PspRefundPayable: "psp_refund_payable", Currency, Property, false;
     /// What buyers owe after a chargeback.
     ChargebackReceivable: "chargeback_receivable", Currency, Property, true;
     /// What a closed sale brought the issuer.

@@ -5,9 +5,19 @@
 
 pub mod account;
 pub mod allocation;
+pub mod book;
+pub mod clock;
+pub mod closing;
 pub mod compliance;
+pub mod eligibility;
 pub mod fees;
 pub mod money;
+pub mod offering;
+pub mod payment;
 pub mod posting;
+pub mod property_audit;
 pub mod refusal;
 pub mod role;
+pub mod rule_pack;
+pub mod states;
+pub mod tokenization;

@@ -6,6 +6,7 @@
 mod audit;
 mod files;
 mod load;
+mod operate;
 mod screening;
 mod user;
 
@@ -22,7 +23,7 @@ use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::Subscriber
 use crate::{
     app::system_clock,
     attach::{Migrate, Postgres},
-    auth::keys::Keys,
+    auth::{email::Email, keys::Keys},
     config::{Config, Environment, Flags, SETTINGS, Settings},
     db::Db,
     doctor, ledger,
@@ -86,6 +87,34 @@ enum Command {
     User {
         #[command(subcommand)]
         command: user::UserCommand,
+    },
+    /// Run a function as a person, as a front end would, and print its answer; docs/API.md lists them
+    Call {
+        /// The function, such as open-offering
+        name: String,
+        /// The person's address
+        #[arg(long = "as", value_parser = user::parse_email)]
+        email: Email,
+        /// The body as JSON; - reads it from stdin
+        body: Option<String>,
+        /// A key that makes a retry safe
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// The custodian's word on the money in escrow
+    Custody {
+        #[command(subcommand)]
+        command: operate::CustodyCommand,
+    },
+    /// The payment provider and bank that are built in and not real
+    Sandbox {
+        #[command(subcommand)]
+        command: operate::SandboxCommand,
+    },
+    /// What the server does by itself when it is due
+    Jobs {
+        #[command(subcommand)]
+        command: operate::JobsCommand,
     },
     /// The chain over the audit trail and the ledger, which shows whether the past was changed
     Audit {
@@ -158,11 +187,23 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
         Command::Doctor { json } => doctor(settings, json),
         Command::Seed { only } => with_db(settings.into_config()?, async |_, db| load::seed(db, only).await),
         Command::Import { command } => with_db(settings.into_config()?, async |_, db| load::import(db, command).await),
-        Command::Screening { command } => {
-            with_db(settings.into_config()?, async |_, db| screening::run(command, db).await)
-        }
+        Command::Screening { command } => with_db(settings.into_config()?, async |config, db| {
+            screening::run(command, config, db).await
+        }),
         Command::User { command } => with_db(settings.into_config()?, async |config, db| {
             user::run(command, config, db).await
+        }),
+        Command::Call { name, email, body, key } => with_db(settings.into_config()?, async |config, db| {
+            operate::call(config, db, &name, &email, body, key.as_deref()).await
+        }),
+        Command::Custody { command } => with_db(settings.into_config()?, async |config, db| {
+            operate::custody(config, db, command).await
+        }),
+        Command::Sandbox { command } => with_db(settings.into_config()?, async |config, db| {
+            operate::sandbox(config, db, command).await
+        }),
+        Command::Jobs { command } => with_db(settings.into_config()?, async |config, db| {
+            operate::jobs(config, db, &command).await
         }),
         Command::Audit { command } => with_db(settings.into_config()?, async |config, db| {
             audit::run(command, config, db).await
@@ -233,13 +274,13 @@ async fn verify_ledger(postgres: &Postgres) -> Result<ExitCode, AnyError> {
 fn doctor(settings: Settings, json: bool) -> Result<ExitCode, AnyError> {
     let mut report = doctor::examine_machine(&settings);
     if settings.database_url.is_some() || doctor::has_cluster(&settings) {
-        let config = settings.into_config()?;
-        match Postgres::attach(&config, Mode::AttachOrStart) {
+        let attach = |config| Postgres::attach(&config, Mode::AttachOrStart).map_err(AnyError::from);
+        match settings.into_config().map_err(AnyError::from).and_then(attach) {
             Ok(postgres) => {
                 runtime()?.block_on(doctor::examine_database(&mut report, &postgres));
                 postgres.stop()?;
             }
-            Err(error) => report.failed("database", chain(&error), None),
+            Err(error) => report.failed("database", chain(error.as_ref()), None),
         }
     } else {
         report.ok("database", "no cluster yet; `nexus-mint serve` makes it");

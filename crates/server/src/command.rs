@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
+    config::BaseUrl,
     db::{Actor, Tx, sql},
     problem::Problem,
 };
@@ -31,6 +32,12 @@ pub struct Command {
     pub now: DateTime<Utc>,
     /// Who acts.
     pub actor: Actor,
+    /// Whether the client gave a key, so that a retry of it is told from a second wish for the same.
+    pub has_key: bool,
+    /// How clients reach this server.
+    pub public_url: BaseUrl,
+    /// The front end to which people go back, where one was named.
+    pub site_url: Option<BaseUrl>,
 }
 
 impl Command {
@@ -39,12 +46,32 @@ impl Command {
     /// # Errors
     /// When there is no transaction to be had.
     pub async fn begin(app: &App, actor: Actor) -> Result<Command, Problem> {
-        let tx = app.db.as_engine(actor).await?;
-        let now = match app.set_time() {
+        Command::on(app, app.db.as_engine(actor).await?, actor).await
+    }
+
+    /// Begins a command that only looks: everything it reads is of one instant, and it takes no lock.
+    ///
+    /// # Errors
+    /// When there is no transaction to be had.
+    pub async fn look(app: &App, actor: Actor) -> Result<Command, Problem> {
+        Command::on(app, app.db.as_engine_snapshot(actor).await?, actor).await
+    }
+
+    async fn on(app: &App, tx: Tx, actor: Actor) -> Result<Command, Problem> {
+        let now = match app.set_time().or(tx.began()) {
             Some(now) => now,
             None => tx.query_one(sql!("select now()"), &[]).await?.try_get(0)?,
         };
-        Ok(Command { tx, now, actor })
+        let public_url = app.public_url.clone();
+        let has_key = false;
+        Ok(Command {
+            tx,
+            now,
+            actor,
+            has_key,
+            public_url,
+            site_url: app.config.settings.site_url.clone(),
+        })
     }
 
     /// The login that acts; none for a job.
@@ -77,6 +104,8 @@ pub struct Call<'a> {
     pub key: Option<&'a str>,
     /// The body as it came.
     pub body: &'a [u8],
+    /// Whether the command only looks: then it needs no key and keeps no answer.
+    pub only_looks: bool,
 }
 
 impl Call<'_> {
@@ -85,9 +114,15 @@ impl Call<'_> {
     /// # Errors
     /// [`Problem::KeyReused`] when the key came with another body.
     pub async fn begin(&self) -> Result<Begun, Problem> {
-        let command = Command::begin(self.app, Actor::Person(self.user_id)).await?;
+        if self.only_looks {
+            return Ok(Begun::New(Box::new(
+                Command::look(self.app, Actor::Person(self.user_id)).await?,
+            )));
+        }
+        let mut command = Command::begin(self.app, Actor::Person(self.user_id)).await?;
+        command.has_key = self.key.is_some();
         let Some(key) = self.key else {
-            return Ok(Begun::New(command));
+            return Ok(Begun::New(Box::new(command)));
         };
         if key.is_empty() || key.chars().count() > KEY_LENGTH_MAX {
             return Err(Problem::Invalid(format!(
@@ -105,7 +140,7 @@ impl Call<'_> {
             .execute(text, &[&self.user_id, &self.name, &key, &digest, &command.now])
             .await?;
         if taken == 1 {
-            return Ok(Begun::New(command));
+            return Ok(Begun::New(Box::new(command)));
         }
         let text = sql!(
             "select body_sha256 = $4, answer from nexus.command_keys where caller_id = $1 and command = $2 and key = $3"
@@ -153,7 +188,7 @@ impl Call<'_> {
 /// A command that can run, or the answer that it gave before.
 pub enum Begun {
     /// Nobody used this key yet.
-    New(Command),
+    New(Box<Command>),
     /// The first answer.
     Answered(Value),
 }

@@ -61,7 +61,7 @@ settings! {
     PUBLIC_URL: "public_url", "NEXUS_MINT_PUBLIC_URL", Some("public-url"), "http:// and the listen address",
         "URL under which clients reach this server; tokens carry it as issuer";
     SITE_URL: "site_url", "NEXUS_MINT_SITE_URL", Some("site-url"), "the public URL",
-        "Where links in mails lead back to (for sign-in, which is not built yet)";
+        "The front end: where buyers go back to after paying (and later the links in mails)";
     REDIRECT_URLS: "redirect_urls", "NEXUS_MINT_REDIRECT_URLS", Some("redirect-urls"), "none",
         "Further URLs (with * and **) that a login may return to, separated by commas (for sign-in, which is not built yet)";
     DATA_DIR: "data_dir", "NEXUS_MINT_DATA_DIR", Some("data-dir"), "/var/lib/nexus-mint as root, else ~/.local/share/nexus-mint",

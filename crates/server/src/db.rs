@@ -20,7 +20,7 @@ use crate::auth::token::{ApiRole, Caller};
 pub use login::{ConnectError, Login, SERVER_VERSION_MIN};
 pub(crate) use statement::sql;
 pub use statement::{RegisteredStatement, registered_statements};
-pub use tx::{CommitError, OnConstraint, Tx};
+pub use tx::{CommitError, Mode, OnConstraint, Tx};
 
 /// How long a request may wait for a free connection: longer, and a busy server only collects requests that their
 /// clients have given up.
@@ -180,6 +180,15 @@ impl Db {
             .await
     }
 
+    /// Begins a transaction in which a command only looks, at one instant.
+    ///
+    /// # Errors
+    /// See [`DbError`].
+    pub async fn as_engine_snapshot(&self, actor: Actor) -> Result<Tx, DbError> {
+        let claims = actor_claims(DbRole::Engine, actor);
+        self.begin_in(DbRole::Engine, Some(&claims), Mode::Snapshot).await
+    }
+
     /// Begins a transaction of the service, which no policy holds back, for `actor`.
     ///
     /// # Errors
@@ -203,6 +212,10 @@ impl Db {
     }
 
     async fn begin(&self, role: DbRole, claims: Option<&str>) -> Result<Tx, DbError> {
+        self.begin_in(role, claims, Mode::Ordinary).await
+    }
+
+    async fn begin_in(&self, role: DbRole, claims: Option<&str>, mode: Mode) -> Result<Tx, DbError> {
         let [anon, authenticated, staff, service, engine, auth] = &self.pools;
         let pool = match role {
             DbRole::Anon => anon,
@@ -212,7 +225,7 @@ impl Db {
             DbRole::Engine => engine,
             DbRole::AuthAdmin => auth,
         };
-        Ok(Tx::begin(pool.get().await?, claims).await?)
+        Ok(Tx::begin(pool.get().await?, claims, mode).await?)
     }
 }
 

@@ -11,8 +11,11 @@ pub use database::examine as examine_database;
 use serde_json::json;
 
 use crate::{
-    config::{Settings, secrets_file},
-    postgres::{ClusterOptions, find_binaries},
+    config::{
+        Settings,
+        secrets_file::{self, SecretsError},
+    },
+    postgres::{self, ClusterOptions, find_binaries},
     problem::chain,
 };
 
@@ -146,7 +149,7 @@ pub fn examine_machine(settings: &Settings) -> Report {
 /// doctor's business.
 #[must_use]
 pub fn has_cluster(settings: &Settings) -> bool {
-    settings.data_dir.join("postgres").join("data").is_dir()
+    postgres::has_cluster(&settings.data_dir)
 }
 
 fn folder(report: &mut Report, path: &Path) {
@@ -193,7 +196,11 @@ fn secrets(report: &mut Report, settings: &Settings) {
             Err(error) => report.failed(name, chain(&error), None),
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            report.ok(name, "not made yet; the first start makes them");
+            if has_cluster(settings) {
+                report.failed(name, chain(&SecretsError::Lost(path)), None);
+            } else {
+                report.ok(name, "not made yet; the first start makes them");
+            }
         }
         Err(error) => report.failed(name, format!("{}: {error}", path.display()), None),
     }
@@ -231,6 +238,21 @@ mod tests {
         let report = examine_machine(&settings);
         assert!(!folder.exists() && !has_cluster(&settings));
         assert!(report.to_text().contains("is not there yet"), "{}", report.to_text());
+    }
+
+    #[test]
+    fn secrets_that_are_gone_are_missed_beside_their_database() {
+        let folder = scratch_folder("doctor-lost");
+        fs::create_dir_all(folder.join("postgres").join("data")).unwrap();
+        let environment = Environment::of([("NEXUS_MINT_DATA_DIR", folder.to_str().unwrap())]);
+        let settings = Settings::load(&Flags::default(), &environment).unwrap();
+        let report = examine_machine(&settings);
+        assert!(report.has_failed(), "{}", report.to_text());
+        assert!(
+            report.to_text().contains("secrets.toml is missing"),
+            "{}",
+            report.to_text()
+        );
     }
 
     #[test]

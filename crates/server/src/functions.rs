@@ -1,7 +1,7 @@
 //! `/functions/v1/<name>`: the names that front ends call, and the command behind each. Nothing else.
 //!
-//! A call is a POST with a JSON body and the access token of a person. `Idempotency-Key` makes a retry safe; where a body
-//! has a `paymentId`, that is the key. Errors are `application/problem+json` with the same text under `error` as well,
+//! A call is a POST with a JSON body and the access token of a person. `Idempotency-Key` makes a retry safe; of
+//! `create-investment-payment` the body's `paymentId` does as well. Errors are `application/problem+json` with the same text under `error` as well,
 //! where such front ends look for it.
 
 mod content;
@@ -18,21 +18,25 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    compliance, currencies, documents,
+    compliance, currencies, documents, health, investments, offerings, payments,
     permission::Person,
     problem::Problem,
+    properties, property_audits, reports, tokenization,
 };
 
 /// Names of front ends whose work is not built: they answer 501 `not_available`.
 pub const NOT_BUILT: &[&str] = &[
     "deploy-property-contract",
     "deploy-real-property-contract",
+    "calculate-analytics",
+    "send-email",
+    "sync-property-data",
     "live-tokenization-deploy",
     "verify-contract",
     "toko-chat",
@@ -45,16 +49,20 @@ macro_rules! functions {
         /// The names that do something.
         pub const BUILT: &[&str] = &[$($name),*];
 
+        /// The proof that each asks for before anything else: `person` is anybody signed in.
+        pub const PROOFS: &[(&str, &str)] = &[$(($name, stringify!($proof))),*];
+
         async fn run_once(call: &Call<'_>, caller: &Caller) -> Result<Value, Problem> {
             match call.name {
                 $($name => {
-                    let body = call.body()?;
                     let command = match call.begin().await? {
-                        Begun::New(command) => command,
+                        Begun::New(command) => *command,
                         Begun::Answered(answer) => return Ok(answer),
                     };
                     let person = Person::of(&command, caller).await?;
-                    let answer = $command(&command, &person.$proof()?, body).await?;
+                    // The right to run it before its body: who may not run it learns nothing of it.
+                    let proof = person.$proof()?;
+                    let answer = $command(&command, &proof, call.body()?).await?;
                     call.finish(command, answer).await
                 })*
                 _ => Err(Problem::NotFound),
@@ -64,31 +72,72 @@ macro_rules! functions {
 }
 
 functions! {
-    "get-exchange-rates": person => currencies::rates;
-    "review-document": officer => documents::review;
-    "request-gate-override": overseer => documents::gate::ask;
-    "approve-gate-override": overseer => documents::gate::approve;
-    "verify-kyc": person => compliance::verify::verify;
-    "list-kyc-queue": officer => compliance::kyc::queue;
-    "get-kyc-case": officer => compliance::kyc::get;
-    "register-entity": person => compliance::parties::register;
-    "add-party-owner": person => compliance::parties::add_owner;
-    "end-party-owner": person => compliance::parties::end_owner;
-    "let-login-act": officer => compliance::parties::let_act;
-    "record-screening": officer => compliance::screening::record;
-    "screen-party": officer => compliance::screening::screen;
     "accreditation-status": person => compliance::accreditation::status;
-    "request-accreditation": person => compliance::accreditation::request;
-    "withdraw-accreditation": person => compliance::accreditation::withdraw;
-    "list-accreditation-queue": officer => compliance::accreditation::queue;
-    "get-accreditation-case": officer => compliance::accreditation::get;
-    "take-accreditation-case": officer => compliance::accreditation::take;
-    "approve-accreditation": officer => compliance::accreditation::approve;
-    "reject-accreditation": officer => compliance::accreditation::reject;
-    "revoke-accreditation": officer => compliance::accreditation::revoke;
-    "get-entry-test": person => compliance::entry_test::ask;
+    "add-party-owner": person => compliance::parties::add_owner;
+    "add-property-member": admin => properties::add_member;
+    "announce-early-close": admin => offerings::preparing::announce_early_close;
     "answer-entry-test": person => compliance::entry_test::answer;
+    "approve-accreditation": officer => compliance::accreditation::approve;
+    "approve-gate-override": overseer => documents::gate::approve;
+    "approve-step": overseer => tokenization::approve;
+    "audit-property-contract": officer => property_audits::audit;
+    "cancel-investment": person => investments::withdrawing::cancel;
+    "cancel-offering": person => offerings::preparing::cancel;
+    "clear-incident": overseer => payments::incidents::clear;
+    "close-offering": admin => offerings::closing::close;
+    "create-investment": person => investments::ordering::create;
+    "create-investment-payment": person => payments::sessions::create;
+    "create-offering": person => offerings::preparing::create;
+    "create-property": person => properties::create;
+    "deployment-health-check": person => health::deployment;
+    "end-party-owner": person => compliance::parties::end_owner;
+    "extend-offering": admin => offerings::preparing::extend;
+    "fail-offering": admin => offerings::ending::fail_by_admin;
+    "generate-audit-report": person => property_audits::report;
+    "generate-tokenization-report": person => tokenization::report::generate;
+    "get-accreditation-case": officer => compliance::accreditation::get;
+    "get-entry-test": person => compliance::entry_test::ask;
+    "get-exchange-rates": person => currencies::rates;
+    "get-investment": person => investments::ordering::show;
+    "get-kyc-case": officer => compliance::kyc::get;
+    "import-custodian-statement": overseer => payments::custody::import;
+    "invite-to-offering": person => offerings::preparing::invite;
+    "launch-tokenization": admin => tokenization::launch;
+    "let-login-act": officer => compliance::parties::let_act;
+    "list-accreditation-queue": officer => compliance::accreditation::queue;
+    "list-custodian-statements": overseer => payments::custody::list;
+    "list-kyc-queue": officer => compliance::kyc::queue;
+    "monitor-tokenization": person => tokenization::monitor;
+    "move-escrow-to-agent": admin => offerings::closing::move_to_agent;
+    "open-offering": admin => offerings::preparing::open;
+    "pay-investment": person => payments::sessions::pay;
+    "preview-close": admin => offerings::closing::preview;
+    "publish-rule-pack": admin => offerings::packs::publish;
+    "record-screening": officer => compliance::screening::record;
+    "register-entity": person => compliance::parties::register;
+    "regulatory-evidence-export": overseer => reports::regulatory_evidence;
+    "reject-accreditation": officer => compliance::accreditation::reject;
+    "reject-step": overseer => tokenization::reject;
+    "request-accreditation": person => compliance::accreditation::request;
+    "request-gate-override": overseer => documents::gate::ask;
+    "retry-refund": overseer => payments::unmatched::retry_refund;
+    "return-escrow-from-agent": admin => offerings::closing::return_from_agent;
+    "return-payment": overseer => payments::unmatched::return_payment;
+    "review-document": officer => documents::review;
+    "revoke-accreditation": officer => compliance::accreditation::revoke;
+    "screen-party": officer => compliance::screening::screen;
+    "submit-step": person => tokenization::submit;
+    "take-accreditation-case": officer => compliance::accreditation::take;
+    "verify-investment-payment": person => payments::sessions::verify;
+    "verify-kyc": person => compliance::verify::verify;
+    "withdraw-accreditation": person => compliance::accreditation::withdraw;
 }
+
+/// Names of functions that only look: they run on one snapshot and take no lock.
+const ONLY_LOOK: &[&str] = &["preview-close"];
+
+/// The name under which a rail's messages come: raw, signed, without a login.
+pub const WEBHOOK: &str = "process-payment-webhook";
 
 pub use uploads::UPLOADS;
 
@@ -109,6 +158,10 @@ async fn invoke(
 ) -> Result<Json<Value>, Problem> {
     if NOT_BUILT.contains(&name.as_str()) {
         return Err(Problem::NotAvailable);
+    }
+    if name == WEBHOOK {
+        payments::messages::take(&app, &headers, &body).await?;
+        return Ok(Json(json!({ "received": true })));
     }
     let known = BUILT.iter().find(|known| **known == name).ok_or(Problem::NotFound)?;
     let caller = bearer(&app, &headers)?;
@@ -136,9 +189,10 @@ pub async fn run(
     body: &[u8],
 ) -> Result<Value, Problem> {
     let user_id = caller.user_id().ok_or(Problem::NotSignedIn)?;
-    let payment_id = serde_json::from_slice::<PaymentId>(body)
-        .ok()
-        .and_then(|body| body.payment_id);
+    // Front ends send this one's retry key in the body.
+    let payment_id = (name == "create-investment-payment")
+        .then(|| serde_json::from_slice::<PaymentId>(body).ok()?.payment_id)
+        .flatten();
     let call = Call {
         app,
         name,
@@ -148,6 +202,7 @@ pub async fn run(
             .or(payment_id.as_deref())
             .filter(|_| !compliance::is_read(name, body)),
         body,
+        only_looks: ONLY_LOOK.contains(&name),
     };
     let mut runs = 1;
     loop {
@@ -158,7 +213,7 @@ pub async fn run(
     }
 }
 
-/// The retry key that some bodies carry.
+/// The retry key that a body carries.
 #[derive(serde::Deserialize)]
 struct PaymentId {
     #[serde(rename = "paymentId")]

@@ -4,6 +4,9 @@
 //! again at the next turn. A job runs until the server drops it, at any point: each of its steps is one transaction, and
 //! whatever it does outside of the database may happen twice.
 
+pub mod clock;
+pub mod sales;
+
 use std::time::{Duration, SystemTime};
 
 use crate::{
@@ -24,16 +27,71 @@ const SEAL_EVERY: Duration = Duration::from_secs(3);
 /// takes longer is waited for again.
 const SEAL_PATIENCE: Duration = Duration::from_secs(300);
 
+/// How often sales look for what is due: people wait for it, and a look costs a handful of index scans.
+const SALES_EVERY: Duration = Duration::from_secs(1);
+
 /// How often bytes that no row names are looked for: what a crash leaves is little.
 const COLLECT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// How often approvals and screenings that are due are looked for. Nothing rests on it: whoever asks, asks at an instant.
-const PEOPLE_EVERY: Duration = Duration::from_secs(30);
+/// Every so many turns funded offerings are tried to close: they wait for days.
+const CLOSING_EVERY: u64 = 30;
 
 /// Runs all jobs; never ends by itself.
 pub async fn run(app: App, seal_key: SealKey) {
     let sealer = Sealer::new(seal_key, SEAL_PATIENCE);
-    tokio::join!(seal(&app.db, &sealer), collect_files(&app), keep_people(&app));
+    tokio::join!(seal(&app.db, &sealer), collect_files(&app), due(&app));
+}
+
+/// Does what is due, as long as the clock can be trusted.
+async fn due(app: &App) {
+    let watch = clock::Watch::default();
+    let mut last_pace = clock::Pace::Running;
+    let mut last_failure = None;
+    let mut count: u64 = 0;
+    loop {
+        let failure = match watch.look(app).await {
+            Ok(pace) => {
+                if pace != last_pace {
+                    match &pace {
+                        clock::Pace::Paused(since, reason) => tracing::error!(
+                            %since, reason, "deadlines, closings and payouts are paused; look at the clock, then: nexus-mint jobs resume"
+                        ),
+                        clock::Pace::Running => tracing::info!("deadlines, closings and payouts run again"),
+                    }
+                }
+                let scope = match pace {
+                    clock::Pace::Paused(..) => sales::Turn::OnlyMessages,
+                    clock::Pace::Running if count % CLOSING_EVERY == 0 => sales::Turn::Everything,
+                    clock::Pace::Running => sales::Turn::Ordinary,
+                };
+                last_pace = pace;
+                count += 1;
+                turn(app, scope).await.err()
+            }
+            Err(problem) => Some(problem),
+        };
+        let failure = failure.map(|problem| chain(&problem));
+        if failure != last_failure {
+            match &failure {
+                Some(cause) => tracing::error!(%cause, "what is due is not done; trying again"),
+                None => tracing::info!("what is due is done again"),
+            }
+        }
+        last_failure = failure;
+        tokio::time::sleep(SALES_EVERY).await;
+    }
+}
+
+/// One turn over everything that is due, in all areas.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn turn(app: &App, scope: sales::Turn) -> Result<(), Problem> {
+    sales::turn(app, scope).await?;
+    match scope {
+        sales::Turn::OnlyMessages => Ok(()),
+        sales::Turn::Ordinary | sales::Turn::Everything => keep_people(app).await,
+    }
 }
 
 /// Removes what crashes left in the file store. The machine's clock decides, as it does over the files' own times.
@@ -52,16 +110,7 @@ async fn collect_files(app: &App) {
 }
 
 /// Ends approvals and compares names again as they become due.
-async fn keep_people(app: &App) {
-    loop {
-        if let Err(problem) = keep_people_once(app).await {
-            tracing::error!(cause = %chain(&problem), "what is due about people was not done; trying again");
-        }
-        tokio::time::sleep(PEOPLE_EVERY).await;
-    }
-}
-
-async fn keep_people_once(app: &App) -> Result<(), Problem> {
+async fn keep_people(app: &App) -> Result<(), Problem> {
     loop {
         let command = Command::begin(app, Actor::Program("people")).await?;
         let expired = compliance::jobs::expire_due(&command).await?;

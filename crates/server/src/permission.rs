@@ -85,6 +85,15 @@ impl Person {
         Ok(self.clone())
     }
 
+    /// Whether another login is the same person: four eyes are counted by party, since somebody may have two logins.
+    ///
+    /// # Errors
+    /// What the database answered.
+    pub async fn is_same_party(&self, command: &Command, other: Uuid) -> Result<bool, Problem> {
+        let text = sql!("select nexus.is_same_party($1, $2)");
+        Ok(command.tx.query_one(text, &[&self.user_id, &other]).await?.try_get(0)?)
+    }
+
     /// Proof that the person is a compliance officer.
     ///
     /// # Errors
@@ -107,6 +116,14 @@ impl Person {
     /// [`Problem::NotPermitted`].
     pub fn overseer(&self) -> Result<Overseer, Problem> {
         self.with(&[Role::ComplianceOfficer, Role::Admin]).map(Overseer)
+    }
+
+    /// The person, where a command asks for the role of a property manager and there is no property yet.
+    ///
+    /// # Errors
+    /// [`Problem::NotPermitted`].
+    pub fn property_manager(&self) -> Result<Person, Problem> {
+        self.with(&[Role::PropertyManager])
     }
 
     /// Proof that the person manages a property: the role, and an active row as owner or manager.

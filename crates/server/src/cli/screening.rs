@@ -4,11 +4,12 @@ use std::{fs::File, path::PathBuf, process::ExitCode};
 
 use clap::Subcommand;
 
-use super::answer;
+use super::{answer, operate};
 use crate::{
     command::Command,
     compliance::screening,
-    db::{Actor, Db, sql},
+    config::Config,
+    db::{Actor, Db},
     problem::AnyError,
 };
 
@@ -24,15 +25,13 @@ pub(super) enum ScreeningCommand {
     },
 }
 
-pub(super) async fn run(command: ScreeningCommand, db: &Db) -> Result<ExitCode, AnyError> {
+pub(super) async fn run(command: ScreeningCommand, config: &Config, db: &Db) -> Result<ExitCode, AnyError> {
     let ScreeningCommand::Import { file: path, name } = command;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
     let name = name.unwrap_or(stem);
     let file = File::open(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let actor = Actor::Program("screening import");
-    let tx = db.as_engine(actor).await?;
-    let now = tx.query_one(sql!("select now()"), &[]).await?.try_get(0)?;
-    let command = Command { tx, now, actor };
+    let app = operate::app(config, db)?;
+    let command = Command::begin(&app, Actor::Program("screening import")).await?;
     let entries = screening::load(&command, &name, file).await?;
     command.commit().await?;
     answer(&format!("{name}: {entries} names"))?;

@@ -79,7 +79,7 @@ pub(super) enum UserCommand {
     },
 }
 
-fn parse_email(text: &str) -> Result<Email, CredentialError> {
+pub(super) fn parse_email(text: &str) -> Result<Email, CredentialError> {
     Email::parse(text)
 }
 
@@ -163,7 +163,7 @@ async fn change_role(db: &Db, email: &Email, role: Role, change: Change) -> Resu
     Ok(())
 }
 
-async fn token(config: &Config, db: &Db, email: &Email, ttl: Ttl) -> Result<String, AnyError> {
+pub(super) async fn token(config: &Config, db: &Db, email: &Email, ttl: Ttl) -> Result<String, AnyError> {
     let now = system_clock()();
     let id = find(db, email).await?;
     let tx = db.as_service(OPERATOR).await?;

@@ -2,7 +2,8 @@
 //!
 //! The file is readable by its owner only and appears complete or not at all: it is written under another name,
 //! flushed, and linked into place. When two processes start at once, one link wins and both read the same file. A secret
-//! that an older version did not make is added under a lock, and the file replaced as a whole.
+//! that an older version did not make is added under a lock, and the file replaced as a whole. Where a private cluster
+//! lies beside, its passwords were in the file: one that is gone is said to be gone, and no other is made.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
@@ -15,7 +16,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
 use super::secret::{Secret, random_bytes};
-use crate::postgres::{is_root, lock_exclusively};
+use crate::postgres::{has_cluster, is_root, lock_exclusively};
 
 /// The name of the file inside the data folder.
 pub const FILE_NAME: &str = "secrets.toml";
@@ -53,6 +54,12 @@ pub enum SecretsError {
     /// The file holds something else.
     #[error("{0} is not what was written there; restore it from a backup")]
     Damaged(PathBuf, #[source] Box<toml::de::Error>),
+    /// The file is gone, and a cluster is there that only its passwords open.
+    #[error(
+        "{0} is missing, and the database beside it opens to the passwords in it alone; restore it from a backup, or \
+         choose another data folder with --data-dir"
+    )]
+    Lost(PathBuf),
     /// The operating system gave no randomness.
     #[error("the operating system gave no random bytes")]
     Random(#[from] getrandom::Error),
@@ -64,7 +71,12 @@ pub enum SecretsError {
 /// See [`SecretsError`].
 pub fn load_or_make(data_dir: &Path) -> Result<SecretsFile, SecretsError> {
     let path = data_dir.join(FILE_NAME);
+    // Asked first: who makes both at this moment makes the file before the cluster.
+    let has_cluster = has_cluster(data_dir);
     if !path.exists() {
+        if has_cluster {
+            return Err(SecretsError::Lost(path));
+        }
         make_folder(data_dir).map_err(|error| SecretsError::Folder(data_dir.to_owned(), error))?;
         let text = fresh_text()?;
         write_once(data_dir, &path, &text).map_err(|error| SecretsError::Write(path.clone(), error))?;
@@ -227,6 +239,15 @@ mod tests {
         assert_ne!(keys[0].seal_key, before.seal_key);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_not_made_anew_beside_its_database() {
+        let folder = scratch_folder("secrets-lost");
+        fs::create_dir_all(folder.join("postgres").join("data")).unwrap();
+        let refused = load_or_make(&folder).unwrap_err();
+        assert!(matches!(refused, SecretsError::Lost(_)), "{refused:?}");
+        assert!(!folder.join(FILE_NAME).exists(), "a backup can be put where it was");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::{
     task::{Context, Waker},
 };
 
+use chrono::{DateTime, Utc};
 use deadpool_postgres::Client;
 use tokio_postgres::{Error, Row, types::ToSql};
 
@@ -16,35 +17,65 @@ use crate::problem::Problem;
 /// A parameter list, as the driver wants it.
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
+/// What a transaction may do, and what it sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Reads and writes; each statement sees what was committed before it.
+    Ordinary,
+    /// Reads alone, all of one instant.
+    Snapshot,
+}
+
+impl Mode {
+    fn begin(self) -> &'static str {
+        match self {
+            Mode::Ordinary => "begin",
+            Mode::Snapshot => "begin isolation level repeatable read, read only",
+        }
+    }
+}
+
 /// A transaction that has a role. Dropping it rolls back.
 pub struct Tx {
     client: Client,
     open: bool,
     failed: AtomicBool,
+    began: Option<DateTime<Utc>>,
 }
 
 impl Tx {
     /// Begins a transaction and sets the claims for it: one round trip.
-    pub(super) async fn begin(client: Client, claims: Option<&str>) -> Result<Tx, Error> {
+    pub(super) async fn begin(client: Client, claims: Option<&str>, mode: Mode) -> Result<Tx, Error> {
         // Made first: when the request goes away while we wait, dropping this rolls back.
-        let tx = Tx {
+        let mut tx = Tx {
             client,
             open: true,
             failed: AtomicBool::new(false),
+            began: None,
         };
         match claims {
-            None => tx.client.batch_execute("begin").await?,
+            None => tx.client.batch_execute(mode.begin()).await?,
             Some(claims) => {
                 let set = tx
                     .client
-                    .prepare_cached(sql!("select pg_catalog.set_config('request.jwt.claims', $1, true)"))
+                    .prepare_cached(sql!(
+                        "select pg_catalog.set_config('request.jwt.claims', $1, true), now()"
+                    ))
                     .await?;
                 // Polled together, in this order, the two leave in one packet.
                 let params: Params<'_> = &[&claims];
-                tokio::try_join!(biased; tx.client.batch_execute("begin"), tx.client.execute(&set, params))?;
+                let ((), row) =
+                    tokio::try_join!(biased; tx.client.batch_execute(mode.begin()), tx.client.query_one(&set, params))?;
+                tx.began = Some(row.try_get(1)?);
             }
         }
         Ok(tx)
+    }
+
+    /// PostgreSQL's clock when it began; of a transaction with claims.
+    #[must_use]
+    pub fn began(&self) -> Option<DateTime<Utc>> {
+        self.began
     }
 
     /// Runs a statement and returns its rows. Statements are prepared once a connection.

@@ -47,14 +47,14 @@ macro_rules! uploads {
         async fn run_once(call: &Call<'_>, caller: &Caller, file: &mut Staged) -> Result<Value, Problem> {
             match call.name {
                 $($name => {
-                    let body = call.body()?;
                     let command = match call.begin().await? {
                         Begun::New(command) => command,
                         Begun::Answered(answer) => return Ok(answer),
                     };
                     let person = Person::of(&command, caller).await?;
-                    let answer = $command(&command, &person.$proof()?, body, file).await?;
-                    call.finish(command, answer).await
+                    let proof = person.$proof()?;
+                    let answer = $command(&command, &proof, call.body()?, file).await?;
+                    call.finish(*command, answer).await
                 })*
                 _ => Err(Problem::NotFound),
             }
@@ -87,6 +87,7 @@ async fn upload(
         user_id,
         key,
         body: body.as_bytes(),
+        only_looks: false,
     };
     let mut runs = 1;
     loop {

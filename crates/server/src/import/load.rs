@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use chrono::NaiveDate;
 use futures_util::SinkExt as _;
 use tokio_postgres::CopyInSink;
 
@@ -28,6 +29,9 @@ const LOCK: i64 = 0x6e78_6d69_6e74_0003;
 /// where they fit.
 const SESSION: &str = "set local statement_timeout = 0; set local lock_timeout = '10min'; \
                        set local enable_nestloop = off; set local work_mem = '64MB'";
+
+/// A day begins up to fourteen hours earlier elsewhere.
+const IS_STILL_TO_COME: &str = sql!("select $1 > (now() at time zone 'UTC')::date + 1");
 
 /// What is sent to PostgreSQL at once.
 const SEND_BYTES: usize = 64 * 1024;
@@ -102,6 +106,14 @@ pub enum LoadError {
     /// The file is wrong.
     #[error(transparent)]
     Bad(#[from] BadFile),
+    /// The day whose facts the file is said to hold has not come. What it says would hold against all lists until then.
+    #[error("{file} cannot hold the facts of {as_of}, which is still to come: say whose facts it holds with --as-of")]
+    StillToCome {
+        /// The file.
+        file: String,
+        /// The day.
+        as_of: NaiveDate,
+    },
     /// The file cannot be read.
     #[error("cannot read {0}")]
     Unreadable(String, #[source] io::Error),
@@ -159,6 +171,13 @@ impl Dataset {
         }
     }
 
+    fn as_of(self) -> Option<NaiveDate> {
+        match self {
+            Dataset::Seattle | Dataset::Dubai => None,
+            Dataset::Realt { as_of } => Some(as_of),
+        }
+    }
+
     async fn write(self, tx: &Tx, rows: u64) -> Result<Loaded, tokio_postgres::Error> {
         match self {
             Dataset::Seattle => seattle::write(tx, rows).await,
@@ -181,6 +200,12 @@ pub async fn load(
 ) -> Result<Loaded, LoadError> {
     let layout = dataset.layout();
     let tx = db.as_engine(Actor::Program("load")).await?;
+    if let Some(as_of) = dataset.as_of()
+        && tx.query_one(IS_STILL_TO_COME, &[&as_of]).await?.get(0)
+    {
+        let file = name.to_owned();
+        return Err(LoadError::StillToCome { file, as_of });
+    }
     tx.connection().batch_execute(SESSION).await?;
     tx.query(sql!("select pg_catalog.pg_advisory_xact_lock($1)"), &[&LOCK])
         .await?;

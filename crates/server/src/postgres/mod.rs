@@ -128,6 +128,12 @@ enum Running {
     },
 }
 
+/// Whether a private cluster was ever made below this data folder.
+#[must_use]
+pub fn has_cluster(data_dir: &Path) -> bool {
+    Folder::data_below(data_dir).is_dir()
+}
+
 impl ClusterOptions {
     /// A durable cluster that any command may use.
     pub fn new(data_dir: impl Into<PathBuf>, superuser_password: impl Into<String>) -> ClusterOptions {

@@ -188,6 +188,16 @@ async fn an_older_list_corrects_nothing() {
         (TOKEN_HEADER.to_owned() + &tokens(1..4)).replace("1 Main", "OLD-1 Main"),
     );
     program.answer(&["import", "realt", path(&new)]);
+    let early = program.run(&["import", "realt", path(&new), "--as-of", "2999-01-01"]);
+    assert_eq!(
+        early.code, 1,
+        "a day that is to come would keep all lists out until then"
+    );
+    assert!(
+        early.stderr.contains("2999-01-01, which is still to come"),
+        "{}",
+        early.stderr
+    );
     assert!(
         program
             .answer(&["import", "realt", path(&old)])
@@ -234,11 +244,12 @@ async fn the_348_tokens_add_up_to_what_is_known_of_them() {
                    sum(supply * token_price), sum(supply * token_price) filter (where not is_migrated),
                    sum(net_rent_year), sum(net_rent_year) filter (where not is_migrated), count(*) filter (where net_rent_year_minor = 0),
                    count(*) filter (where abs(stated_apr_percent - 100 * net_rent_year / total_value) > 0.02),
-                   count(*) filter (where net_rent_year_minor % 12 <> 0), count(bridged_address), count(distinct snapshot_on))
+                   count(*) filter (where net_rent_year_minor % 12 <> 0),
+                   count(*) filter (where stated_net_rent_year_per_token * supply <> net_rent_year), count(bridged_address), count(distinct snapshot_on))
                  from public.foreign_tokens";
     assert_eq!(
         told(&client, facts).await,
-        "348 348 316 37 80362624.50 75027092.50 8140592.63 7574318.57 1 0 95 293 1"
+        "348 348 316 37 80362624.50 75027092.50 8140592.63 7574318.57 1 0 95 205 293 1"
     );
     let history = "select string_agg(distinct concat_ws(' ', origin, is_active, tokenization_active, price, left(description, 31)), '|') from public.properties";
     assert_eq!(

@@ -18,6 +18,7 @@ const CORE_TESTS_MAY_USE: &[&str] = &["proptest"];
 const PROTOCOLS: &[&str] = &["auth", "rest", "storage", "realtime"];
 const DOMAIN: &[&str] = &[
     "properties",
+    "property_audits",
     "tokenization",
     "offerings",
     "investments",

@@ -216,6 +216,82 @@ insert into nexus.seals (number, sealed_at, audit_up_to, entries_up_to, links_up
 values (1, now(), 0, 1, 1, sha256('head'), sha256('key'), sha256('a') || sha256('b'));
 insert into nexus.chain_links (place, source, source_id, row_digest, link) values (1, 'entry', 1, sha256('row'), sha256('head'));
 
+-- Sales: an offering of every property's token, the first public, the third for the invited investor; what people paid in it.
+insert into public.property_token_supply (property_token_id, authorised_units, available_units, held_units)
+select id, total_supply_units, total_supply_units - 10, 10 from public.property_tokens where status = 'launched'
+union all select id, total_supply_units, total_supply_units, 0 from public.property_tokens where status = 'draft';
+insert into public.offerings (id, property_id, property_token_id, rule_pack_id, kind, status, is_public, price_minor, soft_cap_units,
+  hard_cap_units, maximum_units, opens_at, closes_at, long_stop_at, early_close_announced_at, early_close_at, opened_at, ended_at, end_reason,
+  with_agent_at, agent_minor, failed_at, fail_reason, created_by, opened_by)
+select ('e0000000-0000-4000-8000-00000000000' || n)::uuid, ('b0000000-0000-4000-8000-00000000000' || n)::uuid,
+  ('c0000000-0000-4000-8000-0000000000' || n || '1')::uuid, (select id from public.rule_packs where code = 'open'), 'acquisition',
+  case n when 5 then 'failed' else 'open' end, n <> 3, 5359, 10, 100, 50, now(), now() + interval '1 day', now() + interval '2 days', now(),
+  now() + interval '1 hour', now(), now(), 'deadline', now(), 1, case n when 5 then now() end, case n when 5 then 'a reason' end,
+  'a0000000-0000-4000-8000-000000000003', 'a0000000-0000-4000-8000-000000000006'
+from generate_series(1, 5) as n;
+insert into public.offerings (property_id, property_token_id, rule_pack_id, kind, status, price_minor, soft_cap_units, hard_cap_units, opens_at,
+  closes_at, long_stop_at, created_by)
+select property_id, property_token_id, rule_pack_id, 'issuer_owns', 'draft', 5359, 10, 100, opens_at, closes_at, long_stop_at, created_by from public.offerings;
+with passed as (
+  insert into public.gate_passes (property_id, action, subject_id, offering_kind, passed_at)
+  select property_id, 'close', id, kind, now() from public.offerings where status = 'draft' returning id, subject_id
+)
+update public.offerings as o set status = 'closed', close_pass_id = p.id, closed_at = now(), opened_by = 'a0000000-0000-4000-8000-000000000006',
+  opened_at = now(), ended_at = now(), end_reason = 'hard_cap'
+from passed as p where p.subject_id = o.id and o.property_id = 'b0000000-0000-4000-8000-000000000004';
+update public.property_token_supply as s set offering_id = o.id, offering_left_units = 90
+from public.offerings as o where o.property_token_id = s.property_token_id and o.status = 'open';
+insert into public.rule_packs (code, version, title, summary, rules, valid_from, created_by)
+values ('own', 1, 'Own', 'A pack.', '[]', '2025-01-01', 'a0000000-0000-4000-8000-000000000006');
+insert into public.offering_guests (offering_id, user_id, added_by)
+select 'e0000000-0000-4000-8000-000000000005'::uuid, id, 'a0000000-0000-4000-8000-000000000003'::uuid from people
+union all select 'e0000000-0000-4000-8000-000000000003', 'a0000000-0000-4000-8000-000000000001'::uuid, null
+union all select ('e0000000-0000-4000-8000-00000000000' || n)::uuid, 'a0000000-0000-4000-8000-000000000002'::uuid, null from generate_series(1, 4) as n where n <> 3;
+insert into public.party_limits (party_id, currency, currency_decimals, yearly_minor, reason)
+select party_id, 'USD', 2, 100000, 'asked for' from public.user_profiles;
+insert into public.lots (party_id, user_id, property_id, property_token_id, investment_id, units, cost_minor, acquired_at, tax_acquired_at,
+  restricted_since, restricted_until)
+select party_id, user_id, property_id, property_token_id, id, 10, 54662, now(), now(), now(), now() + interval '1 year'
+from public.investments where status = 'confirmed';
+insert into public.lots (party_id, user_id, property_id, property_token_id, investment_id, parent_lot_id, units, cost_minor, acquired_at, tax_acquired_at)
+select party_id, user_id, property_id, property_token_id, investment_id, id, 0, 0, now(), now() from public.lots;
+update public.investments set offering_id = ('e0000000-0000-4000-8000-00000000000' || right(property_id::text, 1))::uuid,
+  warning_accepted_at = now(), withdraw_until = now(), ended_reason = 'not_paid';
+insert into public.payment_sessions (investment_id, user_id, rail, provider_ref, url, currency, currency_decimals, amount_minor, due_at)
+select id, user_id, 'sandbox', 'cs_' || id, '/sandbox/checkout/x', 'USD', 2, 54662, now() from public.investments where status = 'confirmed';
+insert into public.payments (rail, provider_ref, session_id, investment_id, property_id, currency, currency_decimals, amount_minor,
+  matched_minor, unmatched_minor, returned_minor, charged_back_at, settled_at, settlement_ref, received_at)
+select 'sandbox', 'pi_' || s.id, s.id, s.investment_id, i.property_id, 'USD', 2, 54662, 54660, 1, 1, now(), now(), 'po_1', now()
+from public.payment_sessions as s join public.investments as i on i.id = s.investment_id;
+insert into public.payments (rail, provider_ref, property_id, currency, currency_decimals, amount_minor, unmatched_minor, received_at)
+select 'sandbox', 'pi_' || id, id, 'USD', 2, 1, 1, now() from public.properties;
+insert into public.refunds (id, payment_id, investment_id, property_id, user_id, currency, currency_decimals, amount_minor, reason, status,
+  is_settled, provider_ref, due_at, sent_at, confirmed_at, retry_asked_by, retry_approved_by)
+select gen_random_uuid(), p.id, p.investment_id, p.property_id, s.user_id, 'USD', 2, 1, 'overpaid', 'confirmed', true, 're_1', now(), now(), now(),
+  'a0000000-0000-4000-8000-000000000005', 'a0000000-0000-4000-8000-000000000006'
+from public.payments as p join public.payment_sessions as s on s.id = p.session_id;
+insert into public.refunds (id, payment_id, property_id, currency, currency_decimals, amount_minor, reason, status, is_settled, due_at, failed_at, failure)
+select gen_random_uuid(), id, property_id, 'USD', 2, 1, 'unmatched', 'failed', false, now(), now(), 'closed' from public.payments where session_id is null;
+insert into nexus.payment_messages (rail, message_id, kind, payment_ref, body, signature, received_at, due_at, processed_at, outcome)
+values ('sandbox', 'ev_1', 'payment.succeeded', 'pi_1', 'x', 't=1,v1=00', now(), now(), now(), 'paid');
+insert into public.incidents (property_id, kind, subject, status, opened_at, cleared_at, clear_reason, clear_asked_by, cleared_by)
+select id, 'custody_difference', 'statement:1', 'cleared', now(), now(), 'a bank fee', 'a0000000-0000-4000-8000-000000000005',
+  'a0000000-0000-4000-8000-000000000006' from public.properties;
+insert into public.custodian_statements (property_id, custodian, account_ref, currency, currency_decimals, period_from, period_to,
+  opening_balance_minor, closing_balance_minor, ledger_balance_minor, sha256, imported_by, imported_at)
+select id, 'A bank', '0001', 'USD', 2, '2025-01-01', '2025-01-31', 0, 60, 60, sha256('x'), 'a0000000-0000-4000-8000-000000000005', now() from public.properties;
+insert into public.custodian_statement_lines (statement_id, line, booked_on, amount_minor, reference, entry_id)
+select s.id, 1, '2025-01-31', 60, 'po_1', e.id from public.custodian_statements as s
+join ledger.entries as e on e.key = 'fixture:' || right(s.property_id::text, 1);
+insert into nexus.sandbox_sessions (ref, amount_minor, currency, description, return_url, property_id, created_at)
+values ('cs_1', 1, 'USD', 'A house', '/', 'b0000000-0000-4000-8000-000000000001', now());
+insert into nexus.sandbox_payments (ref, session_ref, property_id, amount_minor, currency, settlement_ref, settled_on, settled_minor, charged_back_at, created_at)
+values ('pi_1', 'cs_1', 'b0000000-0000-4000-8000-000000000001', 1, 'USD', 'po_1', '2025-01-31', 1, now(), now());
+insert into nexus.sandbox_refunds (id, payment_ref, amount_minor, status, from_bank, reason, booked_on, created_at)
+values (gen_random_uuid(), 'pi_1', 1, 'failed', true, 'closed', '2025-01-31', now());
+insert into nexus.sandbox_messages (ref, body, due_at, delivered_at, created_at) values ('ev_1', '{}', now(), now(), now());
+insert into nexus.clock_watch (last_seen_at, paused_at, reason) values (now(), now(), 'it went back');
+
 -- Of the trail of all this, one change by each person is kept.
 set session_replication_role = replica;
 truncate public.audit_log, nexus.audit_details, nexus.audit_erasures;

@@ -106,6 +106,13 @@ const WRITTEN_BY_NOBODY: &[&str] = &[
     "nexus.audit_details",
     "nexus.audit_erasures",
     "public.audit_log",
+    // The gate: written by the owner's functions alone.
+    "public.gate_overrides",
+    "public.gate_pass_evidence",
+    "public.gate_passes",
+    "public.gate_requirements",
+    "public.property_document_reviews",
+    "public.property_gates",
 ];
 
 /// Read by their owner, and by whom the second part names.

@@ -88,6 +88,8 @@ const fn bucket(bucket: &'static str) -> Relation {
 
 const LOGIN_OF_PARTY: &str = "(select u.id from public.user_profiles as u where u.party_id = t.party_id)";
 
+const OF_OFFERING: &str = "(select o.property_id from public.offerings as o where o.id = t.offering_id)";
+
 pub(super) const RELATIONS: &[Relation] = &[
     nobodys("auth.users"),
     Relation {
@@ -105,8 +107,14 @@ pub(super) const RELATIONS: &[Relation] = &[
     ),
     a_persons("nexus.audit_erasures", "t.actor_id"),
     nobodys("nexus.chain_links"),
+    nobodys("nexus.clock_watch"),
     a_persons("nexus.command_keys", "t.caller_id"),
     a_persons("nexus.outbox_events", "t.actor_id"),
+    nobodys("nexus.payment_messages"),
+    nobodys("nexus.sandbox_messages"),
+    nobodys("nexus.sandbox_payments"),
+    nobodys("nexus.sandbox_refunds"),
+    nobodys("nexus.sandbox_sessions"),
     nobodys("nexus.screening_entries"),
     nobodys("nexus.screening_lists"),
     nobodys("nexus.seals"),
@@ -139,6 +147,11 @@ pub(super) const RELATIONS: &[Relation] = &[
     },
     nobodys("public.compliance_terms"),
     nobodys("public.currencies"),
+    a_propertys(
+        "public.custodian_statement_lines",
+        "(select s.property_id from public.custodian_statements as s where s.id = t.statement_id)",
+    ),
+    a_propertys("public.custodian_statements", "t.property_id"),
     nobodys("public.entry_tests"),
     nobodys("public.fee_schedules"),
     a_persons("public.file_reads", "t.reader_id"),
@@ -149,19 +162,41 @@ pub(super) const RELATIONS: &[Relation] = &[
     a_propertys("public.property_gates", "t.property_id"),
     // Public history: whose house it was does not matter.
     nobodys("public.foreign_tokens"),
+    a_propertys("public.incidents", "t.property_id"),
     both("public.investments", "t.user_id", "t.property_id"),
     a_propertys("public.investment_opportunities_mv", "t.property_id"),
     a_persons("public.kyc_cases", "t.user_id"),
     a_persons("public.kyc_documents", "t.user_id"),
+    both("public.lots", "t.user_id", "t.property_id"),
     nobodys("public.market_statistics"),
     a_persons("public.notifications", "t.user_id"),
+    both("public.offering_guests", "t.user_id", OF_OFFERING),
+    Relation {
+        further: &[
+            ("shown", "t.is_public and t.status <> 'draft'"),
+            (
+                "listed",
+                "(select p.is_active from public.properties as p where p.id = t.property_id)",
+            ),
+            (
+                "invited",
+                "(select string_agg(g.user_id::text, ',') from public.offering_guests as g where g.offering_id = t.id and t.status <> 'draft'
+                  having count(*) = 1)",
+            ),
+            ("of all guests", "t.status = 'failed'"),
+        ],
+        ..a_propertys("public.offerings", "t.property_id")
+    },
     a_persons(
         "public.parties",
         "(select u.id from public.user_profiles as u where u.party_id = t.id)",
     ),
+    a_persons("public.party_limits", LOGIN_OF_PARTY),
     a_persons("public.party_owners", LOGIN_OF_PARTY),
     a_persons("public.party_screenings", LOGIN_OF_PARTY),
     a_persons("public.payment_methods", "t.user_id"),
+    a_persons("public.payment_sessions", "t.user_id"),
+    a_propertys("public.payments", "t.property_id"),
     a_propertys("public.properties", "(t.id)"),
     a_propertys("public.property_analytics", "t.property_id"),
     a_propertys("public.property_audits", "t.property_id"),
@@ -189,7 +224,13 @@ pub(super) const RELATIONS: &[Relation] = &[
         further: &[("issued", "t.status <> 'draft'")],
         ..a_propertys("public.property_tokens", "t.property_id")
     },
+    a_propertys(
+        "public.property_token_supply",
+        "(select k.property_id from public.property_tokens as k where k.id = t.property_token_id)",
+    ),
     a_propertys("public.public_properties", "t.id"),
+    both("public.refunds", "t.user_id", "t.property_id"),
+    nobodys("public.rule_packs"),
     nobodys("public.smart_contract_events"),
     both("public.tokenization_processes", "t.user_id", "t.property_id"),
     both(

@@ -1,0 +1,113 @@
+//! `create-investment`: one order of one person.
+
+use mint_core::money::Amount;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Number, Value};
+use uuid::Uuid;
+
+use super::{
+    InvestmentAnswer,
+    reserving::{self, NewOrder, Outcome},
+};
+use crate::{command::Command, db::sql, offerings::Offering, permission::Person, problem::Problem};
+
+/// An order. Prices, fees and statuses that a client sends as well are passed over.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateInvestment {
+    pub(crate) property_id: Uuid,
+    pub(crate) token_amount: TokenAmount,
+    pub(crate) payment_method: Option<String>,
+    #[serde(default)]
+    pub(crate) accepts_warning: bool,
+}
+
+/// How many tokens, as people write them: `2`, `"2"` or, of a token with decimals, `2.5`.
+#[derive(Debug, Clone)]
+pub struct TokenAmount(String);
+
+impl<'de> Deserialize<'de> for TokenAmount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TokenAmount, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Given {
+            Number(Number),
+            Text(String),
+        }
+        Ok(TokenAmount(match Given::deserialize(deserializer)? {
+            // 2.0 is how some clients write 2.
+            Given::Number(number) => number.to_string().trim_end_matches(".0").to_owned(),
+            Given::Text(text) => text,
+        }))
+    }
+}
+
+impl TokenAmount {
+    /// The amount in the smallest unit of an offering's token.
+    ///
+    /// # Errors
+    /// [`Problem::Invalid`] when it is no amount, or zero.
+    pub fn of(&self, offering: &Offering) -> Result<Amount, Problem> {
+        match Amount::parse(&self.0, offering.token_decimals) {
+            Ok(Amount::ZERO) => Err(Problem::Invalid("tokenAmount: buy at least one".to_owned())),
+            Ok(units) => Ok(units),
+            Err(error) => Err(Problem::Invalid(format!("tokenAmount {}: {error}", self.0))),
+        }
+    }
+}
+
+/// Reserves tokens of a property's running offering for the caller.
+///
+/// # Errors
+/// The rule that says no; [`Problem::NotFound`] for a property without an offering.
+pub async fn create(command: &Command, person: &Person, body: CreateInvestment) -> Result<Value, Problem> {
+    let id = order(command, person, &body).await?;
+    super::row(command, id).await
+}
+
+/// Reserves and answers with the investment's id.
+///
+/// # Errors
+/// As [`create`].
+pub async fn order(command: &Command, person: &Person, body: &CreateInvestment) -> Result<Uuid, Problem> {
+    let offering_id = Offering::current_of(command, body.property_id).await?;
+    let offering = Offering::load(command, offering_id).await?;
+    let order = NewOrder {
+        id: Uuid::now_v7(),
+        user_id: person.user_id(),
+        party_id: person.party_id(),
+        units: body.token_amount.of(&offering)?,
+        accepts_warning: body.accepts_warning,
+        payment_method: body.payment_method.clone(),
+        reuses_identical: !command.has_key,
+    };
+    let outcomes = reserving::reserve(command, offering_id, std::slice::from_ref(&order)).await?;
+    match outcomes.into_iter().next() {
+        Some(Outcome::Reserved(id) | Outcome::Same(id)) => Ok(id),
+        Some(Outcome::Refused(refusal)) => Err(Problem::Refused(refusal)),
+        None => Err(Problem::internal("an order without an outcome")),
+    }
+}
+
+/// Names an investment.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InvestmentId {
+    pub(crate) investment_id: Uuid,
+}
+
+/// An investment of the caller.
+///
+/// # Errors
+/// [`Problem::NotFound`] when it is not his.
+pub async fn show(command: &Command, person: &Person, body: InvestmentId) -> Result<InvestmentAnswer, Problem> {
+    let text = sql!("select from public.investments where id = $1 and user_id = $2");
+    command
+        .tx
+        .query_opt(text, &[&body.investment_id, &person.user_id()])
+        .await?
+        .ok_or(Problem::NotFound)?;
+    Ok(InvestmentAnswer {
+        investment: super::row(command, body.investment_id).await?,
+    })
+}

@@ -1,0 +1,173 @@
+//! The laws of the domain, asked of a whole database: what must hold after every test, whatever it did.
+//!
+//! L1, L3 - L8 and L14 over everything that was sold in an offering, and every change of status looked up in the table of
+//! `mint_core::states`.
+
+use mint_core::states::WORKFLOWS;
+use nexus_mint::ledger::verify::verify;
+use tokio_postgres::Client;
+
+use crate::world::{World, connect};
+
+/// A law, and what breaks it.
+const LAWS: &[(&str, &str)] = &[
+    (
+        "L1: per entry and asset, postings add up to zero",
+        "select p.entry_id::text from ledger.postings as p join ledger.accounts as a on a.id = p.account_id
+         group by p.entry_id, a.asset having sum(p.amount) <> 0",
+    ),
+    (
+        "L3: a token's supply is what the ledger says",
+        "select s.property_token_id::text || ' ' || part.name || ': ' || part.units || ' in the row, ' || coalesce(l.balance, 0) || ' in the ledger'
+         from public.property_token_supply as s
+         cross join lateral (values ('authorised', -s.authorised_units), ('available', s.available_units), ('reserved_pending', s.pending_units),
+           ('reserved_paid', s.paid_units), ('treasury', s.treasury_units), ('burned', s.burned_units), ('held', s.held_units)) as part (name, units)
+         left join lateral (
+           select sum(b.balance) as balance from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
+           where a.asset = 'token:' || s.property_token_id and a.purpose = part.name) as l on true
+         where coalesce(l.balance, 0) <> part.units",
+    ),
+    (
+        "L3: and what the investments and lots say",
+        "select s.property_token_id::text from public.property_token_supply as s
+         where s.pending_units <> coalesce((select sum(i.token_amount_units) from public.investments as i
+                 where i.property_token_id = s.property_token_id and i.offering_id is not null and i.status = 'pending'), 0)
+            or s.paid_units <> coalesce((select sum(i.token_amount_units) from public.investments as i
+                 where i.property_token_id = s.property_token_id and i.offering_id is not null and i.status = 'paid'), 0)
+            or s.held_units <> coalesce((select sum(l.units) from public.lots as l where l.property_token_id = s.property_token_id), 0)",
+    ),
+    (
+        "L3: the copies are true",
+        "select t.id::text from public.property_tokens as t join public.property_token_supply as s on s.property_token_id = t.id
+         join public.properties as p on p.id = t.property_id
+         where t.available_supply_units <> s.available_units or p.tokens_issued <> nexus.from_minor(s.held_units, t.token_decimals)",
+    ),
+    (
+        "L4: nothing is oversold",
+        "select o.id::text from public.offerings as o left join public.property_token_supply as s on s.offering_id = o.id
+         cross join lateral (select coalesce(sum(i.token_amount_units), 0) as units from public.investments as i
+                             where i.offering_id = o.id and i.status in ('pending', 'paid', 'confirmed')) as sold
+         where sold.units > o.hard_cap_units or (o.status = 'open' and s.offering_left_units is distinct from o.hard_cap_units - sold.units)
+            or (o.status in ('open', 'funded')) <> (s.offering_id is not null)",
+    ),
+    (
+        "L5: escrow is what is paid and neither closed nor given back",
+        "select p.id::text || ' ' || c.code || ': ' || coalesce(money.escrow, 0) || ' in escrow, ' || coalesce(owed.charge, 0) || ' paid'
+         from public.properties as p cross join public.currencies as c
+         left join lateral (select sum(b.balance) as escrow from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
+           where a.property_id = p.id and a.asset = c.code and a.purpose in ('escrow_bank', 'psp_clearing', 'escrow_agent')) as money on true
+         left join lateral (select sum(i.total_amount_minor + i.fee_amount_minor) as charge from public.investments as i
+           where i.property_id = p.id and i.payment_currency = c.code and i.offering_id is not null and i.status = 'paid') as owed on true
+         where exists (select from public.offerings as o where o.property_id = p.id)
+           and coalesce(money.escrow, 0) <> coalesce(owed.charge, 0)",
+    ),
+    (
+        "L5: what is unmatched is in its accounts",
+        "select p.id::text || ' ' || c.code from public.properties as p cross join public.currencies as c
+         left join lateral (select sum(b.balance) as held from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
+           where a.property_id = p.id and a.asset = c.code and a.purpose in ('unmatched', 'psp_unmatched')) as money on true
+         left join lateral (select sum(m.unmatched_minor) as open from public.payments as m where m.property_id = p.id and m.currency = c.code) as told on true
+         where exists (select from public.offerings as o where o.property_id = p.id) and coalesce(money.held, 0) <> coalesce(told.open, 0)",
+    ),
+    (
+        "L7: what is owed back is in its accounts until the rail confirms",
+        "select p.id::text || ' ' || c.code || ': ' || coalesce(money.held, 0) || ' in the accounts, ' || coalesce(told.open, 0) || ' owed'
+         from public.properties as p cross join public.currencies as c
+         left join lateral (select sum(b.balance) as held from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
+           where a.property_id = p.id and a.asset = c.code and a.purpose in ('refund_payable', 'psp_refund_payable')) as money on true
+         left join lateral (select sum(r.amount_minor) as open from public.refunds as r
+           where r.property_id = p.id and r.currency = c.code and r.status <> 'confirmed') as told on true
+         where exists (select from public.offerings as o where o.property_id = p.id) and coalesce(money.held, 0) <> coalesce(told.open, 0)",
+    ),
+    (
+        "L5: money is where the rail and the custodian have it",
+        "select p.id::text || ' ' || c.code || ': ' || coalesce(money.held, 0) || ' with the provider, ' || coalesce(told.open, 0) || ' not settled'
+         from public.properties as p cross join public.currencies as c
+         left join lateral (select sum(b.balance) as held from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
+           where a.property_id = p.id and a.asset = c.code and a.purpose in ('psp_clearing', 'psp_unmatched', 'psp_refund_payable')) as money on true
+         left join lateral (select sum(m.matched_minor + m.unmatched_minor + coalesce((select sum(r.amount_minor) from public.refunds as r
+             where r.payment_id = m.id and r.status <> 'confirmed'), 0)) as open from public.payments as m
+           where m.property_id = p.id and m.currency = c.code and m.settled_at is null) as told on true
+         where exists (select from public.offerings as o where o.property_id = p.id) and coalesce(money.held, 0) <> coalesce(told.open, 0)",
+    ),
+    (
+        "L6: a closed offering has nothing open, a failed one has sold nothing",
+        "select i.id::text from public.investments as i join public.offerings as o on o.id = i.offering_id
+         where (o.status = 'closed' and i.status in ('pending', 'paid')) or (o.status <> 'closed' and i.status = 'confirmed')
+            or (o.status = 'failed' and (i.status = 'pending' or (i.status = 'paid' and o.agent_minor = 0)))",
+    ),
+    (
+        "L6: each confirmed investment left one lot of its tokens and its cost",
+        "select i.id::text from public.investments as i
+         where i.status = 'confirmed' and i.offering_id is not null and (
+           select coalesce(sum(l.units), 0) <> i.token_amount_units or coalesce(sum(l.cost_minor), 0) <> i.total_amount_minor + i.fee_amount_minor
+           from public.lots as l where l.investment_id = i.id)",
+    ),
+    (
+        "L7: what is refunded has nothing left here",
+        "select i.id::text from public.investments as i
+         where i.offering_id is not null and i.status in ('refunded', 'refund_due', 'expired', 'cancelled') and exists (
+           select from public.payments as p where p.investment_id = i.id and (p.matched_minor > 0 or (i.status <> 'refund_due' and p.unmatched_minor > 0)))",
+    ),
+    (
+        "L7: a payment goes back as often as it came: once",
+        "select p.id::text from public.payments as p
+         where p.charged_back_at is null and p.returned_minor <> coalesce((select sum(r.amount_minor) from public.refunds as r where r.payment_id = p.id), 0)",
+    ),
+    (
+        "L8: charge = total + fee, and the fee is the schedule's",
+        "select i.id::text from public.investments as i
+         where i.offering_id is not null and (i.charge_amount <> i.total_amount + i.fee_amount
+           or i.fee_amount_minor <> nexus.fee_minor(i.total_amount_minor, 'platform', i.payment_currency, i.created_at))",
+    ),
+    (
+        "paid investments are paid: their payments add up to the charge",
+        "select i.id::text from public.investments as i
+         where i.offering_id is not null and i.status in ('paid', 'confirmed')
+           and i.total_amount_minor + i.fee_amount_minor <> coalesce((select sum(p.matched_minor) from public.payments as p where p.investment_id = i.id), 0)",
+    ),
+];
+
+/// Every change of status that the trail has.
+const CHANGES: &str = "
+    select distinct l.table_name, d.before ->> 'status', d.after ->> 'status', l.row_key
+    from public.audit_log as l join nexus.audit_details as d on d.audit_id = l.id
+    where l.operation = 'UPDATE' and 'status' = any (l.changed_columns)";
+
+/// What of the laws does not hold in a database, in words.
+pub(crate) async fn broken(client: &Client) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (law, sql) in LAWS {
+        for row in client
+            .query(*sql, &[])
+            .await
+            .unwrap_or_else(|error| panic!("{law}: {error:?}"))
+        {
+            broken.push(format!("{law}: {}", row.get::<_, String>(0)));
+        }
+    }
+    for row in client.query(CHANGES, &[]).await.unwrap() {
+        let (table, from, to): (String, Option<String>, Option<String>) = (row.get(0), row.get(1), row.get(2));
+        let column = format!("{}.status", table.trim_start_matches("public."));
+        let Some(workflow) = WORKFLOWS.iter().find(|workflow| workflow.column == column) else {
+            continue;
+        };
+        let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
+        if !workflow.allows(&from, &to) {
+            broken.push(format!(
+                "{column} went from {from} to {to}: {}",
+                row.get::<_, String>(3)
+            ));
+        }
+    }
+    broken
+}
+
+/// All laws hold, and the ledger's replay agrees.
+pub(crate) async fn hold(world: &World) {
+    let admin = world.admin().await;
+    let found = broken(&admin).await;
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    let verdict = verify(&connect(&world.runtime_config()).await).await.unwrap();
+    assert_eq!(verdict.faults, [], "L14: every balance is the replay of the journal");
+}
