@@ -259,7 +259,7 @@ comment on column public.accreditation_cases.method is 'How it is shown: income,
 comment on column public.accreditation_cases.submission is 'What the person stated; of an entry test the answers as they were given.';
 comment on column public.accreditation_cases.entry_test_id is 'Which version of which test was answered.';
 comment on column public.accreditation_cases.answers_right is 'How many answers were right.';
-comment on column public.accreditation_cases.net_worth_minor is 'Net worth as stated, in smallest units of its currency; counts for as long as accreditation_terms say.';
+comment on column public.accreditation_cases.net_worth_minor is 'Net worth as stated, in smallest units of its currency; counts for as long as compliance_terms say.';
 comment on column public.accreditation_cases.net_worth_currency is 'Currency of the net worth.';
 comment on column public.accreditation_cases.status is 'submitted, in_review, approved, rejected, expired, withdrawn (by the person), superseded (by a newer approval) or revoked (an approval that an officer took back).';
 comment on column public.accreditation_cases.taken_by is 'The compliance officer who reviews it.';
@@ -295,34 +295,6 @@ create policy accreditation_cases_engine on public.accreditation_cases for all t
   with check (true);
 create policy accreditation_cases_read_own on public.accreditation_cases for select to authenticated
   using ((user_id = ( SELECT auth.uid() AS uid)));
-
-create table public.accreditation_terms (
-  kind text not null,
-  valid_from date not null,
-  days_max integer not null,
-  source text not null,
-  created_at timestamp with time zone default now() not null,
-  constraint accreditation_terms_pkey PRIMARY KEY (kind, valid_from),
-  constraint accreditation_terms_days_are_some CHECK (((days_max >= 1) AND (days_max <= 3660))),
-  constraint accreditation_terms_kind_is_known CHECK ((kind = ANY (ARRAY['accredited'::text, 'sophisticated'::text, 'entry_test'::text, 'net_worth'::text]))),
-  constraint accreditation_terms_source_is_not_blank CHECK (((source ~ '\S'::text) AND (length(source) <= 500)))
-);
-comment on table public.accreditation_terms is 'How long each kind of accreditation holds at most, from a day on. Of a kind the row with the latest valid_from that is not in the future holds. Rows are added, never changed.';
-comment on column public.accreditation_terms.kind is 'accredited, sophisticated, entry_test, or net_worth: how long a stated net worth counts.';
-comment on column public.accreditation_terms.valid_from is 'First day on which the row holds.';
-comment on column public.accreditation_terms.days_max is 'Days from the decision to its end at most.';
-comment on column public.accreditation_terms.source is 'Where the number comes from; [?] until somebody competent has checked it.';
-comment on column public.accreditation_terms.created_at is 'When it was recorded.';
-CREATE TRIGGER accreditation_terms_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.accreditation_terms FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
-alter table public.accreditation_terms enable row level security;
-grant select on public.accreditation_terms to anon;
-grant select on public.accreditation_terms to authenticated;
-grant select on public.accreditation_terms to nexus_engine;
-grant select on public.accreditation_terms to service_role;
-create policy accreditation_terms_engine on public.accreditation_terms for select to nexus_engine
-  using (true);
-create policy accreditation_terms_read_all on public.accreditation_terms for select to anon, authenticated
-  using (true);
 
 create table public.ai_interactions (
   id uuid default gen_random_uuid() not null,
@@ -531,6 +503,38 @@ create policy chat_rooms_read on public.chat_rooms for select to authenticated
 create policy chat_rooms_update_own on public.chat_rooms for update to authenticated
   using ((created_by = ( SELECT auth.uid() AS uid)))
   with check ((created_by = ( SELECT auth.uid() AS uid)));
+
+create table public.compliance_terms (
+  kind text not null,
+  valid_from date not null,
+  days_max integer not null,
+  source text not null,
+  created_at timestamp with time zone default now() not null,
+  constraint compliance_terms_pkey PRIMARY KEY (kind, valid_from),
+  constraint compliance_terms_days_are_some CHECK (((days_max >= 1) AND (days_max <= 3660))),
+  constraint compliance_terms_kind_is_known CHECK ((kind = ANY (ARRAY['identity'::text, 'screening'::text, 'accredited'::text, 'sophisticated'::text, 'entry_test'::text, 'net_worth'::text]))),
+  constraint compliance_terms_source_is_not_blank CHECK (((source ~ '\S'::text) AND (length(source) <= 500)))
+);
+comment on table public.compliance_terms is 'How long what was verified, screened or stated about a party holds at most, from a day on. Of a kind the row with the latest valid_from that is not in the future holds. Rows are added, never changed.';
+comment on column public.compliance_terms.kind is 'identity, screening, accredited, sophisticated, entry_test, or net_worth: how long a stated net worth counts.';
+comment on column public.compliance_terms.valid_from is 'First day on which the row holds.';
+comment on column public.compliance_terms.days_max is 'Days from the decision to its end at most.';
+comment on column public.compliance_terms.source is 'Where the number comes from; [?] until somebody competent has checked it.';
+comment on column public.compliance_terms.created_at is 'When it was recorded.';
+CREATE TRIGGER compliance_terms_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.compliance_terms FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.compliance_terms REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('kind');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.compliance_terms REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('kind');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.compliance_terms FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('kind');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.compliance_terms REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('kind');
+alter table public.compliance_terms enable row level security;
+grant select on public.compliance_terms to anon;
+grant select on public.compliance_terms to authenticated;
+grant select on public.compliance_terms to nexus_engine;
+grant select on public.compliance_terms to service_role;
+create policy compliance_terms_engine on public.compliance_terms for select to nexus_engine
+  using (true);
+create policy compliance_terms_read_all on public.compliance_terms for select to anon, authenticated
+  using (true);
 
 create table public.currencies (
   code text not null,
@@ -1849,7 +1853,7 @@ create table public.party_screenings (
   created_at timestamp with time zone default now() not null,
   constraint party_screenings_pkey PRIMARY KEY (id),
   constraint party_screenings_due_after_screening CHECK ((due_at > screened_at)),
-  constraint party_screenings_hits_are_texts CHECK (nexus.is_list_of_texts(hits)),
+  constraint party_screenings_hits_are_texts CHECK (((jsonb_typeof(hits) = 'array'::text) AND nexus.is_list_of_texts(hits))),
   constraint party_screenings_provider_is_not_blank CHECK (((provider ~ '\S'::text) AND (length(provider) <= 100))),
   constraint party_screenings_reference_is_short CHECK ((length(reference) <= 300)),
   constraint party_screenings_status_is_known CHECK ((status = ANY (ARRAY['clear'::text, 'possible_match'::text, 'match'::text]))),
@@ -4574,6 +4578,58 @@ comment on column nexus.sandbox_sessions.created_at is 'When it was made.';
 alter table nexus.sandbox_sessions enable row level security;
 grant insert, select, update on nexus.sandbox_sessions to nexus_engine;
 create policy sandbox_sessions_engine on nexus.sandbox_sessions for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.screening_entries (
+  list_id uuid not null,
+  key text not null,
+  place integer not null,
+  name text not null,
+  words text[] not null,
+  constraint screening_entries_pkey PRIMARY KEY (list_id, place),
+  constraint screening_entries_key_is_not_blank CHECK (((key ~ '\S'::text) AND (length(key) <= 100))),
+  constraint screening_entries_name_is_not_blank CHECK (((name ~ '\S'::text) AND (length(name) <= 1000))),
+  constraint screening_entries_place_counts CHECK ((place >= 1)),
+  constraint screening_entries_words_are_some CHECK (((cardinality(words) >= 1) AND (cardinality(words) <= 100))),
+  constraint screening_entries_list_id_fkey FOREIGN KEY (list_id) REFERENCES nexus.screening_lists(id)
+);
+comment on table nexus.screening_entries is 'The names of a list; several rows with one key are other names of the same.';
+comment on column nexus.screening_entries.list_id is 'The list.';
+comment on column nexus.screening_entries.key is 'The list''s own id of the person or entity.';
+comment on column nexus.screening_entries.place is 'Line of the file, from 1.';
+comment on column nexus.screening_entries.name is 'The name as the list has it.';
+comment on column nexus.screening_entries.words is 'Its words, normalised as core does it: what finds candidates.';
+CREATE INDEX screening_entries_words_idx ON nexus.screening_entries USING gin (words);
+alter table nexus.screening_entries enable row level security;
+grant insert, select on nexus.screening_entries to nexus_engine;
+create policy screening_entries_engine on nexus.screening_entries for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.screening_lists (
+  id uuid default gen_random_uuid() not null,
+  number bigint generated always as identity not null,
+  name text not null,
+  sha256 bytea not null,
+  entries integer not null,
+  loaded_at timestamp with time zone not null,
+  constraint screening_lists_pkey PRIMARY KEY (id),
+  constraint screening_lists_entries_are_some CHECK ((entries >= 1)),
+  constraint screening_lists_name_is_a_word CHECK ((name ~ '^[a-z0-9][a-z0-9_.-]{0,79}$'::text)),
+  constraint screening_lists_sha256_has_32_bytes CHECK ((length(sha256) = 32))
+);
+comment on table nexus.screening_lists is 'Files of names that the operator loaded. Of a name the list loaded last counts; older ones stay, so that what a screening compared with can be told. Never shown to people.';
+comment on column nexus.screening_lists.id is 'Identity of the loaded file.';
+comment on column nexus.screening_lists.number is 'Order of loading.';
+comment on column nexus.screening_lists.name is 'Which list: the same name replaces the list before.';
+comment on column nexus.screening_lists.sha256 is 'SHA-256 of the file.';
+comment on column nexus.screening_lists.entries is 'How many names it has.';
+comment on column nexus.screening_lists.loaded_at is 'When it was loaded.';
+CREATE UNIQUE INDEX screening_lists_newest_key ON nexus.screening_lists USING btree (name, number DESC);
+alter table nexus.screening_lists enable row level security;
+grant insert, select on nexus.screening_lists to nexus_engine;
+create policy screening_lists_engine on nexus.screening_lists for all to nexus_engine
   using (true)
   with check (true);
 

@@ -31,6 +31,7 @@ alter table public.compliance_terms enable row level security;
 grant select on public.compliance_terms to anon, authenticated, service_role, nexus_engine;
 create policy compliance_terms_read_all on public.compliance_terms for select to anon, authenticated using (true);
 create policy compliance_terms_engine on public.compliance_terms for select to nexus_engine using (true);
+select nexus.audit_table('public.compliance_terms', 'kind');
 
 create table public.kyc_cases (
   id           uuid primary key default gen_random_uuid(),

@@ -5,7 +5,7 @@
 //! where such front ends look for it.
 
 mod content;
-mod uploads;
+pub mod uploads;
 
 use std::sync::Arc;
 

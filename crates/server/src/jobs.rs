@@ -36,6 +36,10 @@ const COLLECT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 /// Every so many turns funded offerings are tried to close: they wait for days.
 const CLOSING_EVERY: u64 = 30;
 
+/// Every so many turns approvals and screenings that are due are looked for. Nothing rests on it: whoever asks, asks at an
+/// instant.
+const PEOPLE_EVERY: u64 = 30;
+
 /// Runs all jobs; never ends by itself.
 pub async fn run(app: App, seal_key: SealKey) {
     let sealer = Sealer::new(seal_key, SEAL_PATIENCE);
@@ -61,12 +65,14 @@ async fn due(app: &App) {
                 }
                 let scope = match pace {
                     clock::Pace::Paused(..) => sales::Turn::OnlyMessages,
-                    clock::Pace::Running if count % CLOSING_EVERY == 0 => sales::Turn::Everything,
+                    clock::Pace::Running if count.is_multiple_of(CLOSING_EVERY) => sales::Turn::Everything,
                     clock::Pace::Running => sales::Turn::Ordinary,
                 };
+                let is_for_people = count % PEOPLE_EVERY == 0 && scope != sales::Turn::OnlyMessages;
                 last_pace = pace;
                 count += 1;
-                turn(app, scope).await.err()
+                let people = if is_for_people { keep_people(app).await } else { Ok(()) };
+                turn(app, scope).await.and(people).err()
             }
             Err(problem) => Some(problem),
         };
@@ -87,11 +93,7 @@ async fn due(app: &App) {
 /// # Errors
 /// When the database cannot be reached.
 pub async fn turn(app: &App, scope: sales::Turn) -> Result<(), Problem> {
-    sales::turn(app, scope).await?;
-    match scope {
-        sales::Turn::OnlyMessages => Ok(()),
-        sales::Turn::Ordinary | sales::Turn::Everything => keep_people(app).await,
-    }
+    sales::turn(app, scope).await
 }
 
 /// Removes what crashes left in the file store. The machine's clock decides, as it does over the files' own times.
@@ -109,7 +111,7 @@ async fn collect_files(app: &App) {
     }
 }
 
-/// Ends approvals and compares names again as they become due.
+/// Ends approvals and compares names again as they become due. What has expired stays so: not while the clock is in doubt.
 async fn keep_people(app: &App) -> Result<(), Problem> {
     loop {
         let command = Command::begin(app, Actor::Program("people")).await?;

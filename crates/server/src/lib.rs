@@ -30,6 +30,7 @@ pub mod problem;
 pub mod properties;
 pub mod property_audits;
 pub mod reports;
+pub mod rest;
 pub mod router;
 pub mod serve;
 pub mod tokenization;

@@ -4,7 +4,7 @@ use std::{fs::File, path::PathBuf, process::ExitCode};
 
 use clap::Subcommand;
 
-use super::{answer, operate};
+use super::answer;
 use crate::{
     command::Command,
     compliance::screening,
@@ -30,7 +30,7 @@ pub(super) async fn run(command: ScreeningCommand, config: &Config, db: &Db) -> 
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
     let name = name.unwrap_or(stem);
     let file = File::open(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let app = operate::app(config, db)?;
+    let app = super::operate::app(config, db)?;
     let command = Command::begin(&app, Actor::Program("screening import")).await?;
     let entries = screening::load(&command, &name, file).await?;
     command.commit().await?;

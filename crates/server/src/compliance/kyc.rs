@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use mint_core::{
     compliance::{
-        Level, Screening,
+        Identity, Level, Screening,
         case::{CaseStatus, CaseStep},
     },
     refusal::Refusal,
@@ -117,8 +117,8 @@ pub async fn status(command: &Command, person: &Person, _: Nothing) -> Result<St
         .map(|standing| standing.identity)
         .ok_or(Problem::NotFound)?;
     let (level, until) = match identity {
-        mint_core::compliance::Identity::Approved { level, until } => (level.name(), Some(until)),
-        _ => ("none", None),
+        Identity::Approved { level, until } => (level.name(), Some(until)),
+        Identity::None | Identity::Pending | Identity::Rejected | Identity::Expired => ("none", None),
     };
     let case_id: Option<Uuid> = row.try_get(1)?;
     let case = match case_id {

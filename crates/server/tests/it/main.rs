@@ -36,6 +36,7 @@ mod policy_plans;
 mod program;
 mod property_audits;
 mod reserving;
+mod rest;
 mod roles;
 mod sales;
 mod schema_lint;

@@ -290,7 +290,12 @@ impl Book {
                 self.owe(at, "withdrawn", now);
                 true
             }
-            _ => false,
+            Status::Paid
+            | Status::Confirmed
+            | Status::Expired
+            | Status::Cancelled
+            | Status::RefundDue
+            | Status::Refunded => false,
         }
     }
 
