@@ -36,18 +36,14 @@ const COLLECT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 /// Every so many turns funded offerings are tried to close: they wait for days.
 const CLOSING_EVERY: u64 = 30;
 
-/// How often approvals and screenings that are due are looked for. Nothing rests on it: whoever asks, asks at an instant.
-const PEOPLE_EVERY: Duration = Duration::from_secs(30);
+/// Every so many turns approvals and screenings that are due are looked for. Nothing rests on it: whoever asks, asks at an
+/// instant.
+const PEOPLE_EVERY: u64 = 30;
 
 /// Runs all jobs; never ends by itself.
 pub async fn run(app: App, seal_key: SealKey) {
     let sealer = Sealer::new(seal_key, SEAL_PATIENCE);
-    tokio::join!(
-        seal(&app.db, &sealer),
-        collect_files(&app),
-        keep_people(&app),
-        due(&app)
-    );
+    tokio::join!(seal(&app.db, &sealer), collect_files(&app), due(&app));
 }
 
 /// Does what is due, as long as the clock can be trusted.
@@ -72,9 +68,11 @@ async fn due(app: &App) {
                     clock::Pace::Running if count.is_multiple_of(CLOSING_EVERY) => sales::Turn::Everything,
                     clock::Pace::Running => sales::Turn::Ordinary,
                 };
+                let is_for_people = count.is_multiple_of(PEOPLE_EVERY) && scope != sales::Turn::OnlyMessages;
                 last_pace = pace;
                 count += 1;
-                turn(app, scope).await.err()
+                let people = if is_for_people { keep_people(app).await } else { Ok(()) };
+                turn(app, scope).await.and(people).err()
             }
             Err(problem) => Some(problem),
         };
@@ -113,17 +111,8 @@ async fn collect_files(app: &App) {
     }
 }
 
-/// Ends approvals and compares names again as they become due.
-async fn keep_people(app: &App) {
-    loop {
-        if let Err(problem) = keep_people_once(app).await {
-            tracing::error!(cause = %chain(&problem), "what is due about people was not done; trying again");
-        }
-        tokio::time::sleep(PEOPLE_EVERY).await;
-    }
-}
-
-async fn keep_people_once(app: &App) -> Result<(), Problem> {
+/// Ends approvals and compares names again as they become due. What has expired stays so: not while the clock is in doubt.
+async fn keep_people(app: &App) -> Result<(), Problem> {
     loop {
         let command = Command::begin(app, Actor::Program("people")).await?;
         let expired = compliance::jobs::expire_due(&command).await?;

@@ -1,4 +1,5 @@
-//! The life of a case: a verification of identity or an accreditation. All its states and transitions are here.
+//! The life of a case: a verification of identity or an accreditation, with the step that makes each transition. Both
+//! workflows of [`crate::states`] are this one; a test compares them.
 
 use crate::refusal::Refusal;
 
@@ -129,6 +130,23 @@ mod tests {
         assert!(CaseStatus::TRANSITIONS.iter().all(|(from, _, _)| !ended.contains(from)));
         for status in CaseStatus::ALL {
             assert_eq!(CaseStatus::named(status.name()), Some(status));
+        }
+    }
+
+    #[test]
+    fn the_page_of_states_has_the_same_ways() {
+        use crate::states::{ACCREDITATION_CASE, KYC_CASE};
+        for workflow in [&KYC_CASE, &ACCREDITATION_CASE] {
+            assert_eq!(workflow.states.len(), CaseStatus::ALL.len());
+            for from in CaseStatus::ALL {
+                for to in CaseStatus::ALL {
+                    // Staying is no change there: an officer takes a case over.
+                    let here = CaseStatus::TRANSITIONS
+                        .iter()
+                        .any(|(one, _, other)| (*one, *other) == (from, to) && from != to);
+                    assert_eq!(workflow.allows(from.name(), to.name()), here, "{from:?} {to:?}");
+                }
+            }
         }
     }
 
