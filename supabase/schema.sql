@@ -259,7 +259,7 @@ comment on column public.accreditation_cases.method is 'How it is shown: income,
 comment on column public.accreditation_cases.submission is 'What the person stated; of an entry test the answers as they were given.';
 comment on column public.accreditation_cases.entry_test_id is 'Which version of which test was answered.';
 comment on column public.accreditation_cases.answers_right is 'How many answers were right.';
-comment on column public.accreditation_cases.net_worth_minor is 'Net worth as stated, in smallest units of its currency; counts for as long as accreditation_terms say.';
+comment on column public.accreditation_cases.net_worth_minor is 'Net worth as stated, in smallest units of its currency; counts for as long as compliance_terms say.';
 comment on column public.accreditation_cases.net_worth_currency is 'Currency of the net worth.';
 comment on column public.accreditation_cases.status is 'submitted, in_review, approved, rejected, expired, withdrawn (by the person), superseded (by a newer approval) or revoked (an approval that an officer took back).';
 comment on column public.accreditation_cases.taken_by is 'The compliance officer who reviews it.';
@@ -295,34 +295,6 @@ create policy accreditation_cases_engine on public.accreditation_cases for all t
   with check (true);
 create policy accreditation_cases_read_own on public.accreditation_cases for select to authenticated
   using ((user_id = ( SELECT auth.uid() AS uid)));
-
-create table public.accreditation_terms (
-  kind text not null,
-  valid_from date not null,
-  days_max integer not null,
-  source text not null,
-  created_at timestamp with time zone default now() not null,
-  constraint accreditation_terms_pkey PRIMARY KEY (kind, valid_from),
-  constraint accreditation_terms_days_are_some CHECK (((days_max >= 1) AND (days_max <= 3660))),
-  constraint accreditation_terms_kind_is_known CHECK ((kind = ANY (ARRAY['accredited'::text, 'sophisticated'::text, 'entry_test'::text, 'net_worth'::text]))),
-  constraint accreditation_terms_source_is_not_blank CHECK (((source ~ '\S'::text) AND (length(source) <= 500)))
-);
-comment on table public.accreditation_terms is 'How long each kind of accreditation holds at most, from a day on. Of a kind the row with the latest valid_from that is not in the future holds. Rows are added, never changed.';
-comment on column public.accreditation_terms.kind is 'accredited, sophisticated, entry_test, or net_worth: how long a stated net worth counts.';
-comment on column public.accreditation_terms.valid_from is 'First day on which the row holds.';
-comment on column public.accreditation_terms.days_max is 'Days from the decision to its end at most.';
-comment on column public.accreditation_terms.source is 'Where the number comes from; [?] until somebody competent has checked it.';
-comment on column public.accreditation_terms.created_at is 'When it was recorded.';
-CREATE TRIGGER accreditation_terms_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.accreditation_terms FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
-alter table public.accreditation_terms enable row level security;
-grant select on public.accreditation_terms to anon;
-grant select on public.accreditation_terms to authenticated;
-grant select on public.accreditation_terms to nexus_engine;
-grant select on public.accreditation_terms to service_role;
-create policy accreditation_terms_engine on public.accreditation_terms for select to nexus_engine
-  using (true);
-create policy accreditation_terms_read_all on public.accreditation_terms for select to anon, authenticated
-  using (true);
 
 create table public.ai_interactions (
   id uuid default gen_random_uuid() not null,
@@ -532,6 +504,38 @@ create policy chat_rooms_update_own on public.chat_rooms for update to authentic
   using ((created_by = ( SELECT auth.uid() AS uid)))
   with check ((created_by = ( SELECT auth.uid() AS uid)));
 
+create table public.compliance_terms (
+  kind text not null,
+  valid_from date not null,
+  days_max integer not null,
+  source text not null,
+  created_at timestamp with time zone default now() not null,
+  constraint compliance_terms_pkey PRIMARY KEY (kind, valid_from),
+  constraint compliance_terms_days_are_some CHECK (((days_max >= 1) AND (days_max <= 3660))),
+  constraint compliance_terms_kind_is_known CHECK ((kind = ANY (ARRAY['identity'::text, 'screening'::text, 'accredited'::text, 'sophisticated'::text, 'entry_test'::text, 'net_worth'::text]))),
+  constraint compliance_terms_source_is_not_blank CHECK (((source ~ '\S'::text) AND (length(source) <= 500)))
+);
+comment on table public.compliance_terms is 'How long what was verified, screened or stated about a party holds at most, from a day on. Of a kind the row with the latest valid_from that is not in the future holds. Rows are added, never changed.';
+comment on column public.compliance_terms.kind is 'identity, screening, accredited, sophisticated, entry_test, or net_worth: how long a stated net worth counts.';
+comment on column public.compliance_terms.valid_from is 'First day on which the row holds.';
+comment on column public.compliance_terms.days_max is 'Days from the decision to its end at most.';
+comment on column public.compliance_terms.source is 'Where the number comes from; [?] until somebody competent has checked it.';
+comment on column public.compliance_terms.created_at is 'When it was recorded.';
+CREATE TRIGGER compliance_terms_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.compliance_terms FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.compliance_terms REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('kind');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.compliance_terms REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('kind');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.compliance_terms FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('kind');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.compliance_terms REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('kind');
+alter table public.compliance_terms enable row level security;
+grant select on public.compliance_terms to anon;
+grant select on public.compliance_terms to authenticated;
+grant select on public.compliance_terms to nexus_engine;
+grant select on public.compliance_terms to service_role;
+create policy compliance_terms_engine on public.compliance_terms for select to nexus_engine
+  using (true);
+create policy compliance_terms_read_all on public.compliance_terms for select to anon, authenticated
+  using (true);
+
 create table public.currencies (
   code text not null,
   name text not null,
@@ -652,6 +656,138 @@ create policy custodian_statements_engine on public.custodian_statements for all
   with check (true);
 create policy custodian_statements_read_staff on public.custodian_statements for select to nexus_staff
   using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.distribution_lines (
+  id uuid default gen_random_uuid() not null,
+  distribution_id uuid not null,
+  party_id uuid not null,
+  entitled_units bigint not null,
+  amount_minor bigint not null,
+  withheld_minor bigint not null,
+  rate_ppm integer not null,
+  form text not null,
+  form_version text not null,
+  status text default 'declared'::text not null,
+  constraint distribution_lines_pkey PRIMARY KEY (id),
+  constraint distribution_lines_one_a_holder UNIQUE (distribution_id, party_id),
+  constraint distribution_lines_amounts_fit CHECK ((((amount_minor >= 0) AND (amount_minor <= '9007199254740991'::bigint)) AND ((withheld_minor >= 0) AND (withheld_minor <= amount_minor)))),
+  constraint distribution_lines_entitled_is_exact CHECK (((entitled_units >= 1) AND (entitled_units <= '9007199254740991'::bigint))),
+  constraint distribution_lines_rate_is_a_part CHECK (((rate_ppm >= 0) AND (rate_ppm <= 1000000))),
+  constraint distribution_lines_status_is_known CHECK ((status = ANY (ARRAY['declared'::text, 'payable'::text, 'sent'::text, 'paid'::text, 'failed'::text]))),
+  constraint distribution_lines_texts_are_bounded CHECK (((length(form) <= 50) AND (length(form_version) <= 50))),
+  constraint distribution_lines_distribution_id_fkey FOREIGN KEY (distribution_id) REFERENCES public.distributions(id) ON DELETE RESTRICT,
+  constraint distribution_lines_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT
+);
+comment on table public.distribution_lines is 'One holder''s part of a distribution. He is sent amount less withheld, once.';
+comment on column public.distribution_lines.id is 'Identity of the line.';
+comment on column public.distribution_lines.distribution_id is 'The distribution.';
+comment on column public.distribution_lines.party_id is 'The holder.';
+comment on column public.distribution_lines.entitled_units is 'Tokens that he held at the record date, in smallest units.';
+comment on column public.distribution_lines.amount_minor is 'His part before tax, in smallest units.';
+comment on column public.distribution_lines.withheld_minor is 'Tax withheld of it, in smallest units.';
+comment on column public.distribution_lines.rate_ppm is 'The rate of that tax, in millionths.';
+comment on column public.distribution_lines.form is 'The form on which the rate rests; none where no rate is known for the property''s country.';
+comment on column public.distribution_lines.form_version is 'Its version.';
+comment on column public.distribution_lines.status is 'declared, payable, sent, paid or failed; docs/STATES.md.';
+CREATE INDEX distribution_lines_open_idx ON public.distribution_lines USING btree (distribution_id) WHERE (status <> 'paid'::text);
+CREATE INDEX distribution_lines_party_id_idx ON public.distribution_lines USING btree (party_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.distribution_lines REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.distribution_lines REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.distribution_lines FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.distribution_lines REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.distribution_lines enable row level security;
+grant select on public.distribution_lines to authenticated;
+grant select on public.distribution_lines to nexus_engine;
+grant update (status) on public.distribution_lines to nexus_engine;
+grant select on public.distribution_lines to service_role;
+create policy distribution_lines_engine on public.distribution_lines for all to nexus_engine
+  using (true)
+  with check (true);
+create policy distribution_lines_read_own on public.distribution_lines for select to authenticated
+  using ((party_id = ( SELECT nexus.party_id() AS party_id)));
+create policy distribution_lines_read_staff on public.distribution_lines for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.distributions (
+  id uuid not null,
+  property_id uuid not null,
+  property_token_id uuid not null,
+  currency text not null,
+  currency_decimals smallint not null,
+  status text default 'proposed'::text not null,
+  declared_minor bigint not null,
+  declared_amount numeric generated always as (nexus.from_minor(declared_minor, (currency_decimals)::integer)) stored,
+  withheld_minor bigint default 0 not null,
+  holders integer default 0 not null,
+  record_at timestamp with time zone,
+  register_entry_id bigint,
+  tie_first uuid,
+  declare_pass_id uuid,
+  declare_action text generated always as ('declare'::text) stored not null,
+  proposed_by uuid not null,
+  declared_by uuid,
+  posted_at timestamp with time zone,
+  paid_at timestamp with time zone,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint distributions_pkey PRIMARY KEY (id),
+  constraint distributions_amounts_fit CHECK ((((declared_minor >= 1) AND (declared_minor <= '9007199254740991'::bigint)) AND ((withheld_minor >= 0) AND (withheld_minor <= declared_minor)))),
+  constraint distributions_declared_is_whole CHECK ((((status = ANY (ARRAY['declared'::text, 'paying'::text, 'paid'::text])) = (num_nulls(record_at, register_entry_id, tie_first, declared_by) = 0)) AND ((status = ANY (ARRAY['proposed'::text, 'cancelled'::text])) OR (holders > 0)))),
+  constraint distributions_declared_passed_the_gate CHECK (((status = ANY (ARRAY['declared'::text, 'paying'::text, 'paid'::text])) = (declare_pass_id IS NOT NULL))),
+  constraint distributions_need_two_persons CHECK ((declared_by <> proposed_by)),
+  constraint distributions_paid_has_a_date CHECK (((status = 'paid'::text) = (paid_at IS NOT NULL))),
+  constraint distributions_posted_has_a_date CHECK (((status = ANY (ARRAY['paying'::text, 'paid'::text])) = (posted_at IS NOT NULL))),
+  constraint distributions_status_is_known CHECK ((status = ANY (ARRAY['proposed'::text, 'declared'::text, 'paying'::text, 'paid'::text, 'cancelled'::text]))),
+  constraint distributions_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint distributions_declare_pass_fkey FOREIGN KEY (declare_pass_id, property_id, declare_action) REFERENCES public.gate_passes(id, property_id, action) ON DELETE RESTRICT,
+  constraint distributions_declared_by_fkey FOREIGN KEY (declared_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint distributions_proposed_by_fkey FOREIGN KEY (proposed_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint distributions_token_of_property_fkey FOREIGN KEY (property_token_id, property_id) REFERENCES public.property_tokens(id, property_id) ON DELETE RESTRICT
+);
+comment on table public.distributions is 'One payment of a property''s distributable cash to the holders of its token at a record date. Declared, it is a debt; written by commands only.';
+comment on column public.distributions.id is 'Identity of the distribution.';
+comment on column public.distributions.property_id is 'The property that pays.';
+comment on column public.distributions.property_token_id is 'The token whose holders are paid.';
+comment on column public.distributions.currency is 'Its currency.';
+comment on column public.distributions.currency_decimals is 'Decimals of that currency.';
+comment on column public.distributions.status is 'proposed, declared, paying, paid or cancelled; docs/STATES.md.';
+comment on column public.distributions.declared_minor is 'What is distributed before tax, in smallest units: the sum of its lines.';
+comment on column public.distributions.declared_amount is 'What is distributed before tax.';
+comment on column public.distributions.withheld_minor is 'What of it is tax, in smallest units.';
+comment on column public.distributions.holders is 'How many lines it has.';
+comment on column public.distributions.record_at is 'The instant whose register decides: under the token''s lock.';
+comment on column public.distributions.register_entry_id is 'The ledger''s last entry at that instant: later entries change nothing.';
+comment on column public.distributions.tie_first is 'Where the circle of parties begins in which equal fractions are served; another one each time.';
+comment on column public.distributions.declare_pass_id is 'The gate pass on which it rests.';
+comment on column public.distributions.declare_action is 'The action that the pass must be for.';
+comment on column public.distributions.proposed_by is 'Who asked for it.';
+comment on column public.distributions.declared_by is 'The overseer who declared it: never who asked.';
+comment on column public.distributions.posted_at is 'When every holder was credited.';
+comment on column public.distributions.paid_at is 'When the last line was paid.';
+comment on column public.distributions.created_at is 'When it was proposed.';
+comment on column public.distributions.updated_at is 'When the row last changed.';
+CREATE INDEX distributions_currency_idx ON public.distributions USING btree (currency, currency_decimals);
+CREATE INDEX distributions_declare_pass_id_idx ON public.distributions USING btree (declare_pass_id, property_id, declare_action);
+CREATE INDEX distributions_declared_by_idx ON public.distributions USING btree (declared_by);
+CREATE INDEX distributions_property_id_idx ON public.distributions USING btree (property_id, created_at DESC);
+CREATE INDEX distributions_property_token_id_idx ON public.distributions USING btree (property_token_id, property_id);
+CREATE INDEX distributions_proposed_by_idx ON public.distributions USING btree (proposed_by);
+CREATE TRIGGER distributions_updated_at BEFORE UPDATE ON public.distributions FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.distributions REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.distributions REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.distributions FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.distributions REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.distributions enable row level security;
+grant select on public.distributions to authenticated;
+grant insert, select, update on public.distributions to nexus_engine;
+grant select on public.distributions to service_role;
+create policy distributions_engine on public.distributions for all to nexus_engine
+  using (true)
+  with check (true);
+create policy distributions_read_own on public.distributions for select to authenticated
+  using ((id = ANY (( SELECT nexus.my_distribution_ids() AS my_distribution_ids)::uuid[])));
+create policy distributions_read_staff on public.distributions for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
 
 create table public.entry_tests (
   id uuid default gen_random_uuid() not null,
@@ -1849,7 +1985,7 @@ create table public.party_screenings (
   created_at timestamp with time zone default now() not null,
   constraint party_screenings_pkey PRIMARY KEY (id),
   constraint party_screenings_due_after_screening CHECK ((due_at > screened_at)),
-  constraint party_screenings_hits_are_texts CHECK (nexus.is_list_of_texts(hits)),
+  constraint party_screenings_hits_are_texts CHECK (((jsonb_typeof(hits) = 'array'::text) AND nexus.is_list_of_texts(hits))),
   constraint party_screenings_provider_is_not_blank CHECK (((provider ~ '\S'::text) AND (length(provider) <= 100))),
   constraint party_screenings_reference_is_short CHECK ((length(reference) <= 300)),
   constraint party_screenings_status_is_known CHECK ((status = ANY (ARRAY['clear'::text, 'possible_match'::text, 'match'::text]))),
@@ -2067,6 +2203,89 @@ create policy payments_engine on public.payments for all to nexus_engine
   using (true)
   with check (true);
 create policy payments_read_staff on public.payments for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.payouts (
+  id uuid not null,
+  line_id uuid not null,
+  party_id uuid not null,
+  property_id uuid not null,
+  currency text not null,
+  currency_decimals smallint not null,
+  amount_minor bigint not null,
+  rail_key uuid not null,
+  status text default 'due'::text not null,
+  times_sent integer default 0 not null,
+  attempts integer default 0 not null,
+  due_at timestamp with time zone not null,
+  sent_at timestamp with time zone,
+  confirmed_at timestamp with time zone,
+  failed_at timestamp with time zone,
+  failure text,
+  retry_asked_by uuid,
+  retry_approved_by uuid,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint payouts_pkey PRIMARY KEY (id),
+  constraint payouts_one_a_line UNIQUE (line_id),
+  constraint payouts_rail_key_key UNIQUE (rail_key),
+  constraint payouts_amount_is_an_amount CHECK (((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint payouts_confirmed_has_a_date CHECK (((status = 'confirmed'::text) = (confirmed_at IS NOT NULL))),
+  constraint payouts_counts_not_negative CHECK ((LEAST(times_sent, attempts) >= 0)),
+  constraint payouts_failed_says_why CHECK (((status <> 'failed'::text) OR ((failed_at IS NOT NULL) AND (failure ~ '\S'::text)))),
+  constraint payouts_failure_is_bounded CHECK ((length(failure) <= 2000)),
+  constraint payouts_retry_takes_two CHECK ((retry_asked_by <> retry_approved_by)),
+  constraint payouts_sent_has_a_date CHECK (((status <> 'sent'::text) OR (sent_at IS NOT NULL))),
+  constraint payouts_status_is_known CHECK ((status = ANY (ARRAY['due'::text, 'sent'::text, 'confirmed'::text, 'failed'::text]))),
+  constraint payouts_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint payouts_line_id_fkey FOREIGN KEY (line_id) REFERENCES public.distribution_lines(id) ON DELETE RESTRICT,
+  constraint payouts_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint payouts_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint payouts_retry_approved_by_fkey FOREIGN KEY (retry_approved_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint payouts_retry_asked_by_fkey FOREIGN KEY (retry_asked_by) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.payouts is 'Money on its way to a holder. Asked of the rail under a key, so that asking again is the same payout; what is silent is asked about and never sent again before.';
+comment on column public.payouts.id is 'Identity of the payout.';
+comment on column public.payouts.line_id is 'The line that it pays.';
+comment on column public.payouts.party_id is 'Who gets it.';
+comment on column public.payouts.property_id is 'The property whose distribution it is: an open incident of it holds the payout back.';
+comment on column public.payouts.currency is 'Its currency.';
+comment on column public.payouts.currency_decimals is 'Decimals of that currency.';
+comment on column public.payouts.amount_minor is 'What is sent, in smallest units.';
+comment on column public.payouts.rail_key is 'The key under which the rail is asked: the same however often, another one for each try that two people approved, so that word of an old try changes nothing.';
+comment on column public.payouts.status is 'due, sent, confirmed or failed; docs/STATES.md.';
+comment on column public.payouts.times_sent is 'How often it left payable: one more than it failed and was tried again.';
+comment on column public.payouts.attempts is 'How often the rail was asked, or asked about it.';
+comment on column public.payouts.due_at is 'When the rail is to be asked, or asked about it.';
+comment on column public.payouts.sent_at is 'When the rail was first asked.';
+comment on column public.payouts.confirmed_at is 'When the rail confirmed.';
+comment on column public.payouts.failed_at is 'When the rail said that it could not.';
+comment on column public.payouts.failure is 'What the rail said.';
+comment on column public.payouts.retry_asked_by is 'Who asked that a failed one is tried again.';
+comment on column public.payouts.retry_approved_by is 'Who approved that: another person.';
+comment on column public.payouts.created_at is 'When it came to be owed.';
+comment on column public.payouts.updated_at is 'When the row last changed.';
+CREATE INDEX payouts_currency_idx ON public.payouts USING btree (currency, currency_decimals);
+CREATE INDEX payouts_due_idx ON public.payouts USING btree (due_at, id) WHERE (status = ANY (ARRAY['due'::text, 'sent'::text]));
+CREATE INDEX payouts_party_id_idx ON public.payouts USING btree (party_id);
+CREATE INDEX payouts_property_id_idx ON public.payouts USING btree (property_id);
+CREATE INDEX payouts_retry_approved_by_idx ON public.payouts USING btree (retry_approved_by);
+CREATE INDEX payouts_retry_asked_by_idx ON public.payouts USING btree (retry_asked_by);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.payouts REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.payouts REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.payouts FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.payouts REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER payouts_updated_at BEFORE UPDATE ON public.payouts FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.payouts enable row level security;
+grant select on public.payouts to authenticated;
+grant select, update on public.payouts to nexus_engine;
+grant select on public.payouts to service_role;
+create policy payouts_engine on public.payouts for all to nexus_engine
+  using (true)
+  with check (true);
+create policy payouts_read_own on public.payouts for select to authenticated
+  using ((party_id = ( SELECT nexus.party_id() AS party_id)));
+create policy payouts_read_staff on public.payouts for select to nexus_staff
   using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
 
 create table public.properties (
@@ -2589,13 +2808,19 @@ create table public.property_returns (
   status text default 'declared'::text not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  distribution_line_id uuid,
+  lot_id uuid,
   constraint property_returns_pkey PRIMARY KEY (id),
+  constraint property_returns_once_a_lot UNIQUE (distribution_line_id, lot_id),
   constraint property_returns_amount_is_exact CHECK (((amount_minor >= 0) AND (amount_minor <= '9007199254740991'::bigint))),
   constraint property_returns_description_is_bounded CHECK ((length(description) <= 1000)),
+  constraint property_returns_line_has_its_lot CHECK (((distribution_line_id IS NULL) = (lot_id IS NULL))),
   constraint property_returns_status_is_known CHECK ((status = ANY (ARRAY['declared'::text, 'payable'::text, 'paid'::text, 'failed'::text, 'withheld'::text]))),
   constraint property_returns_type_is_known CHECK ((return_type = ANY (ARRAY['rental_income'::text, 'appreciation'::text, 'distribution'::text]))),
   constraint property_returns_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint property_returns_distribution_line_id_fkey FOREIGN KEY (distribution_line_id) REFERENCES public.distribution_lines(id) ON DELETE RESTRICT,
   constraint property_returns_investment_id_fkey FOREIGN KEY (investment_id) REFERENCES public.investments(id) ON DELETE RESTRICT,
+  constraint property_returns_lot_id_fkey FOREIGN KEY (lot_id) REFERENCES public.lots(id) ON DELETE RESTRICT,
   constraint property_returns_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
   constraint property_returns_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
 );
@@ -2614,8 +2839,11 @@ comment on column public.property_returns.description is 'What it is for, for pe
 comment on column public.property_returns.status is 'declared, payable, paid, failed (payable again) or withheld.';
 comment on column public.property_returns.created_at is 'When it was declared.';
 comment on column public.property_returns.updated_at is 'When the row last changed.';
+comment on column public.property_returns.distribution_line_id is 'The line of which it is a part.';
+comment on column public.property_returns.lot_id is 'The lot that it is for.';
 CREATE INDEX property_returns_currency_idx ON public.property_returns USING btree (currency, currency_decimals);
 CREATE INDEX property_returns_investment_id_idx ON public.property_returns USING btree (investment_id);
+CREATE INDEX property_returns_lot_id_idx ON public.property_returns USING btree (lot_id);
 CREATE INDEX property_returns_property_id_idx ON public.property_returns USING btree (property_id, return_date DESC);
 CREATE INDEX property_returns_user_id_idx ON public.property_returns USING btree (user_id, return_date DESC);
 CREATE TRIGGER log_deletes AFTER DELETE ON public.property_returns REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
@@ -2912,6 +3140,131 @@ create policy refunds_read_own on public.refunds for select to authenticated
 create policy refunds_read_staff on public.refunds for select to nexus_staff
   using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
 
+create table public.rent_lines (
+  id uuid not null,
+  period_id uuid not null,
+  property_id uuid not null,
+  account_ref text not null,
+  bank_reference text not null,
+  kind text not null,
+  amount_minor bigint not null,
+  booked_on date not null,
+  paid_for text not null,
+  document_id uuid,
+  is_void boolean default false not null,
+  created_at timestamp with time zone not null,
+  constraint rent_lines_pkey PRIMARY KEY (id),
+  constraint rent_lines_amount_is_an_amount CHECK (((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint rent_lines_kind_is_known CHECK ((kind = ANY (ARRAY['rent'::text, 'taxes'::text, 'insurance'::text, 'maintenance'::text, 'manager'::text]))),
+  constraint rent_lines_texts_are_bounded CHECK ((((length(account_ref) >= 1) AND (length(account_ref) <= 100)) AND ((length(bank_reference) >= 1) AND (length(bank_reference) <= 300)) AND (paid_for ~ '\S'::text) AND (length(paid_for) <= 1000))),
+  constraint rent_lines_document_fkey FOREIGN KEY (document_id, property_id) REFERENCES public.property_documents(id, property_id) ON DELETE RESTRICT,
+  constraint rent_lines_period_fkey FOREIGN KEY (period_id, property_id) REFERENCES public.rent_periods(id, property_id) ON DELETE RESTRICT
+);
+comment on table public.rent_lines is 'Lines of a property''s bank statement: rent that came in and costs that went out. Each line of the bank counts once.';
+comment on column public.rent_lines.id is 'Identity of the line.';
+comment on column public.rent_lines.period_id is 'The period in which it counts.';
+comment on column public.rent_lines.property_id is 'Its property.';
+comment on column public.rent_lines.account_ref is 'The bank''s name of the account, not its full number.';
+comment on column public.rent_lines.bank_reference is 'The bank''s reference of the line.';
+comment on column public.rent_lines.kind is 'rent (it came in), or what it paid: taxes, insurance, maintenance, manager.';
+comment on column public.rent_lines.amount_minor is 'How much, in smallest units.';
+comment on column public.rent_lines.booked_on is 'The day on which the bank booked it.';
+comment on column public.rent_lines.paid_for is 'What it paid for, in words: the tenant and month, the bill.';
+comment on column public.rent_lines.document_id is 'The bill or lease.';
+comment on column public.rent_lines.is_void is 'Whether its period was rejected: then it can be recorded again.';
+comment on column public.rent_lines.created_at is 'When it was recorded.';
+CREATE INDEX rent_lines_document_idx ON public.rent_lines USING btree (document_id, property_id);
+CREATE UNIQUE INDEX rent_lines_each_once_key ON public.rent_lines USING btree (property_id, account_ref, bank_reference) WHERE (NOT is_void);
+CREATE INDEX rent_lines_period_idx ON public.rent_lines USING btree (period_id, property_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.rent_lines REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.rent_lines REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.rent_lines FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.rent_lines REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+alter table public.rent_lines enable row level security;
+grant insert, select, update on public.rent_lines to nexus_engine;
+grant select on public.rent_lines to nexus_staff;
+grant select on public.rent_lines to service_role;
+create policy rent_lines_engine on public.rent_lines for all to nexus_engine
+  using (true)
+  with check (true);
+create policy rent_lines_read_staff on public.rent_lines for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
+create table public.rent_periods (
+  id uuid not null,
+  property_id uuid not null,
+  currency text not null,
+  currency_decimals smallint not null,
+  period_from date not null,
+  period_to date not null,
+  status text default 'recorded'::text not null,
+  aside_minor bigint[] not null,
+  draw_minor bigint default 0 not null,
+  rent_minor bigint,
+  given_minor bigint[],
+  short_minor bigint[],
+  distributable_minor bigint,
+  recorded_by uuid not null,
+  decided_by uuid,
+  decided_at timestamp with time zone,
+  reject_reason text,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint rent_periods_pkey PRIMARY KEY (id),
+  constraint rent_periods_as_lines_refer_key UNIQUE (id, property_id),
+  constraint rent_periods_amounts_not_negative CHECK (((0 <= ALL (aside_minor)) AND (0 <= ALL (given_minor)) AND (0 <= ALL (short_minor)) AND (LEAST(draw_minor, rent_minor, distributable_minor) >= 0))),
+  constraint rent_periods_approved_is_whole CHECK (((status <> 'approved'::text) OR (num_nulls(rent_minor, distributable_minor) = 0))),
+  constraint rent_periods_decided_has_a_date CHECK ((((status = 'recorded'::text) = (decided_at IS NULL)) AND ((decided_at IS NULL) = (decided_by IS NULL)))),
+  constraint rent_periods_need_two_persons CHECK ((decided_by <> recorded_by)),
+  constraint rent_periods_one_figure_a_use CHECK (((cardinality(aside_minor) = 6) AND (array_position(aside_minor, NULL::bigint) IS NULL) AND ((status <> 'approved'::text) OR ((cardinality(given_minor) = 6) AND (cardinality(short_minor) = 6))))),
+  constraint rent_periods_period_is_forward CHECK ((period_to >= period_from)),
+  constraint rent_periods_rejected_says_why CHECK ((((status = 'rejected'::text) = COALESCE((reject_reason ~ '\S'::text), false)) AND (length(reject_reason) <= 2000))),
+  constraint rent_periods_status_is_known CHECK ((status = ANY (ARRAY['recorded'::text, 'approved'::text, 'rejected'::text]))),
+  constraint rent_periods_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint rent_periods_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint rent_periods_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint rent_periods_recorded_by_fkey FOREIGN KEY (recorded_by) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.rent_periods is 'What a property received and paid in a period, recorded by its manager and approved by an overseer of another party; then in the ledger. Lists of six amounts are for taxes, insurance, maintenance, manager, platform, reserve, in this order.';
+comment on column public.rent_periods.id is 'Identity of the period.';
+comment on column public.rent_periods.property_id is 'The property.';
+comment on column public.rent_periods.currency is 'Currency of its amounts.';
+comment on column public.rent_periods.currency_decimals is 'Decimals of that currency.';
+comment on column public.rent_periods.period_from is 'First day.';
+comment on column public.rent_periods.period_to is 'Last day.';
+comment on column public.rent_periods.status is 'recorded, approved or rejected; docs/STATES.md.';
+comment on column public.rent_periods.aside_minor is 'What the manager asks to be set aside on top of what was paid, in smallest units; 0 for manager and platform, whose fees follow the schedule.';
+comment on column public.rent_periods.draw_minor is 'What is drawn from the reserve, in smallest units.';
+comment on column public.rent_periods.rent_minor is 'Rent received: the sum of its lines of rent, in smallest units.';
+comment on column public.rent_periods.given_minor is 'What each use got.';
+comment on column public.rent_periods.short_minor is 'What each use lacked: claimed again by the next period.';
+comment on column public.rent_periods.distributable_minor is 'What could be distributed after it, in smallest units.';
+comment on column public.rent_periods.recorded_by is 'Who recorded it.';
+comment on column public.rent_periods.decided_by is 'The overseer who approved or rejected it: never who recorded it.';
+comment on column public.rent_periods.decided_at is 'When.';
+comment on column public.rent_periods.reject_reason is 'Why it was rejected.';
+comment on column public.rent_periods.created_at is 'When it was recorded.';
+comment on column public.rent_periods.updated_at is 'When the row last changed.';
+CREATE INDEX rent_periods_currency_idx ON public.rent_periods USING btree (currency, currency_decimals);
+CREATE INDEX rent_periods_decided_by_idx ON public.rent_periods USING btree (decided_by);
+CREATE UNIQUE INDEX rent_periods_once_key ON public.rent_periods USING btree (property_id, currency, period_to) WHERE (status <> 'rejected'::text);
+CREATE INDEX rent_periods_property_id_idx ON public.rent_periods USING btree (property_id, decided_at DESC);
+CREATE INDEX rent_periods_recorded_by_idx ON public.rent_periods USING btree (recorded_by);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.rent_periods REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.rent_periods REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.rent_periods FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.rent_periods REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER rent_periods_updated_at BEFORE UPDATE ON public.rent_periods FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.rent_periods enable row level security;
+grant insert, select, update on public.rent_periods to nexus_engine;
+grant select on public.rent_periods to nexus_staff;
+grant select on public.rent_periods to service_role;
+create policy rent_periods_engine on public.rent_periods for all to nexus_engine
+  using (true)
+  with check (true);
+create policy rent_periods_read_staff on public.rent_periods for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
+
 create table public.rule_packs (
   id uuid default gen_random_uuid() not null,
   code text not null,
@@ -3001,6 +3354,51 @@ create policy smart_contract_events_engine on public.smart_contract_events for a
   with check (true);
 create policy smart_contract_events_read_staff on public.smart_contract_events for select to nexus_staff
   using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.tax_remittances (
+  id uuid not null,
+  property_id uuid not null,
+  currency text not null,
+  currency_decimals smallint not null,
+  amount_minor bigint not null,
+  bank_reference text not null,
+  booked_on date not null,
+  remitted_by uuid not null,
+  created_at timestamp with time zone not null,
+  constraint tax_remittances_pkey PRIMARY KEY (id),
+  constraint tax_remittances_each_once UNIQUE (property_id, bank_reference),
+  constraint tax_remittances_amount_is_an_amount CHECK (((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint tax_remittances_reference_is_bounded CHECK (((length(bank_reference) >= 1) AND (length(bank_reference) <= 300))),
+  constraint tax_remittances_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint tax_remittances_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint tax_remittances_remitted_by_fkey FOREIGN KEY (remitted_by) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.tax_remittances is 'Withheld tax that went to the tax office, each line of the bank once.';
+comment on column public.tax_remittances.id is 'Identity of the remittance.';
+comment on column public.tax_remittances.property_id is 'The property that had withheld it.';
+comment on column public.tax_remittances.currency is 'Its currency.';
+comment on column public.tax_remittances.currency_decimals is 'Decimals of that currency.';
+comment on column public.tax_remittances.amount_minor is 'How much, in smallest units.';
+comment on column public.tax_remittances.bank_reference is 'The bank''s reference.';
+comment on column public.tax_remittances.booked_on is 'The day on which the bank booked it.';
+comment on column public.tax_remittances.remitted_by is 'Who recorded it.';
+comment on column public.tax_remittances.created_at is 'When it was recorded.';
+CREATE INDEX tax_remittances_currency_idx ON public.tax_remittances USING btree (currency, currency_decimals);
+CREATE INDEX tax_remittances_remitted_by_idx ON public.tax_remittances USING btree (remitted_by);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.tax_remittances REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.tax_remittances REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tax_remittances FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.tax_remittances REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER tax_remittances_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.tax_remittances FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table public.tax_remittances enable row level security;
+grant insert, select on public.tax_remittances to nexus_engine;
+grant select on public.tax_remittances to nexus_staff;
+grant select on public.tax_remittances to service_role;
+create policy tax_remittances_engine on public.tax_remittances for all to nexus_engine
+  using (true)
+  with check (true);
+create policy tax_remittances_read_staff on public.tax_remittances for select to nexus_staff
+  using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
 
 create table public.tokenization_processes (
   id uuid default gen_random_uuid() not null,
@@ -3327,6 +3725,48 @@ create policy user_role_assignments_update_admin on public.user_role_assignments
   using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) AND (user_id <> ( SELECT auth.uid() AS uid))))
   with check ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) AND (user_id <> ( SELECT auth.uid() AS uid))));
 
+create table public.withholding_rates (
+  id uuid default gen_random_uuid() not null,
+  source_country text not null,
+  residency_country text,
+  rate_ppm integer not null,
+  form text not null,
+  form_version text not null,
+  source text not null,
+  is_checked boolean default false not null,
+  valid_from timestamp with time zone not null,
+  created_at timestamp with time zone default now() not null,
+  constraint withholding_rates_pkey PRIMARY KEY (id),
+  constraint withholding_rates_one_at_an_instant UNIQUE NULLS NOT DISTINCT (source_country, residency_country, valid_from),
+  constraint withholding_rates_countries_are_iso CHECK (((source_country ~ '^[A-Z]{2}$'::text) AND (residency_country ~ '^[A-Z]{2}$'::text))),
+  constraint withholding_rates_not_backdated CHECK ((valid_from >= created_at)),
+  constraint withholding_rates_rate_is_a_part CHECK (((rate_ppm >= 0) AND (rate_ppm <= 1000000))),
+  constraint withholding_rates_texts_are_bounded CHECK ((((length(form) >= 1) AND (length(form) <= 50)) AND ((length(form_version) >= 1) AND (length(form_version) <= 50)) AND ((length(source) >= 1) AND (length(source) <= 1000))))
+);
+comment on table public.withholding_rates is 'Tax withheld of what a property in one country pays to residents of another, from when. A resident''s own row goes before the row for everybody else. Rows are never changed, a new one replaces the old.';
+comment on column public.withholding_rates.id is 'Identity of the row.';
+comment on column public.withholding_rates.source_country is 'Country of the property.';
+comment on column public.withholding_rates.residency_country is 'Verified country of the holder; null: everybody without a row of his own, and who is not verified.';
+comment on column public.withholding_rates.rate_ppm is 'Part withheld, in millionths. Rounded half up to the smallest unit.';
+comment on column public.withholding_rates.form is 'The form on which the rate rests.';
+comment on column public.withholding_rates.form_version is 'Its version.';
+comment on column public.withholding_rates.source is 'The law.';
+comment on column public.withholding_rates.is_checked is 'Whether somebody competent has looked.';
+comment on column public.withholding_rates.valid_from is 'First instant at which the row holds. Not before it was recorded.';
+comment on column public.withholding_rates.created_at is 'When it was recorded.';
+CREATE TRIGGER log_deletes AFTER DELETE ON public.withholding_rates REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.withholding_rates REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.withholding_rates FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.withholding_rates REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER withholding_rates_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.withholding_rates FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table public.withholding_rates enable row level security;
+grant select on public.withholding_rates to anon;
+grant select on public.withholding_rates to authenticated;
+grant select on public.withholding_rates to nexus_engine;
+grant select on public.withholding_rates to service_role;
+create policy withholding_rates_read_all on public.withholding_rates for select to anon, authenticated, nexus_engine
+  using (true);
+
 create view public.public_properties as
  SELECT properties.id,
     properties.title,
@@ -3582,6 +4022,45 @@ AS $function$
 $function$;
 comment on function nexus.chat_room_ids() is 'Rooms that the caller is in.';
 grant execute on function nexus.chat_room_ids() to authenticated, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.distribution_parts(token_id uuid, total bigint, tie_first uuid, at timestamp with time zone)
+ RETURNS TABLE(party_id uuid, entitled_units bigint, amount_minor bigint, withheld_minor bigint, rate_ppm integer, form text, form_version text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  with held as (
+    select a.party_id, b.balance as units, sum(b.balance) over () as entitled
+    from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
+    where a.asset = 'token:' || distribution_parts.token_id and a.asset_kind = 'token' and a.purpose = 'held' and b.balance > 0
+  ), exact as (
+    select h.party_id, h.units, div(total * h.units::numeric, h.entitled)::bigint as whole, mod(total * h.units::numeric, h.entitled) as fraction
+    from held as h
+  ), ranked as (
+    select e.party_id, e.units, e.whole,
+           total - sum(e.whole) over () as left_over,
+           row_number() over (order by e.fraction desc, e.party_id < tie_first, e.party_id) as place
+    from exact as e
+  ), countries as (
+    select r.residency, rate.rate_ppm, rate.form, rate.form_version
+    from (select distinct p.residency_country as residency from held as h join public.parties as p on p.id = h.party_id) as r
+    left join lateral (
+      select w.rate_ppm, w.form, w.form_version from public.withholding_rates as w
+      where w.source_country = (select p.country from public.properties as p join public.property_tokens as t on t.property_id = p.id
+                                where t.id = distribution_parts.token_id)
+        and (w.residency_country = r.residency or w.residency_country is null) and w.valid_from <= distribution_parts.at
+      order by w.residency_country is null, w.valid_from desc limit 1) as rate on true
+  ), given as (
+    select r.party_id, r.units, r.whole + case when r.place <= r.left_over then 1 else 0 end as amount, p.residency_country
+    from ranked as r join public.parties as p on p.id = r.party_id
+  )
+  -- round() on numeric goes half away from zero, which is half up for amounts.
+  select g.party_id, g.units, g.amount, round(g.amount::numeric * coalesce(c.rate_ppm, 0) / 1000000)::bigint,
+         coalesce(c.rate_ppm, 0), coalesce(c.form, 'none'), coalesce(c.form_version, 'none')
+  from given as g join countries as c on c.residency is not distinct from g.residency_country
+$function$;
+comment on function nexus.distribution_parts(uuid,bigint,uuid,timestamp with time zone) is 'How a total is split over who holds a token now, by largest remainder, equal fractions served in the circle of parties from one on, and what of each part is tax. mint_core::allocation::split is the reference.';
+grant execute on function nexus.distribution_parts(uuid,bigint,uuid,timestamp with time zone) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.erase_audit_details(audit_ids bigint[], reason text)
  RETURNS bigint
@@ -3910,6 +4389,17 @@ $function$;
 comment on function nexus.member_property_ids() is 'Properties that the caller, a property manager, acts for in any capacity. For policies: property_id = any ((select nexus.member_property_ids())::uuid[]).';
 grant execute on function nexus.member_property_ids() to authenticated, nexus_engine, service_role;
 
+CREATE OR REPLACE FUNCTION nexus.my_distribution_ids()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select coalesce(array_agg(distinct l.distribution_id), '{}') from public.distribution_lines as l where l.party_id = nexus.party_id()
+$function$;
+comment on function nexus.my_distribution_ids() is 'Distributions of which the caller''s party has a line.';
+grant execute on function nexus.my_distribution_ids() to authenticated, nexus_engine, service_role;
+
 CREATE OR REPLACE FUNCTION nexus.note_read(table_name text, row_key text, reason text)
  RETURNS void
  LANGUAGE plpgsql
@@ -3999,6 +4489,56 @@ end
 $function$;
 comment on function nexus.pass_gate(uuid,text,uuid,text,timestamp with time zone,date) is 'Lets an action of a property through where its evidence is current at an instant, or an approved override waives what is missing: the pass. Refuses by a named constraint, with what is missing in the detail.';
 grant execute on function nexus.pass_gate(uuid,text,uuid,text,timestamp with time zone,date) to nexus_engine;
+
+CREATE OR REPLACE FUNCTION nexus.post_distribution(distribution_id uuid, day date, actor_id uuid, at timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  -- An entry's lines are counted in 16 bits, and two of them are the property's.
+  chunk_lines constant integer := 30000;
+  d public.distributions;
+  chunk record;
+  accounts bigint[];
+  due bigint;
+begin
+  select * into d from public.distributions as x where x.id = post_distribution.distribution_id;
+  for chunk in
+    select c.number, array_agg(c.party_id order by c.party_id) filter (where c.net > 0) as parties,
+           array_agg(c.net order by c.party_id) filter (where c.net > 0) as nets, sum(c.withheld_minor)::bigint as withheld, sum(c.amount_minor)::bigint as amount
+    from (
+      select l.party_id, l.amount_minor, l.withheld_minor, l.amount_minor - l.withheld_minor as net,
+             (row_number() over (order by l.party_id) - 1) / chunk_lines as number
+      from public.distribution_lines as l where l.distribution_id = d.id and l.amount_minor > 0
+    ) as c group by c.number order by c.number
+  loop
+    accounts := ledger.open_accounts(
+      array['payable_to_investors', 'withheld'] || array_fill('payable'::text, array[coalesce(cardinality(chunk.parties), 0)]),
+      array_fill(d.currency, array[2 + coalesce(cardinality(chunk.parties), 0)]),
+      array[d.property_id, d.property_id] || array_fill(null::uuid, array[coalesce(cardinality(chunk.parties), 0)]),
+      array[null, null]::uuid[] || coalesce(chunk.parties, '{}'));
+    if chunk.withheld = 0 then
+      accounts := accounts[1:1] || accounts[3:];
+    end if;
+    perform ledger.post('distribution:' || d.id || ':allocated:' || chunk.number, 'distribution.allocated', day, post_distribution.actor_id,
+      jsonb_build_object('distribution_id', d.id, 'part', chunk.number), accounts,
+      array[-chunk.amount] || case when chunk.withheld = 0 then '{}' else array[chunk.withheld] end || coalesce(chunk.nets, '{}'));
+  end loop;
+  insert into public.payouts (id, rail_key, line_id, party_id, property_id, currency, currency_decimals, amount_minor, due_at, created_at)
+  select gen_random_uuid(), gen_random_uuid(), l.id, l.party_id, d.property_id, d.currency, d.currency_decimals, l.amount_minor - l.withheld_minor, at, at
+  from public.distribution_lines as l where l.distribution_id = d.id and l.amount_minor > l.withheld_minor;
+  get diagnostics due = row_count;
+  update public.distribution_lines as l set status = case when l.amount_minor > l.withheld_minor then 'payable' else 'paid' end
+  where l.distribution_id = d.id;
+  update public.property_returns as r set status = case when l.amount_minor > l.withheld_minor then 'payable' when l.amount_minor > 0 then 'withheld' else 'paid' end
+  from public.distribution_lines as l where l.distribution_id = d.id and r.distribution_line_id = l.id;
+  return due;
+end
+$function$;
+comment on function nexus.post_distribution(uuid,date,uuid,timestamp with time zone) is 'Credits every holder of a declared distribution with his line less tax, in entries of at most 30,002 lines, and makes the payouts due; answers how many. The caller holds the distribution''s row.';
+grant execute on function nexus.post_distribution(uuid,date,uuid,timestamp with time zone) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.refresh_after_delisting()
  RETURNS trigger
@@ -4258,6 +4798,41 @@ CREATE OR REPLACE FUNCTION nexus.to_minor(amount numeric, decimals integer)
 RETURN CASE WHEN nexus.is_money(amount, decimals) THEN ((amount * ((10)::numeric ^ (decimals)::numeric)))::bigint ELSE NULL::bigint END;
 comment on function nexus.to_minor(numeric,integer) is 'A typed amount in the smallest unit of its currency; null where it is not one, which a constraint beside it refuses.';
 grant execute on function nexus.to_minor(numeric,integer) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.write_distribution_lines(distribution_id uuid, tie_first uuid, at timestamp with time zone)
+ RETURNS TABLE(holders integer, withheld_minor bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  d public.distributions;
+begin
+  select * into d from public.distributions as x where x.id = write_distribution_lines.distribution_id;
+  insert into public.distribution_lines (distribution_id, party_id, entitled_units, amount_minor, withheld_minor, rate_ppm, form, form_version)
+  select d.id, p.party_id, p.entitled_units, p.amount_minor, p.withheld_minor, p.rate_ppm, p.form, p.form_version
+  from nexus.distribution_parts(d.property_token_id, d.declared_minor, write_distribution_lines.tie_first, at) as p order by p.party_id;
+  -- A line is split over the lots of its holder in the same way.
+  insert into public.property_returns (property_id, investment_id, user_id, return_type, currency, currency_decimals, amount_minor, return_date,
+    distribution_line_id, lot_id, created_at)
+  select d.property_id, r.investment_id, r.user_id, 'distribution', d.currency, d.currency_decimals,
+         r.whole + case when r.place <= r.amount - r.given then 1 else 0 end, (at at time zone 'UTC')::date, r.line_id, r.lot_id, at
+  from (
+    select e.*, sum(e.whole) over (partition by e.line_id) as given,
+           row_number() over (partition by e.line_id order by e.fraction desc, e.lot_id) as place
+    from (
+      select l.id as line_id, l.amount_minor as amount, t.id as lot_id, t.investment_id, t.user_id,
+             div(l.amount_minor * t.units::numeric, l.entitled_units)::bigint as whole, mod(l.amount_minor * t.units::numeric, l.entitled_units) as fraction
+      from public.distribution_lines as l
+      join public.lots as t on t.party_id = l.party_id and t.property_token_id = d.property_token_id and t.units > 0
+      where l.distribution_id = d.id
+    ) as e
+  ) as r;
+  return query select count(*)::integer, coalesce(sum(l.withheld_minor), 0)::bigint from public.distribution_lines as l where l.distribution_id = d.id;
+end
+$function$;
+comment on function nexus.write_distribution_lines(uuid,uuid,timestamp with time zone) is 'Writes all lines of a distribution and their split over lots, in one statement each. The caller holds the token''s lock.';
+grant execute on function nexus.write_distribution_lines(uuid,uuid,timestamp with time zone) to nexus_engine;
 
 create table nexus.audit_details (
   audit_id bigint not null,
@@ -4521,6 +5096,49 @@ create policy sandbox_payments_engine on nexus.sandbox_payments for all to nexus
   using (true)
   with check (true);
 
+create table nexus.sandbox_payouts (
+  id uuid not null,
+  party_id uuid not null,
+  amount_minor bigint not null,
+  currency text not null,
+  status text not null,
+  reason text,
+  booked_on date not null,
+  created_at timestamp with time zone not null,
+  constraint sandbox_payouts_pkey PRIMARY KEY (id),
+  constraint sandbox_payouts_amount_is_an_amount CHECK (((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint sandbox_payouts_status_is_known CHECK ((status = ANY (ARRAY['succeeded'::text, 'failed'::text])))
+);
+comment on table nexus.sandbox_payouts is 'Payouts that the sandbox''s bank made, by the key under which it was asked.';
+comment on column nexus.sandbox_payouts.id is 'The key.';
+comment on column nexus.sandbox_payouts.party_id is 'Who got it.';
+comment on column nexus.sandbox_payouts.amount_minor is 'How much, in smallest units.';
+comment on column nexus.sandbox_payouts.currency is 'In which currency.';
+comment on column nexus.sandbox_payouts.status is 'succeeded or failed.';
+comment on column nexus.sandbox_payouts.reason is 'Why it failed.';
+comment on column nexus.sandbox_payouts.booked_on is 'The day on which it was booked.';
+comment on column nexus.sandbox_payouts.created_at is 'When.';
+alter table nexus.sandbox_payouts enable row level security;
+grant insert, select, update on nexus.sandbox_payouts to nexus_engine;
+create policy sandbox_payouts_engine on nexus.sandbox_payouts for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.sandbox_receivers (
+  party_id uuid not null,
+  payout_outcome text not null,
+  constraint sandbox_receivers_pkey PRIMARY KEY (party_id),
+  constraint sandbox_receivers_outcome_is_known CHECK ((payout_outcome = ANY (ARRAY['succeed'::text, 'fail'::text, 'silent'::text, 'lost'::text])))
+);
+comment on table nexus.sandbox_receivers is 'Parties whose bank does something else with a payout than to take it and say so.';
+comment on column nexus.sandbox_receivers.party_id is 'The party.';
+comment on column nexus.sandbox_receivers.payout_outcome is 'succeed, fail, silent (takes it, says so only when asked), or lost (the order never arrives).';
+alter table nexus.sandbox_receivers enable row level security;
+grant insert, select, update on nexus.sandbox_receivers to nexus_engine;
+create policy sandbox_receivers_engine on nexus.sandbox_receivers for all to nexus_engine
+  using (true)
+  with check (true);
+
 create table nexus.sandbox_refunds (
   id uuid not null,
   payment_ref text not null,
@@ -4574,6 +5192,58 @@ comment on column nexus.sandbox_sessions.created_at is 'When it was made.';
 alter table nexus.sandbox_sessions enable row level security;
 grant insert, select, update on nexus.sandbox_sessions to nexus_engine;
 create policy sandbox_sessions_engine on nexus.sandbox_sessions for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.screening_entries (
+  list_id uuid not null,
+  key text not null,
+  place integer not null,
+  name text not null,
+  words text[] not null,
+  constraint screening_entries_pkey PRIMARY KEY (list_id, place),
+  constraint screening_entries_key_is_not_blank CHECK (((key ~ '\S'::text) AND (length(key) <= 100))),
+  constraint screening_entries_name_is_not_blank CHECK (((name ~ '\S'::text) AND (length(name) <= 1000))),
+  constraint screening_entries_place_counts CHECK ((place >= 1)),
+  constraint screening_entries_words_are_some CHECK (((cardinality(words) >= 1) AND (cardinality(words) <= 100))),
+  constraint screening_entries_list_id_fkey FOREIGN KEY (list_id) REFERENCES nexus.screening_lists(id)
+);
+comment on table nexus.screening_entries is 'The names of a list; several rows with one key are other names of the same.';
+comment on column nexus.screening_entries.list_id is 'The list.';
+comment on column nexus.screening_entries.key is 'The list''s own id of the person or entity.';
+comment on column nexus.screening_entries.place is 'Line of the file, from 1.';
+comment on column nexus.screening_entries.name is 'The name as the list has it.';
+comment on column nexus.screening_entries.words is 'Its words, normalised as core does it: what finds candidates.';
+CREATE INDEX screening_entries_words_idx ON nexus.screening_entries USING gin (words);
+alter table nexus.screening_entries enable row level security;
+grant insert, select on nexus.screening_entries to nexus_engine;
+create policy screening_entries_engine on nexus.screening_entries for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.screening_lists (
+  id uuid default gen_random_uuid() not null,
+  number bigint generated always as identity not null,
+  name text not null,
+  sha256 bytea not null,
+  entries integer not null,
+  loaded_at timestamp with time zone not null,
+  constraint screening_lists_pkey PRIMARY KEY (id),
+  constraint screening_lists_entries_are_some CHECK ((entries >= 1)),
+  constraint screening_lists_name_is_a_word CHECK ((name ~ '^[a-z0-9][a-z0-9_.-]{0,79}$'::text)),
+  constraint screening_lists_sha256_has_32_bytes CHECK ((length(sha256) = 32))
+);
+comment on table nexus.screening_lists is 'Files of names that the operator loaded. Of a name the list loaded last counts; older ones stay, so that what a screening compared with can be told. Never shown to people.';
+comment on column nexus.screening_lists.id is 'Identity of the loaded file.';
+comment on column nexus.screening_lists.number is 'Order of loading.';
+comment on column nexus.screening_lists.name is 'Which list: the same name replaces the list before.';
+comment on column nexus.screening_lists.sha256 is 'SHA-256 of the file.';
+comment on column nexus.screening_lists.entries is 'How many names it has.';
+comment on column nexus.screening_lists.loaded_at is 'When it was loaded.';
+CREATE UNIQUE INDEX screening_lists_newest_key ON nexus.screening_lists USING btree (name, number DESC);
+alter table nexus.screening_lists enable row level security;
+grant insert, select on nexus.screening_lists to nexus_engine;
+create policy screening_lists_engine on nexus.screening_lists for all to nexus_engine
   using (true)
   with check (true);
 

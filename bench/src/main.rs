@@ -5,12 +5,13 @@ mod cluster;
 mod ledger;
 mod load;
 mod measure;
+mod rest;
 
 use std::{io::Write as _, process::ExitCode};
 
 use nexus_mint::problem::{AnyError, chain};
 
-const USAGE: &str = "usage: nexus-mint-bench audit [--writers N] [--seconds N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N]";
+const USAGE: &str = "usage: nexus-mint-bench audit [--writers N] [--seconds N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | rest [--seconds N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
         Some((name, rest)) if name == "audit" => audit::run(rest),
         Some((name, rest)) if name == "ledger" => ledger::run(rest),
         Some((name, rest)) if name == "load" => load::run(rest),
+        Some((name, rest)) if name == "rest" => rest::run(rest),
         Some(_) | None => Err(USAGE.into()),
     };
     match outcome {

@@ -93,7 +93,7 @@ create table public.party_screenings (
   constraint party_screenings_status_is_known check (status in ('clear', 'possible_match', 'match')),
   constraint party_screenings_provider_is_not_blank check (provider ~ '\S' and length(provider) <= 100),
   constraint party_screenings_reference_is_short check (length(reference) <= 300),
-  constraint party_screenings_hits_are_texts check (nexus.is_list_of_texts(hits)),
+  constraint party_screenings_hits_are_texts check (jsonb_typeof(hits) = 'array' and nexus.is_list_of_texts(hits)),
   constraint party_screenings_due_after_screening check (due_at > screened_at)
 );
 comment on table public.party_screenings is 'Sanctions and watch-list screenings of a party; the one recorded last counts. Never shown to the party: telling somebody that he is a match is an offence in many places.';

@@ -56,6 +56,7 @@ comment on column public.rent_periods.reject_reason is 'Why it was rejected.';
 comment on column public.rent_periods.created_at is 'When it was recorded.';
 comment on column public.rent_periods.updated_at is 'When the row last changed.';
 create unique index rent_periods_once_key on public.rent_periods (property_id, currency, period_to) where status <> 'rejected';
+create index rent_periods_property_id_idx on public.rent_periods (property_id, decided_at desc);
 create index rent_periods_currency_idx on public.rent_periods (currency, currency_decimals);
 create index rent_periods_recorded_by_idx on public.rent_periods (recorded_by);
 create index rent_periods_decided_by_idx on public.rent_periods (decided_by);

@@ -1,6 +1,38 @@
 -- Identity verification: what a person submitted, readable by that person, and shown to compliance officers one audited read at a time.
 set role nexus_owner;
 
+create table public.compliance_terms (
+  kind       text not null,
+  valid_from date not null,
+  days_max   integer not null,
+  source     text not null,
+  created_at timestamptz not null default now(),
+  constraint compliance_terms_pkey primary key (kind, valid_from),
+  constraint compliance_terms_kind_is_known check (kind in ('identity', 'screening', 'accredited', 'sophisticated', 'entry_test', 'net_worth')),
+  constraint compliance_terms_days_are_some check (days_max between 1 and 3660),
+  constraint compliance_terms_source_is_not_blank check (source ~ '\S' and length(source) <= 500)
+);
+comment on table public.compliance_terms is 'How long what was verified, screened or stated about a party holds at most, from a day on. Of a kind the row with the latest valid_from that is not in the future holds. Rows are added, never changed.';
+comment on column public.compliance_terms.kind is 'identity, screening, accredited, sophisticated, entry_test, or net_worth: how long a stated net worth counts.';
+comment on column public.compliance_terms.valid_from is 'First day on which the row holds.';
+comment on column public.compliance_terms.days_max is 'Days from the decision to its end at most.';
+comment on column public.compliance_terms.source is 'Where the number comes from; [?] until somebody competent has checked it.';
+comment on column public.compliance_terms.created_at is 'When it was recorded.';
+insert into public.compliance_terms (kind, valid_from, days_max, source) values
+  ('identity',      '2000-01-01', 730, 'Nexus Mint: documents are looked at again every two years [?]'),
+  ('screening',     '2000-01-01', 30,  'Nexus Mint: lists change weekly, parties are compared again every 30 days [?]'),
+  ('accredited',    '2000-01-01', 90,  'Reg D 506(c), 17 CFR 230.506(c)(2)(ii): written confirmation not older than three months [?]'),
+  ('sophisticated', '2000-01-01', 730, 'Regulation (EU) 2020/1503, Annex II: valid for two years [?]'),
+  ('entry_test',    '2000-01-01', 730, 'Regulation (EU) 2020/1503, Article 21(3): assessed again every two years [?]'),
+  ('net_worth',     '2000-01-01', 365, 'Regulation (EU) 2020/1503, Article 21(5): ability to bear loss simulated every year [?]');
+create trigger compliance_terms_are_append_only before update or delete or truncate on public.compliance_terms
+  for each statement execute function nexus.refuse_change();
+alter table public.compliance_terms enable row level security;
+grant select on public.compliance_terms to anon, authenticated, service_role, nexus_engine;
+create policy compliance_terms_read_all on public.compliance_terms for select to anon, authenticated using (true);
+create policy compliance_terms_engine on public.compliance_terms for select to nexus_engine using (true);
+select nexus.audit_table('public.compliance_terms', 'kind');
+
 create table public.kyc_cases (
   id           uuid primary key default gen_random_uuid(),
   user_id      uuid not null,

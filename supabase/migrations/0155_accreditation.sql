@@ -1,29 +1,6 @@
 -- Accreditation: whether a party may buy what is not for everybody, for how long, and on what that rests.
 set role nexus_owner;
 
-create table public.accreditation_terms (
-  kind       text not null,
-  valid_from date not null,
-  days_max   integer not null,
-  source     text not null,
-  created_at timestamptz not null default now(),
-  constraint accreditation_terms_pkey primary key (kind, valid_from),
-  constraint accreditation_terms_kind_is_known check (kind in ('accredited', 'sophisticated', 'entry_test', 'net_worth')),
-  constraint accreditation_terms_days_are_some check (days_max between 1 and 3660),
-  constraint accreditation_terms_source_is_not_blank check (source ~ '\S' and length(source) <= 500)
-);
-comment on table public.accreditation_terms is 'How long each kind of accreditation holds at most, from a day on. Of a kind the row with the latest valid_from that is not in the future holds. Rows are added, never changed.';
-comment on column public.accreditation_terms.kind is 'accredited, sophisticated, entry_test, or net_worth: how long a stated net worth counts.';
-comment on column public.accreditation_terms.valid_from is 'First day on which the row holds.';
-comment on column public.accreditation_terms.days_max is 'Days from the decision to its end at most.';
-comment on column public.accreditation_terms.source is 'Where the number comes from; [?] until somebody competent has checked it.';
-comment on column public.accreditation_terms.created_at is 'When it was recorded.';
-insert into public.accreditation_terms (kind, valid_from, days_max, source) values
-  ('accredited',    '2000-01-01', 90,  'Reg D 506(c), 17 CFR 230.506(c)(2)(ii): written confirmation not older than three months [?]'),
-  ('sophisticated', '2000-01-01', 730, 'Regulation (EU) 2020/1503, Annex II: valid for two years [?]'),
-  ('entry_test',    '2000-01-01', 730, 'Regulation (EU) 2020/1503, Article 21(3): assessed again every two years [?]'),
-  ('net_worth',     '2000-01-01', 365, 'Regulation (EU) 2020/1503, Article 21(5): ability to bear loss simulated every year [?]');
-
 create table public.entry_tests (
   id           uuid primary key default gen_random_uuid(),
   code         text not null,
@@ -120,7 +97,7 @@ comment on column public.accreditation_cases.method is 'How it is shown: income,
 comment on column public.accreditation_cases.submission is 'What the person stated; of an entry test the answers as they were given.';
 comment on column public.accreditation_cases.entry_test_id is 'Which version of which test was answered.';
 comment on column public.accreditation_cases.answers_right is 'How many answers were right.';
-comment on column public.accreditation_cases.net_worth_minor is 'Net worth as stated, in smallest units of its currency; counts for as long as accreditation_terms say.';
+comment on column public.accreditation_cases.net_worth_minor is 'Net worth as stated, in smallest units of its currency; counts for as long as compliance_terms say.';
 comment on column public.accreditation_cases.net_worth_currency is 'Currency of the net worth.';
 comment on column public.accreditation_cases.status is 'submitted, in_review, approved, rejected, expired, withdrawn (by the person), superseded (by a newer approval) or revoked (an approval that an officer took back).';
 comment on column public.accreditation_cases.taken_by is 'The compliance officer who reviews it.';
@@ -157,15 +134,8 @@ create trigger accreditation_cases_decided_by_a_stranger before insert or update
 create trigger accreditation_cases_updated_at before update on public.accreditation_cases
   for each row execute function public.update_updated_at_column();
 select nexus.audit_table('public.accreditation_cases');
-create trigger accreditation_terms_are_append_only before update or delete or truncate on public.accreditation_terms
-  for each statement execute function nexus.refuse_change();
 create trigger entry_tests_are_append_only before update or delete or truncate on public.entry_tests
   for each statement execute function nexus.refuse_change();
-
-alter table public.accreditation_terms enable row level security;
-grant select on public.accreditation_terms to anon, authenticated, service_role, nexus_engine;
-create policy accreditation_terms_read_all on public.accreditation_terms for select to anon, authenticated using (true);
-create policy accreditation_terms_engine on public.accreditation_terms for select to nexus_engine using (true);
 
 alter table public.entry_tests enable row level security;
 grant select on public.entry_tests to nexus_engine;

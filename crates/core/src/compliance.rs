@@ -4,6 +4,10 @@
 //! never counts; and the refusal for a party that screening does not clear is the same whatever screening found, because
 //! telling somebody that he is on a list is an offence in many places.
 
+pub mod case;
+pub mod names;
+pub mod owners;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -298,6 +298,60 @@ workflows! {
         /// The rail could not; a person decides.
         Failed "failed" => [Due "a second person approved another try"];
     }
+    /// A verification of a party's identity.
+    KycStatus in "kyc_cases.status": KYC_CASE {
+        /// Nobody looks at it yet.
+        Submitted "submitted" => [InReview "a compliance officer who is a stranger to the party took it", Withdrawn "the person took it back"];
+        /// A compliance officer looks at it; another may take it over.
+        InReview "in_review" => [
+            Approved "the officer who took it approved it",
+            Rejected "the officer who took it rejected it, with the reason",
+            Withdrawn "the person took it back"
+        ];
+        /// It counts until it expires.
+        Approved "approved" => [
+            Expired "its time is over: it counts no more at that instant, and the job writes it down",
+            Superseded "a newer one of the party was approved",
+            Revoked "a compliance officer took the approval back, with the reason"
+        ];
+        /// It was not shown.
+        Rejected "rejected" => [];
+        /// It counted, and that has ended.
+        Expired "expired" => [];
+        /// Taken back before it was decided.
+        Withdrawn "withdrawn" => [];
+        /// A newer approval took its place.
+        Superseded "superseded" => [];
+        /// An approval that was taken back.
+        Revoked "revoked" => [];
+    }
+    /// A request to count as accredited or sophisticated. An entry test begins approved or rejected.
+    AccreditationStatus in "accreditation_cases.status": ACCREDITATION_CASE {
+        /// Nobody looks at it yet.
+        Submitted "submitted" => [InReview "a compliance officer who is a stranger to the party took it", Withdrawn "the person took it back"];
+        /// A compliance officer looks at it; another may take it over.
+        InReview "in_review" => [
+            Approved "the officer who took it approved it",
+            Rejected "the officer who took it rejected it, with the reason",
+            Withdrawn "the person took it back"
+        ];
+        /// It counts until it expires.
+        Approved "approved" => [
+            Expired "its time is over: it counts no more at that instant, and the job writes it down",
+            Superseded "a newer one of the party was approved",
+            Revoked "a compliance officer took the approval back, with the reason"
+        ];
+        /// It was not shown.
+        Rejected "rejected" => [];
+        /// It counted, and that has ended.
+        Expired "expired" => [];
+        /// Taken back before it was decided.
+        Withdrawn "withdrawn" => [];
+        /// A newer approval took its place.
+        Superseded "superseded" => [];
+        /// An approval that was taken back.
+        Revoked "revoked" => [];
+    }
 }
 
 /// The page about states, as docs/STATES.md has it.

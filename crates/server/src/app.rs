@@ -9,6 +9,7 @@ use crate::{
     config::{BaseUrl, Config},
     db::Db,
     files::{Files, keys::NoKey},
+    rest::{self, engine::Engine},
 };
 
 /// Tells the time. Tests set theirs.
@@ -25,6 +26,8 @@ pub struct App {
     pub keys: Arc<Keys>,
     /// Stored files.
     pub files: Files,
+    /// Answers `/rest/v1`.
+    pub rest: Arc<Engine>,
     /// How clients reach this server.
     pub public_url: BaseUrl,
     clock: Clock,
@@ -51,8 +54,10 @@ impl App {
         let keys = Arc::new(Keys::of(&config, clock())?);
         let files = Files::of(&config)?;
         let public_url = config.settings.public_url(bound);
+        let rest = Arc::new(rest::routes::engine(&db, config.settings.rest.clone()));
         Ok(App {
             config: Arc::new(config),
+            rest,
             db,
             keys,
             files,

@@ -7,29 +7,31 @@ mod audit;
 mod files;
 mod load;
 mod operate;
+mod screening;
 mod user;
 
 use std::{
     error::Error,
     io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
 };
 
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
     app::system_clock,
     attach::{Migrate, Postgres},
     auth::{email::Email, keys::Keys},
-    config::{Config, Environment, Flags, SETTINGS, Settings},
+    config::{Config, Environment, Flags, SETTINGS, Settings, postgrest::RestSettings},
     db::Db,
     doctor, ledger,
     migrate::{self, Sources},
     postgres::Mode,
     problem::{AnyError, chain, is_empty_phrase},
-    serve,
+    rest, serve,
 };
 
 #[derive(Debug, Parser)]
@@ -77,6 +79,11 @@ enum Command {
         #[command(subcommand)]
         command: load::ImportCommand,
     },
+    /// Lists of names that parties are compared with
+    Screening {
+        #[command(subcommand)]
+        command: screening::ScreeningCommand,
+    },
     /// People who log in
     User {
         #[command(subcommand)]
@@ -94,6 +101,9 @@ enum Command {
         /// A key that makes a retry safe
         #[arg(long)]
         key: Option<String>,
+        /// The file, for a function that takes one, such as upload-document
+        #[arg(long)]
+        file: Option<PathBuf>,
     },
     /// The custodian's word on the money in escrow
     Custody {
@@ -120,6 +130,8 @@ enum Command {
         #[command(subcommand)]
         command: LedgerCommand,
     },
+    /// Serve PostgREST's protocol alone, on any database, configured by PostgREST's PGRST_* variables
+    Rest,
     /// Stored files: their keys, and whether they are as they were written
     Files {
         #[command(subcommand)]
@@ -167,8 +179,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, AnyError> {
-    let settings = Settings::load(&cli.flags, &Environment::of_process())?;
-    log_to_stderr(&settings);
+    let environment = Environment::of_process();
+    if matches!(cli.command, Command::Rest) {
+        return rest(&environment);
+    }
+    let settings = Settings::load(&cli.flags, &environment)?;
+    log_to_stderr(settings.log.clone());
     match cli.command {
         Command::Serve { no_migrate } => serve(settings.into_config()?, no_migrate),
         Command::Migrate { check: true } => {
@@ -181,11 +197,20 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
         Command::Doctor { json } => doctor(settings, json),
         Command::Seed { only } => with_db(settings.into_config()?, async |_, db| load::seed(db, only).await),
         Command::Import { command } => with_db(settings.into_config()?, async |_, db| load::import(db, command).await),
+        Command::Screening { command } => with_db(settings.into_config()?, async |config, db| {
+            screening::run(command, config, db).await
+        }),
         Command::User { command } => with_db(settings.into_config()?, async |config, db| {
             user::run(command, config, db).await
         }),
-        Command::Call { name, email, body, key } => with_db(settings.into_config()?, async |config, db| {
-            operate::call(config, db, &name, &email, body, key.as_deref()).await
+        Command::Call {
+            name,
+            email,
+            body,
+            key,
+            file,
+        } => with_db(settings.into_config()?, async |config, db| {
+            operate::call(config, db, &name, &email, body, key.as_deref(), file).await
         }),
         Command::Custody { command } => with_db(settings.into_config()?, async |config, db| {
             operate::custody(config, db, command).await
@@ -205,6 +230,7 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
         } => with_postgres(settings.into_config()?, async |_, postgres| {
             verify_ledger(postgres).await
         }),
+        Command::Rest => rest(&environment),
         Command::Key { which } => {
             let keys = Keys::of(&settings.into_config()?, system_clock()())?;
             answer(match which {
@@ -227,6 +253,15 @@ fn serve(config: Config, no_migrate: bool) -> Result<ExitCode, AnyError> {
     let result = runtime()?.block_on(serve::run(config, &postgres, listener, migrate));
     postgres.stop()?;
     result?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Has settings of its own: those of PostgREST, whose place it takes.
+fn rest(environment: &Environment) -> Result<ExitCode, AnyError> {
+    let settings = RestSettings::load(environment)?;
+    log_to_stderr(settings.log.clone());
+    let listener = serve::bind(settings.listen)?;
+    runtime()?.block_on(rest::alone::run(settings, listener))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -335,7 +370,7 @@ fn report(error: &(dyn Error + 'static)) {
     }
 }
 
-fn log_to_stderr(settings: &Settings) {
+fn log_to_stderr(log: Targets) {
     let stderr = Arc::new(io::stderr());
     let colours = stderr.is_terminal();
     let lines = tracing_subscriber::fmt::layer()
@@ -343,9 +378,7 @@ fn log_to_stderr(settings: &Settings) {
         .with_target(false)
         .with_ansi(colours);
     // Fails only when a log is set up already, and then there is one.
-    let _ = tracing_subscriber::registry()
-        .with(lines.with_filter(settings.log.clone()))
-        .try_init();
+    let _ = tracing_subscriber::registry().with(lines.with_filter(log)).try_init();
 }
 
 /// The flags follow the table of settings, so that none can be forgotten.

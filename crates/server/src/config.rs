@@ -8,6 +8,7 @@
 
 pub mod database_url;
 mod parse;
+pub mod postgrest;
 pub mod secret;
 pub mod secrets_file;
 
@@ -17,6 +18,8 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
 };
+
+use pgrest::request::Options;
 
 use crate::postgres::is_root;
 pub use database_url::DatabaseUrl;
@@ -84,6 +87,14 @@ settings! {
         "Mail server, as smtp://user:password@host:587 or smtps:// (for sign-in, which is not built yet)";
     MAIL_AUTOCONFIRM: "mail_autoconfirm", "NEXUS_MINT_MAIL_AUTOCONFIRM", Some("mail-autoconfirm"), "true without a mail server, else false",
         "Whether a new e-mail address counts as confirmed at once (for sign-up, which is not built yet)";
+    REST_SCHEMAS: "rest_schemas", "NEXUS_MINT_REST_SCHEMAS", Some("rest-schemas"), "public",
+        "Schemas that /rest/v1 shows, separated by commas; the first is the default";
+    REST_ROWS_MAX: "rest_rows_max", "NEXUS_MINT_REST_ROWS_MAX", Some("rest-rows-max"), "1000",
+        "The most rows of one read of /rest/v1, at every level";
+    REST_AGGREGATES: "rest_aggregates", "NEXUS_MINT_REST_AGGREGATES", Some("rest-aggregates"), "false",
+        "Whether clients of /rest/v1 may ask for sums, averages and the like";
+    REST_PLANS: "rest_plans", "NEXUS_MINT_REST_PLANS", Some("rest-plans"), "false",
+        "Whether clients of /rest/v1 may ask for PostgreSQL's plans, which tell more than rows";
     LOG: "log", "NEXUS_MINT_LOG", Some("log"), "info",
         "Log level (error, warn, info, debug, trace), or levels by module: info,nexus_mint::db=debug";
 }
@@ -190,6 +201,17 @@ impl Environment {
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
+
+    /// A variable that may be empty on purpose.
+    fn given(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Variables whose names begin alike, by the rest of their names.
+    fn beginning_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let found = self.0.iter().filter(|(_, value)| !value.is_empty());
+        found.filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+    }
 }
 
 /// A setting with the value that holds, fit to be shown.
@@ -236,6 +258,8 @@ pub struct Settings {
     pub smtp_url: Option<Secret>,
     /// Whether a new e-mail address counts as confirmed.
     pub mail_autoconfirm: bool,
+    /// How `/rest/v1` is served.
+    pub rest: Options,
     /// Which log lines to write.
     pub log: tracing_subscriber::filter::Targets,
     /// Whether the well-known keys are in use.
@@ -303,6 +327,7 @@ impl Settings {
                 .get(&MAIL_AUTOCONFIRM, parse::boolean)?
                 .unwrap_or(smtp_url.is_none()),
             smtp_url,
+            rest: loader.rest()?,
             log: loader
                 .get(&LOG, parse::log_targets)?
                 .unwrap_or_else(parse::default_log_targets),
@@ -471,6 +496,19 @@ impl<'a> Loader<'a> {
             key: spec.key,
             from,
             expected,
+        })
+    }
+
+    /// How `/rest/v1` is served.
+    fn rest(&mut self) -> Result<Options, ConfigError> {
+        Ok(Options {
+            schemas: self
+                .get(&REST_SCHEMAS, parse::names)?
+                .unwrap_or_else(|| vec!["public".to_owned()]),
+            rows_max: Some(self.get(&REST_ROWS_MAX, parse::rows)?.unwrap_or(1000)),
+            aggregates: self.get(&REST_AGGREGATES, parse::boolean)?.unwrap_or(false),
+            plans: self.get(&REST_PLANS, parse::boolean)?.unwrap_or(false),
+            ..Options::default()
         })
     }
 

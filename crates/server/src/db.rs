@@ -24,7 +24,7 @@ pub use tx::{CommitError, Mode, OnConstraint, Tx};
 
 /// How long a request may wait for a free connection: longer, and a busy server only collects requests that their
 /// clients have given up.
-const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
+pub(crate) const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 
 /// A database role that the program acts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl DbRole {
 
     /// Connections at most, and how long a statement may run (ms). Together they stay far below PostgreSQL's usual
     /// 100 connections, so that a second server fits beside this one. The visitors' and persons' times are Supabase's.
-    fn limits(self) -> (usize, u32) {
+    pub(crate) fn limits(self) -> (usize, u32) {
         match self {
             DbRole::Anon => (8, 3_000),
             DbRole::Authenticated => (12, 8_000),
@@ -81,7 +81,7 @@ impl DbRole {
 
     /// Start-up options of a connection of this role. A lock is not waited for longer than an ordinary statement may
     /// take; a transaction in which nothing happens belongs to a program that hangs.
-    fn options(self) -> String {
+    pub(crate) fn options(self) -> String {
         let (_, statement_timeout) = self.limits();
         let lock_timeout = statement_timeout.min(8_000);
         format!(
@@ -115,6 +115,7 @@ pub enum Actor {
 /// The pools.
 #[derive(Clone)]
 pub struct Db {
+    login: Login,
     pools: [Pool; DbRole::ALL.len()],
 }
 
@@ -146,6 +147,7 @@ impl Db {
         };
         let [anon, authenticated, staff, service, engine, auth] = DbRole::ALL.map(pool);
         Ok(Db {
+            login: login.clone(),
             pools: [anon?, authenticated?, staff?, service?, engine?, auth?],
         })
     }
@@ -204,6 +206,11 @@ impl Db {
     /// See [`DbError`].
     pub async fn as_auth(&self) -> Result<Tx, DbError> {
         self.begin(DbRole::AuthAdmin, None).await
+    }
+
+    /// How the pools connect.
+    pub(crate) fn login(&self) -> &Login {
+        &self.login
     }
 
     /// Closes all connections; those in use close when they come back.

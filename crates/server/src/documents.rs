@@ -62,7 +62,9 @@ fn yes_or_no<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
         Value::Bool(yes) => Ok(yes),
         Value::String(text) if text == "true" => Ok(true),
         Value::String(text) if text == "false" => Ok(false),
-        _ => Err(serde::de::Error::custom("expected true or false")),
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            Err(serde::de::Error::custom("expected true or false"))
+        }
     }
 }
 

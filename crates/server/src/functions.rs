@@ -5,7 +5,7 @@
 //! where such front ends look for it.
 
 mod content;
-mod uploads;
+pub mod uploads;
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    currencies, distributions, documents, health, investments, offerings, payments,
+    compliance, currencies, distributions, documents, health, investments, offerings, payments,
     permission::Person,
     problem::Problem,
     properties, property_audits, reports, tokenization,
@@ -62,7 +62,8 @@ macro_rules! functions {
                     let person = Person::of(&command, caller).await?;
                     // The right to run it before its body: who may not run it learns nothing of it.
                     let proof = person.$proof()?;
-                    let answer = $command(&command, &proof, call.body()?).await?;
+                    // On the heap: otherwise every call's future is as large as the largest command's.
+                    let answer = Box::pin($command(&command, &proof, call.body()?)).await?;
                     call.finish(command, answer).await
                 })*
                 _ => Err(Problem::NotFound),
@@ -81,8 +82,12 @@ functions! {
     "record-performance": person => distributions::rent::record;
     "remit-tax": admin => distributions::paying::remit;
     "retry-payout": overseer => distributions::payouts::retry;
+    "accreditation-status": person => compliance::accreditation::status;
+    "add-party-owner": person => compliance::parties::add_owner;
     "add-property-member": admin => properties::add_member;
     "announce-early-close": admin => offerings::preparing::announce_early_close;
+    "answer-entry-test": person => compliance::entry_test::answer;
+    "approve-accreditation": officer => compliance::accreditation::approve;
     "approve-gate-override": overseer => documents::gate::approve;
     "approve-step": overseer => tokenization::approve;
     "audit-property-contract": officer => property_audits::audit;
@@ -95,31 +100,47 @@ functions! {
     "create-offering": person => offerings::preparing::create;
     "create-property": person => properties::create;
     "deployment-health-check": person => health::deployment;
+    "end-party-owner": person => compliance::parties::end_owner;
     "extend-offering": admin => offerings::preparing::extend;
     "fail-offering": admin => offerings::ending::fail_by_admin;
     "generate-audit-report": person => property_audits::report;
     "generate-tokenization-report": person => tokenization::report::generate;
+    "get-accreditation-case": officer => compliance::accreditation::get;
+    "get-entry-test": person => compliance::entry_test::ask;
     "get-exchange-rates": person => currencies::rates;
     "get-investment": person => investments::ordering::show;
+    "get-kyc-case": officer => compliance::kyc::get;
     "import-custodian-statement": overseer => payments::custody::import;
     "invite-to-offering": person => offerings::preparing::invite;
     "launch-tokenization": admin => tokenization::launch;
+    "let-login-act": officer => compliance::parties::let_act;
+    "list-accreditation-queue": officer => compliance::accreditation::queue;
     "list-custodian-statements": overseer => payments::custody::list;
+    "list-kyc-queue": officer => compliance::kyc::queue;
     "monitor-tokenization": person => tokenization::monitor;
     "move-escrow-to-agent": admin => offerings::closing::move_to_agent;
     "open-offering": admin => offerings::preparing::open;
     "pay-investment": person => payments::sessions::pay;
     "preview-close": admin => offerings::closing::preview;
     "publish-rule-pack": admin => offerings::packs::publish;
+    "record-screening": officer => compliance::screening::record;
+    "register-entity": person => compliance::parties::register;
     "regulatory-evidence-export": overseer => reports::regulatory_evidence;
+    "reject-accreditation": officer => compliance::accreditation::reject;
     "reject-step": overseer => tokenization::reject;
+    "request-accreditation": person => compliance::accreditation::request;
     "request-gate-override": overseer => documents::gate::ask;
     "retry-refund": overseer => payments::unmatched::retry_refund;
     "return-escrow-from-agent": admin => offerings::closing::return_from_agent;
     "return-payment": overseer => payments::unmatched::return_payment;
     "review-document": officer => documents::review;
+    "revoke-accreditation": officer => compliance::accreditation::revoke;
+    "screen-party": officer => compliance::screening::screen;
     "submit-step": person => tokenization::submit;
+    "take-accreditation-case": officer => compliance::accreditation::take;
     "verify-investment-payment": person => payments::sessions::verify;
+    "verify-kyc": person => compliance::verify::verify;
+    "withdraw-accreditation": person => compliance::accreditation::withdraw;
 }
 
 /// Names of functions that only look: they run on one snapshot and take no lock.
@@ -135,6 +156,7 @@ pub fn routes() -> Router<App> {
     uploads::routes()
         .route("/{name}", post(invoke))
         .route("/document-content/{id}", get(content::read))
+        .route("/kyc-document-content/{id}", get(content::read_personal))
         .layer(from_fn(in_functions_form))
 }
 
@@ -185,7 +207,10 @@ pub async fn run(
         app,
         name,
         user_id,
-        key: key.or(payment_id.as_deref()),
+        // A read is made again, and noted again.
+        key: key
+            .or(payment_id.as_deref())
+            .filter(|_| !compliance::is_read(name, body)),
         body,
         only_looks: ONLY_LOOK.contains(&name),
     };

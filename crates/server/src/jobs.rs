@@ -12,7 +12,9 @@ use std::time::{Duration, SystemTime};
 use crate::{
     app::App,
     audit::{Progress, SealKey, Sealer, seal::SealError},
-    db::Db,
+    command::Command,
+    compliance,
+    db::{Actor, Db},
     files,
     problem::{Problem, chain},
 };
@@ -33,6 +35,10 @@ const COLLECT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Every so many turns funded offerings are tried to close: they wait for days.
 const CLOSING_EVERY: u64 = 30;
+
+/// Every so many turns approvals and screenings that are due are looked for. Nothing rests on it: whoever asks, asks at an
+/// instant.
+const PEOPLE_EVERY: u64 = 30;
 
 /// Runs all jobs; never ends by itself.
 pub async fn run(app: App, seal_key: SealKey) {
@@ -59,12 +65,14 @@ async fn due(app: &App) {
                 }
                 let scope = match pace {
                     clock::Pace::Paused(..) => sales::Turn::OnlyMessages,
-                    clock::Pace::Running if count % CLOSING_EVERY == 0 => sales::Turn::Everything,
+                    clock::Pace::Running if count.is_multiple_of(CLOSING_EVERY) => sales::Turn::Everything,
                     clock::Pace::Running => sales::Turn::Ordinary,
                 };
+                let is_for_people = count.is_multiple_of(PEOPLE_EVERY) && scope != sales::Turn::OnlyMessages;
                 last_pace = pace;
                 count += 1;
-                turn(app, scope).await.err()
+                let people = if is_for_people { keep_people(app).await } else { Ok(()) };
+                turn(app, scope).await.and(people).err()
             }
             Err(problem) => Some(problem),
         };
@@ -100,6 +108,20 @@ async fn collect_files(app: &App) {
             Err(problem) => tracing::error!(cause = %chain(&problem), "the file store cannot be swept"),
         }
         tokio::time::sleep(COLLECT_EVERY).await;
+    }
+}
+
+/// Ends approvals and compares names again as they become due. What has expired stays so: not while the clock is in doubt.
+async fn keep_people(app: &App) -> Result<(), Problem> {
+    loop {
+        let command = Command::begin(app, Actor::Program("people")).await?;
+        let expired = compliance::jobs::expire_due(&command).await?;
+        let screened = compliance::jobs::screen_due(&command).await?;
+        command.commit().await?;
+        if expired == 0 && screened == 0 {
+            return Ok(());
+        }
+        tracing::info!(expired, screened, "what was due about people is done");
     }
 }
 

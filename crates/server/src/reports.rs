@@ -67,7 +67,10 @@ pub async fn regulatory_evidence(command: &Command, overseer: &Overseer, body: A
         .ok_or(Problem::NotFound)?;
     let mut bundle: Value = row.try_get(0)?;
     if body.include_transactions {
-        bundle["transactions"] = transactions(command, body.property_id).await?;
+        let transactions = transactions(command, body.property_id).await?;
+        if let Some(fields) = bundle.as_object_mut() {
+            fields.insert("transactions".to_owned(), transactions);
+        }
     }
     let told = json!({ "property_id": body.property_id, "include_transactions": body.include_transactions });
     let key = format!("{}:{}", body.property_id, Uuid::now_v7());

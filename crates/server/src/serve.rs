@@ -18,12 +18,16 @@ use crate::{
     audit::{SealKey, key::NoKey},
     config::Config,
     jobs,
+    rest::listen,
     router::router,
 };
 
 /// How long requests may still run after the signal to stop. Container managers kill after 10 s: a little less than
 /// that, with the database's own end after it.
 const DRAIN_MAX: Duration = Duration::from_secs(7);
+
+/// The channel on which the schema cache is told to reload (PostgREST's).
+const REST_CHANNEL: &str = "pgrst";
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +90,8 @@ pub async fn run(
         () = stopped(stop.clone()) => return Ok(()),
     };
     let db = app.db.clone();
+    let engine = app.rest.clone();
+    let listening = tokio::spawn(listen::listen(engine.clone(), REST_CHANNEL.to_owned()));
     let jobs = tokio::spawn(jobs::run(app.clone(), SealKey::parse(&app.config.seal_key)?));
     let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::System)?;
     let listener = listener.tap_io(|connection| {
@@ -103,6 +109,8 @@ pub async fn run(
     // What a job had begun is undone. It ends with an error, because it was made to end.
     jobs.abort();
     let _ = jobs.await;
+    listening.abort();
+    engine.close();
     db.close();
     tracing::info!("stopped");
     result
@@ -135,7 +143,7 @@ async fn start(
 }
 
 /// Becomes true when the program is told to stop. From here on the signals no longer end the process by themselves.
-fn stop_signal() -> io::Result<watch::Receiver<bool>> {
+pub(crate) fn stop_signal() -> io::Result<watch::Receiver<bool>> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let (told, stop) = watch::channel(false);
     tokio::spawn(async move {
@@ -151,7 +159,7 @@ fn stop_signal() -> io::Result<watch::Receiver<bool>> {
     Ok(stop)
 }
 
-async fn stopped(mut stop: watch::Receiver<bool>) {
+pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
     // An error means that the sender is gone, and then the runtime is about to end as well.
     let _ = stop.wait_for(|told| *told).await;
 }

@@ -204,7 +204,7 @@ proptest! {
                         if Some(*step) == due { *status = StepStatus::InProgress }
                     }
                 }
-                _ => {}
+                StepStatus::Pending | StepStatus::InProgress | StepStatus::Rejected | StepStatus::NotRequired => {}
             }
             let progress = progress(&walk);
             prop_assert_eq!(progress.status == ProcessStatus::Completed, progress.percentage == 100);

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::db::{Tx, sql};
 
 /// The audit rows that still say something about a login: of its profile, its payment
-/// methods and its identity cases. What carries value (investments, returns) is no data that a person can have erased.
+/// methods, its documents and its cases of identity and accreditation. What carries value (investments, returns) is no data that a person can have erased.
 ///
 /// # Errors
 /// What the database answered.
@@ -14,7 +14,8 @@ pub async fn about_login(tx: &Tx, user_id: Uuid) -> Result<Vec<i64>, tokio_postg
         "select d.audit_id
            from nexus.audit_details as d join public.audit_log as a on a.id = d.audit_id
           where (a.table_name = 'public.user_profiles' and a.row_key = $1)
-             or (a.table_name in ('public.payment_methods', 'public.kyc_cases') and $1 in (d.before ->> 'user_id', d.after ->> 'user_id'))
+             or (a.table_name in ('public.payment_methods', 'public.kyc_cases', 'public.kyc_documents',
+                 'public.accreditation_cases') and $1 in (d.before ->> 'user_id', d.after ->> 'user_id'))
           order by d.audit_id"
     );
     let rows = tx.query(text, &[&user_id.to_string()]).await?;

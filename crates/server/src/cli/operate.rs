@@ -18,7 +18,7 @@ use crate::{
     command::Command as Running,
     config::Config,
     db::{Actor, Db},
-    functions::{self, BUILT},
+    functions::{self, BUILT, UPLOADS},
     jobs::clock::{self, Pace},
     offerings::record::currency,
     payments::{custody, sandbox},
@@ -99,7 +99,7 @@ pub(super) enum JobsCommand {
     Resume,
 }
 
-fn app(config: &Config, db: &Db) -> Result<App, AnyError> {
+pub(super) fn app(config: &Config, db: &Db) -> Result<App, AnyError> {
     Ok(App::new(
         config.clone(),
         db.clone(),
@@ -116,11 +116,13 @@ pub(super) async fn call(
     email: &Email,
     body: Option<String>,
     key: Option<&str>,
+    file: Option<PathBuf>,
 ) -> Result<ExitCode, AnyError> {
-    let name = BUILT
+    let known = if file.is_some() { UPLOADS } else { BUILT };
+    let name = known
         .iter()
         .find(|known| **known == name)
-        .ok_or_else(|| format!("there is no function {name:?}; there are {}", BUILT.join(", ")))?;
+        .ok_or_else(|| format!("there is no function {name:?} here; there are {}", known.join(", ")))?;
     let body = match body.as_deref() {
         Some("-") => {
             let mut text = String::new();
@@ -133,7 +135,14 @@ pub(super) async fn call(
     let app = app(config, db)?;
     let token = user::token(config, db, email, Ttl::default()).await?;
     let caller = app.keys.verify(&token, app.now())?;
-    match functions::run(&app, name, &caller, key, body.as_bytes()).await {
+    let outcome = match file {
+        None => functions::run(&app, name, &caller, key, body.as_bytes()).await,
+        Some(path) => {
+            let bytes = std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            functions::uploads::run(&app, name, &caller, key, serde_json::from_str(&body)?, bytes).await
+        }
+    };
+    match outcome {
         Ok(value) => {
             answer(&serde_json::to_string_pretty(&value)?)?;
             Ok(ExitCode::SUCCESS)

@@ -56,7 +56,7 @@ pub async fn load(command: &Command, party_ids: &[Uuid]) -> Result<HashMap<Uuid,
            select a.net_worth_minor, a.net_worth_currency from public.accreditation_cases as a
            where a.party_id = p.id and a.status = 'approved' and a.expires_at > $2 and a.net_worth_minor is not null
              and a.created_at + make_interval(days => (
-               select t.days_max from public.accreditation_terms as t
+               select t.days_max from public.compliance_terms as t
                where t.kind = 'net_worth' and t.valid_from <= ($2::timestamptz at time zone 'UTC')::date
                order by t.valid_from desc limit 1)) > $2
            order by a.created_at desc, a.id limit 1) as worth on true"

@@ -87,6 +87,19 @@ pub(super) fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
+pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    if names.iter().any(String::is_empty) {
+        return Err("names separated by commas".to_owned());
+    }
+    Ok(names)
+}
+
+pub(super) fn rows(text: &str) -> Result<i64, String> {
+    let rows = text.parse().ok().filter(|rows| *rows > 0);
+    rows.ok_or_else(|| "a number of rows, at least 1".to_owned())
+}
+
 pub(super) fn secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }

@@ -101,7 +101,7 @@ impl Login {
         }
     }
 
-    pub(super) fn connector(&self) -> Result<MakeRustlsConnect, ConnectError> {
+    pub(crate) fn connector(&self) -> Result<MakeRustlsConnect, ConnectError> {
         tls::connector(&self.tls).map_err(ConnectError::Certificates)
     }
 }

@@ -71,7 +71,14 @@ impl Payout {
     }
 
     /// The entry of one step of this try.
-    fn entry(&self, command: &Command, step: &str, from: Place, to: Place, day: NaiveDate) -> Result<NewEntry, Problem> {
+    fn entry(
+        &self,
+        command: &Command,
+        step: &str,
+        from: Place,
+        to: Place,
+        day: NaiveDate,
+    ) -> Result<NewEntry, Problem> {
         let kind = match step {
             "sent" => "payout.sent",
             "failed" => "payout.failed",
@@ -132,7 +139,10 @@ async fn take_due(app: &App) -> Result<Vec<Payout>, Problem> {
     );
     let again: DateTime<Utc> = command.now + ASK_AGAIN_AFTER;
     let rows = command.tx.query(text, &[&command.now, &again, &BATCH]).await?;
-    let orders = rows.iter().map(Payout::read).collect::<Result<Vec<Payout>, Problem>>()?;
+    let orders = rows
+        .iter()
+        .map(Payout::read)
+        .collect::<Result<Vec<Payout>, Problem>>()?;
     let new: Vec<&Payout> = orders.iter().filter(|order| !order.was_sent).collect();
     if !new.is_empty() {
         let day = command.now.date_naive();
@@ -250,10 +260,7 @@ pub async fn fail(command: &Command, rail_key: Uuid, reason: &str) -> Result<Out
         "update public.payouts set status = 'failed', failed_at = $2, failure = left($3, 2000), retry_asked_by = null, retry_approved_by = null
          where id = $1"
     );
-    command
-        .tx
-        .execute(text, &[&payout.id, &command.now, &reason])
-        .await?;
+    command.tx.execute(text, &[&payout.id, &command.now, &reason]).await?;
     set_line(command, payout.line_id, "failed").await?;
     let text = sql!(
         "insert into public.notifications (user_id, title, message, type, created_at)
@@ -299,7 +306,11 @@ pub async fn retry(command: &Command, overseer: &Overseer, body: RetryPayout) ->
         .ok_or(Problem::NotFound)?;
     let (status, asked_by): (String, Option<Uuid>) = (row.try_get(0)?, row.try_get(1)?);
     if status != "failed" {
-        let refusal = Refusal::new("payout.failed", "only a payout that failed is tried again", "wait for it");
+        let refusal = Refusal::new(
+            "payout.failed",
+            "only a payout that failed is tried again",
+            "wait for it",
+        );
         return Err(refusal.looking_at("status", status).into());
     }
     match asked_by {

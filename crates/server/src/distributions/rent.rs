@@ -398,10 +398,7 @@ async fn fee(command: &Command, house: &House, rent: Amount, kind: &str) -> Resu
         Err(error) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE) => {
             let remedy = "add a fee schedule for this currency";
             let refusal = Refusal::new("rent.fee_schedule", "no fee is set for rent in this currency", remedy);
-            Err(refusal
-                .looking_at("fee_type", kind)
-                .looking_at("currency", code)
-                .into())
+            Err(refusal.looking_at("fee_type", kind).looking_at("currency", code).into())
         }
         Err(error) => Err(error.into()),
     }

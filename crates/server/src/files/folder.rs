@@ -109,9 +109,12 @@ impl Folder {
     fn open(&self, digest: &Digest) -> Result<Sealed<File>, StoreError> {
         let path = self.place_of(digest)?;
         let open = || -> Result<Sealed<File>, StoreError> {
-            let file = File::open(&path).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => StoreError::NotThere,
-                _ => error.into(),
+            let file = File::open(&path).map_err(|error| {
+                if error.kind() == io::ErrorKind::NotFound {
+                    StoreError::NotThere
+                } else {
+                    error.into()
+                }
             })?;
             Ok(Sealed::open(file, &self.keys)?)
         };

@@ -12,7 +12,10 @@ use axum::{
 };
 use uuid::Uuid;
 
-use crate::{app::App, auth::routes::bearer, command::Command, db::Actor, documents, problem::Problem};
+use crate::{
+    app::App, auth::routes::bearer, command::Command, compliance, db::Actor, documents, files::StoredFile,
+    permission::Person, problem::Problem,
+};
 
 pub(super) async fn read(
     State(app): State<App>,
@@ -28,7 +31,35 @@ pub(super) async fn read(
     let command = Command::begin(&app, reader.map_or(Actor::Program("visitor"), Actor::Person)).await?;
     let file = documents::open(&command, &document, reader).await?;
     command.commit().await?;
+    served(&app, &file, &headers).await
+}
 
+/// `GET /functions/v1/kyc-document-content/<id>`: the bytes of what somebody filed about himself, for him, and for an
+/// officer who says why in the field `X-Reason`, whose read is noted.
+pub(super) async fn read_personal(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id: Uuid = id.parse().map_err(|_| Problem::NotFound)?;
+    let caller = bearer(&app, &headers)?;
+    let reader = caller.user_id().ok_or(Problem::NotSignedIn)?;
+    let command = Command::begin(&app, Actor::Person(reader)).await?;
+    let person = Person::of(&command, &caller).await?;
+    let file = match compliance::documents::open_own(&command, &person, id).await {
+        Err(Problem::NotFound) => {
+            // Who is no officer is not told that there is such a document.
+            let officer = person.officer().map_err(|_| Problem::NotFound)?;
+            let reason = headers.get("x-reason").and_then(|value| value.to_str().ok());
+            compliance::documents::open(&command, &officer, id, reason).await?
+        }
+        own => own?,
+    };
+    command.commit().await?;
+    served(&app, &file, &headers).await
+}
+
+async fn served(app: &App, file: &StoredFile, headers: &HeaderMap) -> Result<Response, Problem> {
     let size = u64::try_from(file.size).map_err(Problem::internal)?;
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let (status, range) = match asked.map_or(Asked::Whole, |text| range_of(text, size)) {

@@ -19,7 +19,7 @@ use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    documents,
+    compliance, documents,
     files::Staged,
     permission::Person,
     problem::Problem,
@@ -64,6 +64,7 @@ macro_rules! uploads {
 
 uploads! {
     "upload-document": person => documents::upload;
+    "upload-kyc-document": person => compliance::documents::upload;
 }
 
 async fn upload(
@@ -73,15 +74,30 @@ async fn upload(
     form: Multipart,
 ) -> Result<Json<Value>, Problem> {
     let caller = bearer(&app, &headers)?;
-    let user_id = caller.user_id().ok_or(Problem::NotSignedIn)?;
     let key = retry_key(&headers)?;
     let _turn = app.files.turn().await?;
-    let (mut fields, bytes) = read(form).await?;
+    let (fields, bytes) = read(form).await?;
+    run(&app, name, &caller, key, fields, bytes).await.map(Json)
+}
+
+/// Runs a function that takes a file, for a caller whose token was verified.
+///
+/// # Errors
+/// What the command refuses.
+pub async fn run(
+    app: &App,
+    name: &'static str,
+    caller: &Caller,
+    key: Option<&str>,
+    mut fields: Map<String, Value>,
+    bytes: impl AsRef<[u8]> + Send + 'static,
+) -> Result<Value, Problem> {
+    let user_id = caller.user_id().ok_or(Problem::NotSignedIn)?;
     let mut file = app.files.stage(bytes).await?;
     fields.insert("sha256".to_owned(), hex(&file.sha256()).into());
     let body = Value::Object(fields).to_string();
     let call = Call {
-        app: &app,
+        app,
         name,
         user_id,
         key,
@@ -90,9 +106,9 @@ async fn upload(
     };
     let mut runs = 1;
     loop {
-        match run_once(&call, &caller, &mut file).await {
+        match run_once(&call, caller, &mut file).await {
             Err(problem) if runs < RUNS_MAX && was_disturbed(&problem) => runs += 1,
-            outcome => return outcome.map(Json),
+            outcome => return outcome,
         }
     }
 }

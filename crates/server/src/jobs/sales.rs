@@ -57,8 +57,8 @@ pub async fn turn(app: &App, pace: Turn) -> Result<(), Problem> {
             noting("an offering was not closed", each(app, id, Step::Close).await);
         }
     }
-    noting("refunds were not sent", sending::send_due(app).await);
-    noting("payouts were not sent", payouts::send_due(app).await);
+    noting("refunds were not sent", Box::pin(sending::send_due(app)).await);
+    noting("payouts were not sent", Box::pin(payouts::send_due(app)).await);
     Ok(())
 }
 

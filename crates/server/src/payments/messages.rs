@@ -82,7 +82,7 @@ pub async fn work_off(app: &App, rail: &'static str, payment_ref: &str) -> Resul
     loop {
         let mut runs = 1;
         let settled = loop {
-            match one_turn(app, rail, payment_ref).await {
+            match Box::pin(one_turn(app, rail, payment_ref)).await {
                 Err(problem) if runs < RUNS_MAX && was_disturbed(&problem) => runs += 1,
                 outcome => break outcome?,
             }
@@ -174,8 +174,8 @@ async fn apply(command: &Command, rail: &'static str, message: &Message) -> Resu
             payout,
             amount,
             booked_on,
-        } => payouts::confirm(command, *payout, *amount, *booked_on).await,
-        Said::PayoutFailed { payout, reason } => payouts::fail(command, *payout, reason).await,
+        } => Box::pin(payouts::confirm(command, *payout, *amount, *booked_on)).await,
+        Said::PayoutFailed { payout, reason } => Box::pin(payouts::fail(command, *payout, reason)).await,
         Said::ChargedBack {
             amount,
             from_bank,

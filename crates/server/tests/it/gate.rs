@@ -194,7 +194,6 @@ async fn an_override_needs_two_persons_waives_once_and_never_waives_title() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_race_gets_through() {
     let site = Arc::new(Site::new().await);
-    let mut passed = 0;
     for _ in 0..25 {
         let house = Arc::new(House::new(&site).await);
         house.evidence(&site, "deed", &[]).await;
@@ -223,7 +222,6 @@ async fn no_race_gets_through() {
                             (select max(id) from public.audit_log where table_name = 'public.property_documents' and row_key = $2::text)";
         match outcome {
             Ok(pass) => {
-                passed += 1;
                 let row = admin
                     .query_one(order, &[&pass.to_string(), &insurance.to_string()])
                     .await
@@ -241,7 +239,6 @@ async fn no_race_gets_through() {
             "revoked",
         );
     }
-    assert!(passed <= 25);
 }
 
 /// Whoever asks by SQL, and whatever they claim: what decides is written by the owner's functions alone.

@@ -51,7 +51,7 @@ const WHAT_PEOPLE_HAVE: &str = "
     insert into public.kyc_documents (user_id, document_type, file_name, file_url)
       select u.id, 'passport', 'f', 'kyc-documents/' || u.id || '/f' from generate_series(1, 50000) as i, lateral (select pg_temp.numbered('a', i) as id) as u;
     insert into public.tokenization_processes (id, user_id, property_id, status)
-      select pg_temp.numbered('f', i), pg_temp.numbered('a', i), pg_temp.numbered('c', 1 + i % 10000), 'completed' from generate_series(1, 50000) as i;
+      select pg_temp.numbered('f', i), pg_temp.numbered('a', i), pg_temp.numbered('c', 1 + i % 10000), 'cancelled' from generate_series(1, 50000) as i;
     insert into public.tokenization_steps (process_id, step_name, step_order)
       select pg_temp.numbered('f', i), 'valuation', 2 from generate_series(1, 50000) as i;
     insert into public.tokenization_reports (process_id, property_id, report_type)
@@ -61,8 +61,8 @@ const WHAT_PEOPLE_HAVE: &str = "
       select pg_temp.numbered('7', i % 10000), pg_temp.numbered('a', i) from generate_series(1, 50000) as i;
     insert into public.chat_messages (room_id, user_id, message)
       select pg_temp.numbered('7', i % 10000), pg_temp.numbered('a', i), 'm' from generate_series(1, 50000) as i;
-    insert into public.property_documents (property_id, document_name, document_type, file_url, review_status, is_public)
-      select p.id, 'd', 'deed', 'property-evidence/' || p.id || '/' || i, 'accepted', i % 2 = 0
+    insert into public.property_documents (property_id, document_name, document_type, file_url, sha256, review_status, is_public)
+      select p.id, 'd', 'deed', 'property-evidence/' || p.id || '/' || i, sha256('x'), 'accepted', i % 2 = 0
       from generate_series(1, 50000) as i, lateral (select pg_temp.numbered('c', 1 + i % 10000) as id) as p;";
 
 /// Loads everything over two connections, without triggers, and with the indexes of the big table made afterwards.
@@ -251,7 +251,7 @@ async fn own_rows_are_found_by_an_index(client: &Client) {
         ("ai_interactions", "session_id = 's'"),
         ("property_returns", "return_date > '2020-01-01'"),
         ("kyc_documents", "status = 'pending'"),
-        ("tokenization_processes", "status = 'completed'"),
+        ("tokenization_processes", "status = 'cancelled'"),
         ("tokenization_steps", "status = 'pending'"),
         ("tokenization_reports", "report_type = 'summary'"),
         ("chat_messages", "created_at > '2020-01-01'"),

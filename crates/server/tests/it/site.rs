@@ -17,8 +17,9 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
+use crate::laws;
 use crate::program::url_of;
-use crate::world::World;
+use crate::world::{World, connect};
 
 /// The instant at which every site begins.
 pub(crate) const BEGIN: i64 = 1_900_000_000;
@@ -195,7 +196,22 @@ impl Site {
 }
 
 impl Drop for Site {
+    /// Every test that ran the program ends with the laws: whatever it did, nothing was lost or invented.
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
+        if std::thread::panicking() {
+            return;
+        }
+        let admin = self.world.admin_config();
+        // A thread of its own: this one is inside a runtime, which cannot wait.
+        let asked = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async { laws::broken(&connect(&admin).await).await })
+        });
+        let found = asked.join().unwrap();
+        assert!(found.is_empty(), "{}", found.join("\n"));
     }
 }

@@ -39,8 +39,15 @@ pub async fn pay_out(app: &App, key: Uuid, party_id: Uuid, amount: Amount, curre
          values ($1, $2, $3, $4, $5, $6, ($7::timestamptz at time zone 'UTC')::date, $7)
          on conflict on constraint sandbox_payouts_pkey do nothing"
     );
-    let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
-        &[&key, &party_id, &amount.get(), &currency, &status, &reason, &command.now];
+    let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
+        &key,
+        &party_id,
+        &amount.get(),
+        &currency,
+        &status,
+        &reason,
+        &command.now,
+    ];
     let is_new = command.tx.execute(text, params).await? == 1;
     if is_new
         && outcome != "silent"
@@ -63,9 +70,8 @@ pub async fn find_payout(app: &App, key: Uuid) -> Result<RefundState, Problem> {
 }
 
 async fn find(command: &Command, key: Uuid) -> Result<RefundState, Problem> {
-    let text = sql!(
-        "select amount_minor, status, coalesce(reason, ''), booked_on from nexus.sandbox_payouts where id = $1"
-    );
+    let text =
+        sql!("select amount_minor, status, coalesce(reason, ''), booked_on from nexus.sandbox_payouts where id = $1");
     let Some(row) = command.tx.query_opt(text, &[&key]).await? else {
         return Ok(RefundState::Unknown);
     };

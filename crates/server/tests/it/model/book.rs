@@ -290,7 +290,12 @@ impl Book {
                 self.owe(at, "withdrawn", now);
                 true
             }
-            _ => false,
+            Status::Paid
+            | Status::Confirmed
+            | Status::Expired
+            | Status::Cancelled
+            | Status::RefundDue
+            | Status::Refunded => false,
         }
     }
 
@@ -395,6 +400,8 @@ impl Book {
             } => self.confirm(*refund, amount.get(), *from_bank),
             Said::RefundFailed { refund, .. } => self.fail_refund(*refund),
             Said::ChargedBack { from_bank, .. } => self.take_back(name, *from_bank, now),
+            // Sales pay nobody out.
+            Said::PaidOut { .. } | Said::PayoutFailed { .. } => true,
         }
     }
 

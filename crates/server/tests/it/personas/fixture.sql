@@ -28,11 +28,11 @@ update public.user_profiles as u set
 from people as p where p.id = u.id;
 insert into public.parties (kind, anonymised_at) values ('person', now());
 update public.parties set legal_name = 'Name in law', residency_country = 'AE' where anonymised_at is null;
-insert into public.party_owners (party_id, owner_party_id, share_ppm, valid_from, valid_to)
-select u.party_id, a.id, 500000, '2020-01-01', '2090-01-01'
+insert into public.party_owners (party_id, owner_party_id, stated_name, stated_country, share_ppm, valid_from, valid_to)
+select u.party_id, a.id, 'An owner', 'AE', 500000, '2020-01-01', '2090-01-01'
 from public.user_profiles as u, public.parties as a where a.anonymised_at is not null;
-insert into public.party_screenings (party_id, provider, status, reference, screened_at, due_at)
-select party_id, 'a list', 'clear', 'ref', now(), now() + interval '1 year' from public.user_profiles;
+insert into public.party_screenings (party_id, provider, status, reference, hits, screened_by, screened_at, due_at)
+select party_id, 'a list', 'clear', 'ref', '["a list/1"]', 'a0000000-0000-4000-8000-000000000005', now(), now() + interval '1 year' from public.user_profiles;
 insert into public.payment_methods (user_id, method_type, details, is_verified, is_default)
 select id, 'bank_transfer', '{"last_four": "1234"}', number % 2 = 1, number % 2 = 1 from people;
 
@@ -139,12 +139,24 @@ select 1, '0x' || repeat('a', 40), 'Transfer', '0x' || repeat('b', 64), '0x' || 
 insert into public.fee_schedules (fee_type, rate_ppm, maximum_minor, valid_from, note) values ('platform', 10000, 100, '2100-01-01', 'Later');
 
 -- What is between a person and the platform.
-insert into public.kyc_cases (user_id, party_id, kyc_level, status, decided_by, decided_at, reason, expires_at)
-select u.id, u.party_id, 'basic', 'approved', case when p.number = 5 then 'a0000000-0000-4000-8000-000000000006'::uuid
-  else 'a0000000-0000-4000-8000-000000000005' end, now(), 'in order', now() + interval '1 year'
-from public.user_profiles as u join people as p on p.id = u.id;
+insert into public.kyc_cases (user_id, party_id, kyc_level, status, taken_by, taken_at, decided_by, decided_at, reason, expires_at, ended_at)
+select u.id, u.party_id, 'basic', k.status, k.officer, now(), k.officer, now(), 'in order', now() + interval '1 year',
+  case k.status when 'revoked' then now() end
+from public.user_profiles as u join people as p on p.id = u.id cross join lateral (
+  select status, case when p.number = 5 then 'a0000000-0000-4000-8000-000000000006'::uuid
+    else 'a0000000-0000-4000-8000-000000000005' end as officer from unnest(array['approved', 'revoked']) as status) as k;
+insert into public.accreditation_cases (user_id, party_id, kind, method, entry_test_id, answers_right, net_worth_minor, net_worth_currency,
+  status, taken_by, taken_at, decided_by, decided_at, reason, expires_at, ended_at)
+select k.user_id, k.party_id, a.kind, 'income', a.test_id, case when a.test_id is not null then 5 end, 100, 'USD',
+  k.status, k.taken_by, k.taken_at, k.decided_by, k.decided_at, k.reason, k.expires_at, k.ended_at
+from public.kyc_cases as k, (select 'accredited' as kind, null::uuid as test_id
+  union all select 'entry_test', id from public.entry_tests) as a;
 insert into public.kyc_documents (user_id, kyc_case_id, document_type, file_name, file_url, file_size, notes)
 select user_id, id, 'passport', 'p.pdf', 'kyc-documents/' || user_id || '/p.pdf', 1, 'fine' from public.kyc_cases;
+insert into public.kyc_documents (user_id, accreditation_case_id, document_type, file_name, file_url)
+select user_id, id, 'letter', 'l.pdf', 'kyc-documents/' || user_id || '/l.pdf' from public.accreditation_cases;
+with list as (insert into nexus.screening_lists (name, sha256, entries, loaded_at) values ('a_list', sha256('x'), 1, now()) returning id)
+insert into nexus.screening_entries (list_id, key, place, name, words) select id, '1', 1, 'A Name', '{a,name}' from list;
 insert into public.ai_interactions (user_id, session_id, user_message, ai_response, intent_detected, confidence_score, recommendation_type)
 select id, 's', 'What?', 'That.', 'question', 0.5, 'none' from people;
 insert into public.notifications (user_id, title, message, action_url) select id, 'News', 'Some', '/news' from people;
@@ -279,6 +291,50 @@ insert into nexus.sandbox_refunds (id, payment_ref, amount_minor, status, from_b
 values (gen_random_uuid(), 'pi_1', 1, 'failed', true, 'closed', '2025-01-31', now());
 insert into nexus.sandbox_messages (ref, body, due_at, delivered_at, created_at) values ('ev_1', '{}', now(), now(), now());
 insert into nexus.clock_watch (last_seen_at, paused_at, reason) values (now(), now(), 'it went back');
+
+insert into public.withholding_rates (source_country, residency_country, rate_ppm, form, form_version, source, is_checked, valid_from)
+values ('AE', 'AE', 1, 'none', '1', 'a law', true, '2100-01-01');
+-- Rent: a period, and a distribution, of every property; each person has a line of the distribution of the property whose tokens he has.
+insert into public.rent_periods (id, property_id, currency, currency_decimals, period_from, period_to, status, aside_minor, rent_minor, given_minor,
+  short_minor, distributable_minor, recorded_by, decided_by, decided_at, created_at)
+select gen_random_uuid(), id, 'USD', 2, '2025-01-01', '2025-01-31', 'approved', '{1,1,1,0,0,1}', 100, '{1,1,1,8,2,1}', '{0,0,0,0,0,0}', 86,
+  'a0000000-0000-4000-8000-000000000003', 'a0000000-0000-4000-8000-000000000005', now(), now() from public.properties;
+insert into public.rent_periods (id, property_id, currency, currency_decimals, period_from, period_to, status, aside_minor, recorded_by, decided_by,
+  decided_at, reject_reason, created_at)
+select gen_random_uuid(), property_id, 'USD', 2, period_from, period_to, 'rejected', aside_minor, recorded_by, decided_by, now(), 'not so', now()
+from public.rent_periods;
+insert into public.rent_lines (id, period_id, property_id, account_ref, bank_reference, kind, amount_minor, booked_on, paid_for, document_id, created_at)
+select gen_random_uuid(), p.id, p.property_id, '0001', 'r1', 'rent', 100, '2025-01-31', 'January', d.id, now()
+from public.rent_periods as p join public.property_documents as d on d.property_id = p.property_id and d.document_name = 'inside'
+where p.status = 'approved';
+with passed as (
+  insert into public.gate_passes (property_id, action, subject_id, offering_kind, passed_at)
+  select id, 'declare', gen_random_uuid(), 'issuer_owns', now() from public.properties returning id, property_id, subject_id
+)
+insert into public.distributions (id, property_id, property_token_id, currency, currency_decimals, status, declared_minor, holders, record_at,
+  register_entry_id, tie_first, declare_pass_id, proposed_by, declared_by, posted_at, paid_at, created_at)
+select p.subject_id, p.property_id, t.id, 'USD', 2, 'paid', 86, 1, now(), 1, gen_random_uuid(), p.id, 'a0000000-0000-4000-8000-000000000003',
+  'a0000000-0000-4000-8000-000000000005', now(), now(), now()
+from passed as p join lateral (
+  select t.id from public.property_tokens as t where t.property_id = p.property_id order by t.status <> 'launched', t.id limit 1) as t on true;
+insert into public.distribution_lines (distribution_id, party_id, entitled_units, amount_minor, withheld_minor, rate_ppm, form, form_version, status)
+select d.id, u.party_id, 10, 86, 26, 300000, 'W-8BEN', '2021-10', 'paid'
+from people as p join public.user_profiles as u on u.id = p.id
+join public.distributions as d on d.property_id = ('b0000000-0000-4000-8000-00000000000' || p.invests_in)::uuid;
+update public.property_returns as r set (distribution_line_id, lot_id) = (
+  select l.id, t.id from public.lots as t join public.distribution_lines as l on l.party_id = t.party_id
+  where t.investment_id = r.investment_id and t.parent_lot_id is null limit 1);
+insert into public.payouts (id, line_id, party_id, property_id, currency, currency_decimals, amount_minor, rail_key, status, due_at, sent_at,
+  failed_at, failure, retry_asked_by, retry_approved_by, created_at)
+select gen_random_uuid(), l.id, l.party_id, d.property_id, 'USD', 2, 60, gen_random_uuid(), 'failed', now(), now(), now(), 'closed',
+  'a0000000-0000-4000-8000-000000000005', 'a0000000-0000-4000-8000-000000000006', now()
+from public.distribution_lines as l join public.distributions as d on d.id = l.distribution_id;
+update public.payouts set status = 'confirmed', confirmed_at = now() where party_id = (select party_id from public.user_profiles where id = 'a0000000-0000-4000-8000-000000000001');
+insert into public.tax_remittances (id, property_id, currency, currency_decimals, amount_minor, bank_reference, booked_on, remitted_by, created_at)
+select gen_random_uuid(), id, 'USD', 2, 1, 't1', '2025-01-31', 'a0000000-0000-4000-8000-000000000006', now() from public.properties;
+insert into nexus.sandbox_payouts (id, party_id, amount_minor, currency, status, reason, booked_on, created_at)
+values (gen_random_uuid(), gen_random_uuid(), 1, 'USD', 'failed', 'closed', '2025-01-31', now());
+insert into nexus.sandbox_receivers (party_id, payout_outcome) values (gen_random_uuid(), 'fail');
 
 -- Of the trail of all this, one change by each person is kept.
 set session_replication_role = replica;

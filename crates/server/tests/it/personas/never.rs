@@ -8,6 +8,13 @@ use super::reach::Reach;
 
 /// Written by the engine alone, and deleted by nobody.
 const CARRY_VALUE_OR_DECIDE: &[&str] = &[
+    "public.distribution_lines",
+    "public.distributions",
+    "nexus.screening_entries",
+    "nexus.screening_lists",
+    "public.accreditation_cases",
+    "public.compliance_terms",
+    "public.entry_tests",
     "public.fee_schedules",
     "public.file_reads",
     "public.foreign_tokens",
@@ -15,15 +22,20 @@ const CARRY_VALUE_OR_DECIDE: &[&str] = &[
     "public.kyc_cases",
     "public.market_statistics",
     "public.party_screenings",
+    "public.payouts",
     "public.property_audits",
     "public.property_performance",
     "public.property_returns",
     "public.property_tokens",
     "public.property_valuations",
+    "public.rent_lines",
+    "public.rent_periods",
     "public.smart_contract_events",
+    "public.tax_remittances",
     "public.tokenization_processes",
     "public.tokenization_reports",
     "public.tokenization_steps",
+    "public.withholding_rates",
 ];
 
 /// Columns that no person may write, whatever the role.
@@ -37,6 +49,7 @@ const DECIDED_BY_COMMANDS: &[(&str, &[&str])] = &[
             "wallet_address",
             "kyc_status",
             "kyc_level",
+            "kyc_expires_at",
             "kyc_data",
             "accredited_investor",
             "total_invested",
@@ -64,7 +77,10 @@ const DECIDED_BY_COMMANDS: &[(&str, &[&str])] = &[
         ],
     ),
     ("public.property_documents", &["review_status"]),
-    ("public.kyc_documents", &["kyc_case_id", "status", "notes"]),
+    (
+        "public.kyc_documents",
+        &["kyc_case_id", "accreditation_case_id", "status", "notes"],
+    ),
     ("public.chat_messages", &["edited_at", "created_at"]),
 ];
 
@@ -113,14 +129,21 @@ const PERSONAL: &[(&str, &[&str])] = &[
         "public.investments",
         &["compliance_officer", "admin", "service", "engine"],
     ),
-    ("public.kyc_cases", &["compliance_officer", "engine"]),
-    ("public.kyc_documents", &["compliance_officer", "engine"]),
+    ("public.accreditation_cases", &["engine"]),
+    // Officers are shown them by a command, which notes each read: no policy of theirs may come back.
+    ("public.kyc_cases", &["engine"]),
+    ("public.kyc_documents", &["engine"]),
     ("public.notifications", &["service", "engine"]),
     ("public.parties", &["compliance_officer", "admin", "service", "engine"]),
     (
         "public.payment_methods",
         &["compliance_officer", "admin", "service", "engine"],
     ),
+    (
+        "public.distribution_lines",
+        &["compliance_officer", "admin", "service", "engine"],
+    ),
+    ("public.payouts", &["compliance_officer", "admin", "service", "engine"]),
     (
         "public.property_returns",
         &["compliance_officer", "admin", "service", "engine"],
@@ -139,7 +162,10 @@ const SECRET: &[(&str, &[&str])] = &[
     ("nexus.audit_erasures", &["engine"]),
     ("nexus.chain_links", &["engine"]),
     ("nexus.outbox_events", &["engine"]),
+    ("nexus.screening_entries", &["engine"]),
+    ("nexus.screening_lists", &["engine"]),
     ("nexus.seals", &["engine"]),
+    ("public.entry_tests", &["engine"]),
     ("public.party_screenings", &["compliance_officer", "service", "engine"]),
 ];
 

@@ -113,9 +113,14 @@ pub(super) const RELATIONS: &[Relation] = &[
     nobodys("nexus.payment_messages"),
     nobodys("nexus.sandbox_messages"),
     nobodys("nexus.sandbox_payments"),
+    nobodys("nexus.sandbox_payouts"),
+    nobodys("nexus.sandbox_receivers"),
     nobodys("nexus.sandbox_refunds"),
     nobodys("nexus.sandbox_sessions"),
+    nobodys("nexus.screening_entries"),
+    nobodys("nexus.screening_lists"),
     nobodys("nexus.seals"),
+    a_persons("public.accreditation_cases", "t.user_id"),
     a_persons("public.ai_interactions", "t.user_id"),
     a_persons("public.audit_log", "t.actor_id"),
     Relation {
@@ -142,12 +147,26 @@ pub(super) const RELATIONS: &[Relation] = &[
         also: &["property_id"],
         ..a_persons("public.chat_rooms", "t.created_by")
     },
+    nobodys("public.compliance_terms"),
     nobodys("public.currencies"),
     a_propertys(
         "public.custodian_statement_lines",
         "(select s.property_id from public.custodian_statements as s where s.id = t.statement_id)",
     ),
     a_propertys("public.custodian_statements", "t.property_id"),
+    nobodys("public.entry_tests"),
+    Relation {
+        property: "(select d.property_id from public.distributions as d where d.id = t.distribution_id)",
+        ..a_persons("public.distribution_lines", LOGIN_OF_PARTY)
+    },
+    Relation {
+        further: &[(
+            "with a line",
+            "(select string_agg(u.id::text, ',') from public.distribution_lines as l join public.user_profiles as u on u.party_id = l.party_id
+              where l.distribution_id = t.id having count(*) = 1)",
+        )],
+        ..a_propertys("public.distributions", "t.property_id")
+    },
     nobodys("public.fee_schedules"),
     a_persons("public.file_reads", "t.reader_id"),
     nobodys("public.gate_requirements"),
@@ -192,6 +211,7 @@ pub(super) const RELATIONS: &[Relation] = &[
     a_persons("public.payment_methods", "t.user_id"),
     a_persons("public.payment_sessions", "t.user_id"),
     a_propertys("public.payments", "t.property_id"),
+    both("public.payouts", LOGIN_OF_PARTY, "t.property_id"),
     a_propertys("public.properties", "(t.id)"),
     a_propertys("public.property_analytics", "t.property_id"),
     a_propertys("public.property_audits", "t.property_id"),
@@ -225,6 +245,8 @@ pub(super) const RELATIONS: &[Relation] = &[
     ),
     a_propertys("public.public_properties", "t.id"),
     both("public.refunds", "t.user_id", "t.property_id"),
+    a_propertys("public.rent_lines", "t.property_id"),
+    a_propertys("public.rent_periods", "t.property_id"),
     nobodys("public.rule_packs"),
     nobodys("public.smart_contract_events"),
     both("public.tokenization_processes", "t.user_id", "t.property_id"),
@@ -238,8 +260,10 @@ pub(super) const RELATIONS: &[Relation] = &[
         "(select p.user_id from public.tokenization_processes as p where p.id = t.process_id)",
         "(select p.property_id from public.tokenization_processes as p where p.id = t.process_id)",
     ),
+    a_propertys("public.tax_remittances", "t.property_id"),
     a_persons("public.user_profiles", "t.id"),
     a_persons("public.user_role_assignments", "t.user_id"),
+    nobodys("public.withholding_rates"),
     nobodys("realtime.messages"),
     nobodys("storage.buckets"),
     bucket("property-images"),

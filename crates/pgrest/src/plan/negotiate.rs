@@ -1,0 +1,146 @@
+//! Which media type is made, and by what.
+
+use crate::{
+    error::Refusal,
+    media::{MediaType, PlanType},
+    name::QualifiedName,
+    request::{Options, Request},
+    schema::{Returns, Routine, Schema},
+};
+
+/// What the body will be.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape {
+    /// Its type.
+    pub(crate) media: MediaType,
+    /// An aggregate that makes it of the rows, and the relation whose row type it wants.
+    pub(crate) aggregate: Option<(QualifiedName, Option<QualifiedName>)>,
+    /// The function's value is the body as it is.
+    pub(crate) is_raw: bool,
+    /// The function gives one value or row and not a set.
+    pub(crate) is_single_value: bool,
+    /// PostgreSQL's plan is wanted and not the body.
+    pub(crate) explain: Option<Box<PlanType>>,
+}
+
+impl Shape {
+    fn plain(media: MediaType) -> Shape {
+        Shape {
+            media,
+            aggregate: None,
+            is_raw: false,
+            is_single_value: false,
+            explain: None,
+        }
+    }
+}
+
+impl Schema {
+    /// For rows of a relation, or of none that is known.
+    pub(super) fn negotiate_rows(
+        &self,
+        request: &Request,
+        options: &Options,
+        relation: Option<&QualifiedName>,
+    ) -> Result<Shape, Refusal> {
+        let found = request
+            .accept
+            .iter()
+            .find_map(|media| self.rows_as(media, options, relation));
+        found.ok_or_else(|| Refusal::MediaType(request.accept.iter().map(MediaType::name).collect()))
+    }
+
+    /// For what a function gives.
+    pub(super) fn negotiate_call(
+        &self,
+        request: &Request,
+        options: &Options,
+        routine: &Routine,
+    ) -> Result<Shape, Refusal> {
+        let none = || Refusal::MediaType(request.accept.iter().map(MediaType::name).collect());
+        if let Some(own) = self.media_of(routine) {
+            let own = MediaType::parse(own);
+            let found = request.accept.iter().find_map(|media| {
+                let (asked, explain) = asked(media, options)?;
+                let fits = asked == own || asked == MediaType::Any || own == MediaType::Any;
+                let media = if own == MediaType::Any { asked } else { own.clone() };
+                fits.then(|| Shape {
+                    is_raw: true,
+                    is_single_value: !routine.is_set,
+                    explain,
+                    ..Shape::plain(media)
+                })
+            });
+            return found.ok_or_else(none);
+        }
+        let mut shape = self.negotiate_rows(request, options, routine.relation())?;
+        let is_row = matches!(routine.returns, Returns::Row(_) | Returns::Record);
+        let is_one_object = is_row && matches!(shape.media, MediaType::Object { .. });
+        shape.is_single_value = !routine.is_set && !is_one_object;
+        Ok(shape)
+    }
+
+    fn rows_as(&self, media: &MediaType, options: &Options, relation: Option<&QualifiedName>) -> Option<Shape> {
+        let (media, explain) = asked(media, options)?;
+        let by_handler = |wanted: &str| {
+            let handler = self.handler(relation, wanted)?;
+            Some(Shape {
+                aggregate: Some((handler.function.clone(), handler.relation.clone())),
+                ..Shape::plain(if media == MediaType::Any {
+                    MediaType::Bytes
+                } else {
+                    media.clone()
+                })
+            })
+        };
+        let built_in = || match &media {
+            MediaType::Json | MediaType::Any => Some(Shape::plain(MediaType::Json)),
+            MediaType::ArrayStripped | MediaType::Object { .. } | MediaType::Csv => Some(Shape::plain(media.clone())),
+            MediaType::GeoJson
+            | MediaType::OpenApi
+            | MediaType::Plan(_)
+            | MediaType::Text
+            | MediaType::Xml
+            | MediaType::Bytes
+            | MediaType::Form
+            | MediaType::Other(_) => None,
+        };
+        let exact = if media == MediaType::Any {
+            "application/json".to_owned()
+        } else {
+            media.name()
+        };
+        let mut shape = if media == MediaType::Any {
+            by_handler(&exact)
+                .map(|shape| Shape {
+                    media: MediaType::Json,
+                    ..shape
+                })
+                .or_else(built_in)?
+        } else {
+            by_handler(&exact).or_else(built_in).or_else(|| by_handler("*/*"))?
+        };
+        shape.explain = explain;
+        Some(shape)
+    }
+}
+
+/// What is asked for, and whether only its plan.
+fn asked(media: &MediaType, options: &Options) -> Option<(MediaType, Option<Box<PlanType>>)> {
+    match media {
+        MediaType::Plan(_) if !options.plans => None,
+        MediaType::Plan(plan) => Some((plan.of.clone(), Some(plan.clone()))),
+        MediaType::Json
+        | MediaType::ArrayStripped
+        | MediaType::Object { .. }
+        | MediaType::Csv
+        | MediaType::GeoJson
+        | MediaType::OpenApi
+        | MediaType::Text
+        | MediaType::Xml
+        | MediaType::Bytes
+        | MediaType::Form
+        | MediaType::Any
+        | MediaType::Other(_) => Some((media.clone(), None)),
+    }
+}

@@ -1,0 +1,113 @@
+//! Which relationship an embed means.
+
+use super::{Cardinality, Relationship, Schema};
+use crate::{error::Refusal, fuzzy, name::QualifiedName};
+
+impl Schema {
+    /// Finds the one relationship from `origin` that `target` and `hint` mean.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn way(&self, origin: &QualifiedName, target: &str, hint: Option<&str>) -> Result<&Relationship, Refusal> {
+        let all = self.relationships(origin);
+        let computed = all
+            .iter()
+            .find(|way| matches!(&way.cardinality, Cardinality::Computed { function, .. } if function.name == target));
+        if let Some(computed) = computed {
+            return Ok(computed);
+        }
+        let found: Vec<&Relationship> = all.iter().filter(|way| is_meant(way, target, hint)).collect();
+        match found.as_slice() {
+            [one] => Ok(one),
+            [] => Err(self.no_way(origin, target, hint)),
+            several => Err(Refusal::AmbiguousRelationship {
+                origin: origin.name.clone(),
+                target: target.to_owned(),
+                found: several.iter().map(|way| (*way).clone()).collect(),
+            }),
+        }
+    }
+
+    fn no_way(&self, origin: &QualifiedName, target: &str, hint: Option<&str>) -> Refusal {
+        let ways = self.relationships(origin);
+        let suggestion = if ways.is_empty() {
+            let origins = self.origins_in(&origin.schema);
+            fuzzy::nearest(origins, &origin.name).map(|name| (name, origin.name.as_str()))
+        } else {
+            let targets = ways.iter().map(|way| way.target.name.as_str());
+            fuzzy::nearest(targets, target).map(|name| (name, target))
+        };
+        let suggestion = suggestion
+            .filter(|(name, instead)| !name.eq_ignore_ascii_case(instead))
+            .map(|(name, instead)| format!("Perhaps you meant '{name}' instead of '{instead}'."));
+        Refusal::NoRelationship {
+            origin: origin.name.clone(),
+            target: target.to_owned(),
+            hint: hint.map(str::to_owned),
+            schema: origin.schema.clone(),
+            suggestion,
+        }
+    }
+}
+
+fn is_meant(way: &Relationship, target: &str, hint: Option<&str>) -> bool {
+    let is_self = way.origin == way.target;
+    let by_name = way.target.name == target;
+    // Of a relation to itself, its name means the many that point here; the one pointed to is named by column.
+    let is_reverse = matches!(
+        &way.cardinality,
+        Cardinality::OneToMany { .. } | Cardinality::ManyToMany(_) | Cardinality::OneToOne { is_parent: true, .. }
+    );
+    let named = by_name && (!is_self || is_reverse);
+    match hint {
+        None => {
+            let by_key = !way.target_is_view
+                && (by_constraint(way, target) && (!is_self || !is_reverse) || by_own_column(way, target));
+            named || by_key
+        }
+        Some(hint) => {
+            named
+                && (by_constraint(way, hint)
+                    || by_own_column(way, hint)
+                    || by_foreign_column(way, hint)
+                    || by_junction(way, hint))
+        }
+    }
+}
+
+fn by_constraint(way: &Relationship, name: &str) -> bool {
+    match &way.cardinality {
+        Cardinality::ManyToOne { constraint, .. }
+        | Cardinality::OneToMany { constraint, .. }
+        | Cardinality::OneToOne { constraint, .. } => constraint == name,
+        Cardinality::ManyToMany(_) | Cardinality::Computed { .. } => false,
+    }
+}
+
+fn by_own_column(way: &Relationship, name: &str) -> bool {
+    match &way.cardinality {
+        Cardinality::ManyToOne { columns, .. }
+        | Cardinality::OneToOne {
+            columns,
+            is_parent: false,
+            ..
+        } => matches!(columns.as_slice(), [(own, _)] if own == name),
+        Cardinality::OneToOne { is_parent: true, .. }
+        | Cardinality::OneToMany { .. }
+        | Cardinality::ManyToMany(_)
+        | Cardinality::Computed { .. } => false,
+    }
+}
+
+fn by_foreign_column(way: &Relationship, name: &str) -> bool {
+    match &way.cardinality {
+        Cardinality::ManyToOne { columns, .. }
+        | Cardinality::OneToMany { columns, .. }
+        | Cardinality::OneToOne { columns, .. } => matches!(columns.as_slice(), [(_, foreign)] if foreign == name),
+        Cardinality::ManyToMany(_) | Cardinality::Computed { .. } => false,
+    }
+}
+
+fn by_junction(way: &Relationship, name: &str) -> bool {
+    matches!(&way.cardinality, Cardinality::ManyToMany(junction) if junction.table.name == name)
+}

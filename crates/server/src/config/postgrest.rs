@@ -1,0 +1,250 @@
+//! The settings of `nexus-mint rest`: PostgREST's own environment variables, so that it can take the place of one.
+
+use std::{net::SocketAddr, net::ToSocketAddrs as _, time::Duration};
+
+use pgrest::{
+    name::QualifiedName,
+    request::{Options, Root},
+};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+use super::{ConfigError, DatabaseUrl, Environment, Secret};
+
+/// Settings of the engine alone.
+#[derive(Debug, Clone)]
+pub struct RestSettings {
+    /// `PGRST_DB_URI`
+    pub database: Box<DatabaseUrl>,
+    /// `PGRST_SERVER_HOST`, `PGRST_SERVER_PORT`
+    pub listen: SocketAddr,
+    /// The protocol's own.
+    pub options: Options,
+    /// `PGRST_DB_EXTRA_SEARCH_PATH`
+    pub extra_search_path: Vec<String>,
+    /// `PGRST_DB_PRE_REQUEST`, as SQL has its name.
+    pub pre_request: Option<String>,
+    /// `PGRST_DB_HOISTED_TX_SETTINGS`
+    pub hoisted: Vec<String>,
+    /// `PGRST_APP_SETTINGS_*`
+    pub app_settings: Vec<(String, String)>,
+    /// `PGRST_DB_ANON_ROLE`
+    pub anonymous_role: Option<String>,
+    /// `PGRST_DB_POOL`
+    pub connections_max: usize,
+    /// `PGRST_DB_POOL_ACQUISITION_TIMEOUT`
+    pub wait: Duration,
+    /// `PGRST_DB_CHANNEL`, unless `PGRST_DB_CHANNEL_ENABLED` is false.
+    pub channel: Option<String>,
+    /// `PGRST_JWT_SECRET`
+    pub jwt_secret: Option<Secret>,
+    /// `PGRST_JWT_SECRET_IS_BASE64`
+    pub jwt_secret_is_base64: bool,
+    /// `PGRST_JWT_AUD`
+    pub jwt_audience: Option<String>,
+    /// `PGRST_JWT_ROLE_CLAIM_KEY`
+    pub jwt_role_claim: String,
+    /// `PGRST_SERVER_CORS_ALLOWED_ORIGINS`; empty: all.
+    pub origins: Vec<String>,
+    /// `PGRST_SERVER_TIMING_ENABLED`
+    pub has_timing: bool,
+    /// `PGRST_SERVER_TRACE_HEADER`, in lower case.
+    pub trace_header: Option<String>,
+    /// `PGRST_LOG_LEVEL`
+    pub log: Targets,
+}
+
+impl RestSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(environment: &Environment) -> Result<RestSettings, ConfigError> {
+        let get = |names: &[&str]| names.iter().find_map(|name| environment.get(name));
+        let flag = |name: &str| {
+            environment
+                .get(name)
+                .is_some_and(|text| matches!(text, "true" | "1" | "yes" | "on"))
+        };
+        let list = |text: &str| {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            items.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let schemas = get(&["PGRST_DB_SCHEMAS", "PGRST_DB_SCHEMA"]).map_or(vec!["public".to_owned()], list);
+        let rows_max = get(&["PGRST_DB_MAX_ROWS", "PGRST_MAX_ROWS"]).and_then(|text| text.parse().ok());
+        let (rollback, rollback_override) = tx_end(environment.get("PGRST_DB_TX_END").unwrap_or("commit"))?;
+        let root = match (
+            get(&["PGRST_DB_ROOT_SPEC", "PGRST_ROOT_SPEC"]),
+            environment.get("PGRST_OPENAPI_MODE"),
+        ) {
+            (Some(function), _) => Root::Function(qualified(function)),
+            (None, None | Some("follow-privileges")) => Root::FollowPrivileges,
+            (None, Some("ignore-privileges")) => Root::IgnorePrivileges,
+            (None, Some("disabled")) => Root::Disabled,
+            (None, Some(_)) => return Err(wrong("Invalid openapi-mode. Check your configuration.")),
+        };
+        let extra = environment.given("PGRST_DB_EXTRA_SEARCH_PATH").unwrap_or("public");
+        let url = get(&["PGRST_DB_URI"]).unwrap_or("postgresql://");
+        let hoisted = environment
+            .given("PGRST_DB_HOISTED_TX_SETTINGS")
+            .unwrap_or("statement_timeout, plan_filter.statement_cost_limit, default_transaction_isolation");
+        Ok(RestSettings {
+            database: Box::new(
+                DatabaseUrl::parse(url).map_err(|expected| wrong(&format!("PGRST_DB_URI: expected {expected}")))?,
+            ),
+            listen: listen(environment)?,
+            options: Options {
+                schemas,
+                rows_max,
+                aggregates: flag("PGRST_DB_AGGREGATES_ENABLED"),
+                plans: flag("PGRST_DB_PLAN_ENABLED"),
+                rollback,
+                rollback_override,
+                root,
+                openapi_security: flag("PGRST_OPENAPI_SECURITY_ACTIVE"),
+                openapi_server: proxy(environment.get("PGRST_OPENAPI_SERVER_PROXY_URI"))?,
+            },
+            extra_search_path: list(extra),
+            pre_request: get(&["PGRST_DB_PRE_REQUEST", "PGRST_PRE_REQUEST"]).map(|name| qualified(name).quoted()),
+            hoisted: list(hoisted),
+            app_settings: environment
+                .beginning_with("PGRST_APP_SETTINGS_")
+                .map(|(name, value)| (format!("app.settings.{}", name.to_lowercase()), value.to_owned()))
+                .collect(),
+            anonymous_role: environment.get("PGRST_DB_ANON_ROLE").map(str::to_owned),
+            connections_max: environment
+                .get("PGRST_DB_POOL")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(10)
+                .max(1),
+            wait: Duration::from_secs(
+                environment
+                    .get("PGRST_DB_POOL_ACQUISITION_TIMEOUT")
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or(10),
+            ),
+            channel: (environment.get("PGRST_DB_CHANNEL_ENABLED") != Some("false"))
+                .then(|| environment.get("PGRST_DB_CHANNEL").unwrap_or("pgrst").to_owned()),
+            jwt_secret: environment.get("PGRST_JWT_SECRET").map(Secret::new),
+            jwt_secret_is_base64: flag("PGRST_JWT_SECRET_IS_BASE64"),
+            jwt_audience: environment.get("PGRST_JWT_AUD").map(str::to_owned),
+            jwt_role_claim: get(&["PGRST_JWT_ROLE_CLAIM_KEY", "PGRST_ROLE_CLAIM_KEY"])
+                .unwrap_or(".role")
+                .to_owned(),
+            origins: environment
+                .get("PGRST_SERVER_CORS_ALLOWED_ORIGINS")
+                .map(list)
+                .unwrap_or_default(),
+            has_timing: flag("PGRST_SERVER_TIMING_ENABLED"),
+            trace_header: environment.get("PGRST_SERVER_TRACE_HEADER").map(str::to_lowercase),
+            log: Targets::new().with_default(level(environment.get("PGRST_LOG_LEVEL").unwrap_or("error"))?),
+        })
+    }
+}
+
+fn wrong(text: &str) -> ConfigError {
+    ConfigError::Contradiction(text.to_owned())
+}
+
+fn qualified(text: &str) -> QualifiedName {
+    let plain = |part: &str| part.trim().trim_matches('"').to_owned();
+    match text.split_once('.') {
+        Some((schema, name)) => QualifiedName {
+            schema: plain(schema),
+            name: plain(name),
+        },
+        None => QualifiedName {
+            schema: String::new(),
+            name: plain(text),
+        },
+    }
+}
+
+fn tx_end(text: &str) -> Result<(bool, bool), ConfigError> {
+    match text {
+        "commit" => Ok((false, false)),
+        "commit-allow-override" => Ok((false, true)),
+        "rollback" => Ok((true, false)),
+        "rollback-allow-override" => Ok((true, true)),
+        _ => Err(wrong("Invalid transaction termination. Check your configuration.")),
+    }
+}
+
+fn level(text: &str) -> Result<LevelFilter, ConfigError> {
+    match text {
+        "crit" | "error" => Ok(LevelFilter::ERROR),
+        "warn" => Ok(LevelFilter::WARN),
+        "info" => Ok(LevelFilter::INFO),
+        "debug" => Ok(LevelFilter::DEBUG),
+        _ => Err(wrong("Invalid logging level. Check your configuration.")),
+    }
+}
+
+fn proxy(text: Option<&str>) -> Result<Option<String>, ConfigError> {
+    match text {
+        None => Ok(None),
+        Some(url) if url.starts_with("http://") || url.starts_with("https://") => Ok(Some(url.to_owned())),
+        Some(_) => Err(wrong(
+            "Malformed proxy uri, a correct example: https://example.com:8443/basePath",
+        )),
+    }
+}
+
+fn listen(environment: &Environment) -> Result<SocketAddr, ConfigError> {
+    let host = match environment.get("PGRST_SERVER_HOST").unwrap_or("!4") {
+        "!4" | "*4" | "*" => "0.0.0.0",
+        "!6" | "*6" => "::",
+        host => host,
+    };
+    let port = environment.get("PGRST_SERVER_PORT").unwrap_or("3000");
+    let port: u16 = port
+        .parse()
+        .map_err(|_| wrong("PGRST_SERVER_PORT: expected a port such as 3000"))?;
+    let mut found = (host, port)
+        .to_socket_addrs()
+        .map_err(|_| wrong("PGRST_SERVER_HOST: expected a host or address"))?;
+    found
+        .next()
+        .ok_or_else(|| wrong("PGRST_SERVER_HOST: expected a host or address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn postgrests_variables_are_read() {
+        let environment = Environment::of([
+            ("PGRST_DB_URI", "postgres://me@db/x"),
+            ("PGRST_DB_SCHEMAS", "v1, v2,SPECIAL \"@/\\#~_-"),
+            ("PGRST_DB_TX_END", "rollback-allow-override"),
+            ("PGRST_SERVER_HOST", "127.0.0.1"),
+            ("PGRST_DB_PRE_REQUEST", "test.switch_role"),
+            ("PGRST_APP_SETTINGS_FOO", "bar"),
+            ("PGRST_LOG_LEVEL", ""),
+        ]);
+        let settings = RestSettings::load(&environment).unwrap();
+        assert_eq!(settings.options.schemas, ["v1", "v2", "SPECIAL \"@/\\#~_-"]);
+        assert!(settings.options.rollback && settings.options.rollback_override);
+        assert_eq!(settings.listen.port(), 3000);
+        assert_eq!(settings.pre_request.as_deref(), Some("\"test\".\"switch_role\""));
+        assert_eq!(
+            settings.app_settings,
+            [("app.settings.foo".to_owned(), "bar".to_owned())]
+        );
+        assert_eq!(settings.extra_search_path, ["public"]);
+        assert_eq!(settings.channel.as_deref(), Some("pgrst"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let check = |name: &str, value: &str| {
+            let environment = Environment::of([("PGRST_DB_URI", "postgres://me@db/x"), (name, value)]);
+            assert!(RestSettings::load(&environment).is_err(), "{name}={value}");
+        };
+        check("PGRST_DB_TX_END", "maybe");
+        check("PGRST_OPENAPI_MODE", "follow-");
+        check("PGRST_LOG_LEVEL", "never");
+        check("PGRST_SERVER_PORT", "x");
+        check("PGRST_OPENAPI_SERVER_PROXY_URI", "htp:/@@localhorst.invalid");
+    }
+}

@@ -1,0 +1,68 @@
+//! Reloads the schema cache when the database says so: `notify pgrst`, with `reload schema` or nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt as _, stream};
+use tokio_postgres::AsyncMessage;
+
+use super::engine::Engine;
+use crate::{db::Login, problem::chain};
+
+/// A migration notifies once a statement: wait until it is through.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// How long to wait after the connection was lost.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// Listens until it is dropped. What was notified while the connection was lost is made up for by a reload.
+pub async fn listen(engine: Arc<Engine>, channel: String) {
+    let mut last_failure = None;
+    loop {
+        let failure = listen_once(&engine, &channel)
+            .await
+            .err()
+            .map(|error| error.to_string());
+        if failure.is_some() && failure != last_failure {
+            tracing::warn!(cause = failure, "not listening to {channel}; trying again");
+        }
+        last_failure = failure;
+        tokio::time::sleep(TRY_AGAIN_AFTER).await;
+    }
+}
+
+async fn listen_once(engine: &Arc<Engine>, channel: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let login: &Login = engine.login();
+    let mut pg = login.pg.clone();
+    pg.application_name("nexus-mint rest listener");
+    let (client, mut connection) = pg.connect(login.connector()?).await?;
+    let (told, mut heard) = tokio::sync::mpsc::channel(16);
+    let driving = tokio::spawn(async move {
+        let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
+        while let Some(Ok(message)) = messages.next().await {
+            if let AsyncMessage::Notification(notification) = message {
+                // A full channel means that a reload is due anyway.
+                let _ = told.try_send(notification.payload().to_owned());
+            }
+        }
+    });
+    client
+        .batch_execute(&format!("listen {}", pgrest::name::quoted(channel)))
+        .await?;
+    reload(engine).await;
+    while let Some(payload) = heard.recv().await {
+        if !matches!(payload.as_str(), "" | "reload schema" | "reload config") {
+            continue;
+        }
+        tokio::time::sleep(SETTLE).await;
+        while heard.try_recv().is_ok() {}
+        reload(engine).await;
+    }
+    driving.abort();
+    Ok(())
+}
+
+async fn reload(engine: &Arc<Engine>) {
+    if let Err(error) = engine.reload().await {
+        tracing::warn!(cause = %chain(&error), "the schema cache cannot be loaded");
+    }
+}

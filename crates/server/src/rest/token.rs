@@ -1,0 +1,355 @@
+//! Tokens as PostgREST takes them, for the engine alone: any secret or key set, any role that the database has.
+//! The server itself takes only the tokens of [`crate::auth::token`].
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use jsonwebtoken::{
+    Algorithm, DecodingKey,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet},
+};
+use pgrest::error::Refusal;
+use serde_json::{Map, Value};
+
+use super::engine::Identity;
+
+/// How far two clocks may differ (s).
+const LEEWAY_S: f64 = 30.0;
+
+/// How many verified tokens are remembered.
+const REMEMBERED_MAX: usize = 1000;
+
+/// Verifies tokens.
+pub struct Verifier {
+    keys: Vec<Key>,
+    audience: Option<String>,
+    role_claim: Vec<Step>,
+    anonymous: Option<Arc<str>>,
+    visitors_claims: Arc<str>,
+    remembered: Mutex<HashMap<String, Arc<Verified>>>,
+}
+
+struct Key {
+    id: Option<String>,
+    algorithms: &'static [Algorithm],
+    key: DecodingKey,
+}
+
+struct Verified {
+    claims: Map<String, Value>,
+    identity: Option<Identity>,
+}
+
+/// A step to the claim that names the role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A member.
+    Key(String),
+    /// An element.
+    Index(usize),
+}
+
+const HMAC: &[Algorithm] = &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
+const RSA: &[Algorithm] = &[
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+];
+
+/// Reads `.role`, `.a."b c"[0]`.
+///
+/// # Errors
+/// A sentence that completes "expected ...".
+pub fn role_claim(text: &str) -> Result<Vec<Step>, String> {
+    let wrong = || "a path such as .role or .app.\"my role\"[0]".to_owned();
+    let mut steps = Vec::new();
+    let mut rest = text.strip_prefix('$').unwrap_or(text);
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix(".\"") {
+            let (key, after) = after.split_once('"').ok_or_else(wrong)?;
+            steps.push(Step::Key(key.to_owned()));
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix('.') {
+            let end = after.find(['.', '[']).unwrap_or(after.len());
+            let (key, after) = after.split_at(end);
+            if key.is_empty() {
+                return Err(wrong());
+            }
+            steps.push(Step::Key(key.to_owned()));
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix('[') {
+            let (index, after) = after.split_once(']').ok_or_else(wrong)?;
+            steps.push(Step::Index(index.parse().map_err(|_| wrong())?));
+            rest = after;
+        } else {
+            return Err(wrong());
+        }
+    }
+    if steps.is_empty() { Err(wrong()) } else { Ok(steps) }
+}
+
+impl Verifier {
+    /// A verifier with the keys of `secret`: a JSON web key, a set of them, or a shared secret.
+    ///
+    /// # Errors
+    /// When the secret is not what it says it is.
+    pub fn new(
+        secret: Option<&str>,
+        is_base64: bool,
+        audience: Option<String>,
+        role_claim: Vec<Step>,
+        anonymous: Option<&str>,
+    ) -> Result<Verifier, String> {
+        let keys = secret.map_or(Ok(Vec::new()), |secret| keys_of(secret, is_base64))?;
+        let claims = serde_json::json!({ "role": anonymous.unwrap_or_default() }).to_string();
+        Ok(Verifier {
+            keys,
+            audience,
+            role_claim,
+            anonymous: anonymous.map(Arc::from),
+            visitors_claims: Arc::from(claims),
+            remembered: Mutex::default(),
+        })
+    }
+
+    /// Who shows this `Authorization` header at `now` (seconds).
+    ///
+    /// # Errors
+    /// When the token does not hold, or visitors may not come in.
+    pub fn identify(&self, authorization: Option<&str>, now: f64) -> Result<Identity, Refusal> {
+        let token = authorization.and_then(|value| {
+            let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+        });
+        let Some(token) = token else {
+            return self.visitor();
+        };
+        if token.is_empty() {
+            return Err(Refusal::Token("Empty JWT is sent in Authorization header".to_owned()));
+        }
+        let verified = match self.remembered(token) {
+            Some(verified) => verified,
+            None => self.remember(token, self.verify(token)?),
+        };
+        self.check_claims(&verified.claims, now)?;
+        verified.identity.clone().ok_or(Refusal::AnonymousDisabled)
+    }
+
+    fn visitor(&self) -> Result<Identity, Refusal> {
+        let role = self.anonymous.clone().ok_or(Refusal::AnonymousDisabled)?;
+        Ok(Identity {
+            role,
+            claims: self.visitors_claims.clone(),
+            is_authenticated: false,
+        })
+    }
+
+    fn remembered(&self, token: &str) -> Option<Arc<Verified>> {
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(token)
+            .cloned()
+    }
+
+    fn remember(&self, token: &str, claims: Map<String, Value>) -> Arc<Verified> {
+        let identity = self.identity(&claims);
+        let verified = Arc::new(Verified { claims, identity });
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        remembered.insert(token.to_owned(), verified.clone());
+        verified
+    }
+
+    fn identity(&self, claims: &Map<String, Value>) -> Option<Identity> {
+        let mut steps = self.role_claim.iter();
+        let first = match steps.next() {
+            Some(Step::Key(key)) => claims.get(key),
+            Some(Step::Index(_)) | None => None,
+        };
+        let found = first.and_then(|first| {
+            steps.try_fold(first, |value, step| match step {
+                Step::Key(key) => value.get(key),
+                Step::Index(index) => value.get(index),
+            })
+        });
+        self.as_role(claims, found.and_then(Value::as_str))
+    }
+
+    fn as_role(&self, claims: &Map<String, Value>, role: Option<&str>) -> Option<Identity> {
+        let role: Arc<str> = role.map(Arc::from).or_else(|| self.anonymous.clone())?;
+        let mut claims = claims.clone();
+        claims.insert("role".to_owned(), Value::from(&*role));
+        Some(Identity {
+            is_authenticated: self.anonymous.as_ref() != Some(&role),
+            role,
+            claims: Arc::from(Value::Object(claims).to_string()),
+        })
+    }
+
+    fn verify(&self, token: &str) -> Result<Map<String, Value>, Refusal> {
+        if self.keys.is_empty() {
+            return Err(Refusal::NoSecret);
+        }
+        let refused = |text: &str| Refusal::Token(text.to_owned());
+        let parts: Vec<&str> = token.split('.').collect();
+        let &[header, payload, signature] = parts.as_slice() else {
+            return Err(Refusal::Token(format!("Expected 3 parts in JWT; got {}", parts.len())));
+        };
+        let known: Map<String, Value> = decoded(header).ok_or_else(|| refused("JWT cryptographic operation failed"))?;
+        let algorithm = known
+            .get("alg")
+            .and_then(Value::as_str)
+            .and_then(|name| name.parse::<Algorithm>().ok());
+        let algorithm = algorithm.ok_or_else(|| refused("Wrong or unsupported encoding algorithm"))?;
+        let id = known.get("kid").and_then(Value::as_str);
+        let fits = |key: &&Key| {
+            key.algorithms.contains(&algorithm) && (id.is_none() || key.id.is_none() || key.id.as_deref() == id)
+        };
+        let mut tried = self.keys.iter().filter(fits).peekable();
+        if tried.peek().is_none() {
+            return Err(refused("No suitable key or wrong key type"));
+        }
+        let message = format!("{header}.{payload}");
+        let is_genuine = tried.any(|key| {
+            jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.key, algorithm).unwrap_or(false)
+        });
+        if !is_genuine {
+            return Err(refused("JWT cryptographic operation failed"));
+        }
+        decoded(payload).ok_or_else(|| Refusal::Claims("Parsing claims failed".to_owned()))
+    }
+
+    fn check_claims(&self, claims: &Map<String, Value>, now: f64) -> Result<(), Refusal> {
+        let refused = |text: &str| Err(Refusal::Claims(text.to_owned()));
+        let number = |claim: &str| match claims.get(claim) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => value
+                .as_f64()
+                .map(Some)
+                .ok_or_else(|| Refusal::Claims(format!("The JWT '{claim}' claim must be a number"))),
+        };
+        let (expires, from, issued) = (number("exp")?, number("nbf")?, number("iat")?);
+        let audience: Option<Vec<&str>> = match claims.get("aud") {
+            None | Some(Value::Null) => Some(Vec::new()),
+            Some(Value::String(one)) => Some(vec![one.as_str()]),
+            Some(Value::Array(several)) => several.iter().map(Value::as_str).collect(),
+            Some(_) => None,
+        };
+        let Some(audience) = audience else {
+            return refused("The JWT 'aud' claim must be a string or an array of strings");
+        };
+        if expires.is_some_and(|expires| now - LEEWAY_S > expires) {
+            return refused("JWT expired");
+        }
+        if from.is_some_and(|from| now + LEEWAY_S < from) {
+            return refused("JWT not yet valid");
+        }
+        if issued.is_some_and(|issued| now + LEEWAY_S < issued) {
+            return refused("JWT issued at future");
+        }
+        match &self.audience {
+            Some(ours) if !audience.is_empty() && !audience.contains(&ours.as_str()) => refused("JWT not in audience"),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn decoded(part: &str) -> Option<Map<String, Value>> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+fn keys_of(secret: &str, is_base64: bool) -> Result<Vec<Key>, String> {
+    if let Ok(set) = serde_json::from_str::<JwkSet>(secret) {
+        return set.keys.iter().map(key_of).collect();
+    }
+    if let Ok(one) = serde_json::from_str::<Jwk>(secret) {
+        return Ok(vec![key_of(&one)?]);
+    }
+    let bytes = if is_base64 {
+        let standard: String = secret.trim().replace('-', "+").replace('_', "/").replace('.', "=");
+        STANDARD
+            .decode(standard)
+            .map_err(|_| "base64, because PGRST_JWT_SECRET_IS_BASE64 is set".to_owned())?
+    } else {
+        secret.as_bytes().to_vec()
+    };
+    if bytes.len() < 32 {
+        return Err("at least 32 characters".to_owned());
+    }
+    Ok(vec![Key {
+        id: None,
+        algorithms: HMAC,
+        key: DecodingKey::from_secret(&bytes),
+    }])
+}
+
+// The library may come to know further kinds.
+#[allow(clippy::wildcard_enum_match_arm)]
+fn key_of(jwk: &Jwk) -> Result<Key, String> {
+    let algorithms: &[Algorithm] = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => RSA,
+        AlgorithmParameters::OctetKey(_) => HMAC,
+        AlgorithmParameters::OctetKeyPair(_) => &[Algorithm::EdDSA],
+        AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P384 => &[Algorithm::ES384],
+        AlgorithmParameters::EllipticCurve(_) => &[Algorithm::ES256],
+        // Kinds of keys that did not exist when this was written.
+        _ => return Err("a key of type RSA, EC, OKP or oct".to_owned()),
+    };
+    Ok(Key {
+        id: jwk.common.key_id.clone(),
+        algorithms,
+        key: DecodingKey::from_jwk(jwk).map_err(|error| format!("a usable JSON web key: {error}"))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_to_the_role() {
+        let key = |name: &str| Step::Key(name.to_owned());
+        assert_eq!(role_claim(".role").unwrap(), [key("role")]);
+        assert_eq!(
+            role_claim("$.a.\"b.c\"[1]").unwrap(),
+            [key("a"), key("b.c"), Step::Index(1)]
+        );
+        for wrong in ["role", "", ".", ".a[x]", "role.other"] {
+            assert!(role_claim(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn claims_are_checked_strictly() {
+        let path = role_claim(".role").unwrap();
+        let verifier = Verifier::new(None, false, Some("us".to_owned()), path, Some("anon")).unwrap();
+        let check = |claims: Value, expect: Option<&str>| {
+            let claims = claims.as_object().unwrap().clone();
+            let got = verifier.check_claims(&claims, 1000.0).err();
+            assert_eq!(got, expect.map(|text| Refusal::Claims(text.to_owned())), "{claims:?}");
+        };
+        check(serde_json::json!({}), None);
+        check(serde_json::json!({ "exp": 971, "aud": [] }), None);
+        check(serde_json::json!({ "exp": 969 }), Some("JWT expired"));
+        check(serde_json::json!({ "nbf": 1031 }), Some("JWT not yet valid"));
+        check(serde_json::json!({ "iat": 1031 }), Some("JWT issued at future"));
+        check(
+            serde_json::json!({ "iat": "x" }),
+            Some("The JWT 'iat' claim must be a number"),
+        );
+        check(serde_json::json!({ "aud": "them" }), Some("JWT not in audience"));
+        check(serde_json::json!({ "aud": ["them", "us"] }), None);
+    }
+}
