@@ -3400,6 +3400,48 @@ create policy tax_remittances_engine on public.tax_remittances for all to nexus_
 create policy tax_remittances_read_staff on public.tax_remittances for select to nexus_staff
   using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role) OR (property_id = ANY (( SELECT nexus.member_property_ids() AS member_property_ids)::uuid[]))));
 
+create table public.token_movements (
+  property_token_id uuid not null,
+  number bigint not null,
+  kind text not null,
+  moved_at timestamp with time zone not null,
+  last_entry_id bigint not null,
+  held_units bigint not null,
+  holders bigint not null,
+  created_at timestamp with time zone default now() not null,
+  constraint token_movements_pkey PRIMARY KEY (property_token_id, number),
+  constraint token_movements_last_entry_id_key UNIQUE (last_entry_id),
+  constraint token_movements_held_is_exact CHECK (((held_units >= 0) AND (held_units <= '9007199254740991'::bigint))),
+  constraint token_movements_holders_hold CHECK (((holders >= 0) AND (holders <= held_units))),
+  constraint token_movements_kind_is_known CHECK ((kind = ANY (ARRAY['close'::text, 'transfer'::text]))),
+  constraint token_movements_number_counts_from_one CHECK ((number >= 1)),
+  constraint token_movements_last_entry_fkey FOREIGN KEY (last_entry_id) REFERENCES ledger.entries(id) ON DELETE RESTRICT,
+  constraint token_movements_token_fkey FOREIGN KEY (property_token_id) REFERENCES public.property_tokens(id) ON DELETE RESTRICT
+);
+comment on table public.token_movements is 'Each change of who holds a token, in order: its business instant, and the ledger''s sequence up to which it goes. Written by ledger.record_movement() alone, never changed.';
+comment on column public.token_movements.property_token_id is 'The token.';
+comment on column public.token_movements.number is 'Its place among the token''s changes, from 1, without gaps.';
+comment on column public.token_movements.kind is 'What changed it: close or transfer.';
+comment on column public.token_movements.moved_at is 'From this instant on it holds; never before that of the change before it.';
+comment on column public.token_movements.last_entry_id is 'The last ledger entry of the change: the sequence number by which it is known.';
+comment on column public.token_movements.held_units is 'All tokens held after it, in smallest units.';
+comment on column public.token_movements.holders is 'Parties that hold any after it.';
+comment on column public.token_movements.created_at is 'When the row was made.';
+CREATE INDEX token_movements_moved_at_idx ON public.token_movements USING btree (property_token_id, moved_at, number);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.token_movements REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('last_entry_id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.token_movements REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('last_entry_id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.token_movements FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('last_entry_id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.token_movements REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('last_entry_id');
+CREATE TRIGGER token_movements_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.token_movements FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table public.token_movements enable row level security;
+grant select on public.token_movements to nexus_engine;
+grant select on public.token_movements to nexus_staff;
+grant select on public.token_movements to service_role;
+create policy token_movements_engine on public.token_movements for select to nexus_engine
+  using (true);
+create policy token_movements_read_staff on public.token_movements for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
 create table public.tokenization_processes (
   id uuid default gen_random_uuid() not null,
   property_id uuid not null,
@@ -5529,6 +5571,70 @@ $function$;
 comment on function ledger.post_batch(text[],text[],date[],uuid[],jsonb[],integer[],bigint[],bigint[]) is 'Posts many entries at once, or none. Postings name their entry by its place in keys, from 1. An entry whose key was posted before with the same content is left alone and its number returned; with other content the batch is refused. Balances are locked in the order of the accounts'' ids.';
 grant execute on function ledger.post_batch(text[],text[],date[],uuid[],jsonb[],integer[],bigint[],bigint[]) to nexus_engine;
 
+CREATE OR REPLACE FUNCTION ledger.record_movement(property_token_id uuid, entry_ids bigint[], kind text, at timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  last_move public.token_movements;
+  changed record;
+  effective timestamptz;
+begin
+  perform from public.property_token_supply as s where s.property_token_id = record_movement.property_token_id for no key update;
+  if not found then
+    raise exception 'the token has no supply' using errcode = 'no_data_found', constraint = 'token_movements_have_a_supply';
+  end if;
+  select * into last_move from public.token_movements as m
+  where m.property_token_id = record_movement.property_token_id order by m.number desc limit 1;
+  with touched as (
+    select p.account_id, min(p.account_seq) as first_seq, max(p.account_seq) as last_seq, sum(p.amount) as amount
+    from ledger.postings as p join ledger.accounts as a on a.id = p.account_id
+    where p.entry_id = any (entry_ids) and a.purpose = 'held' and a.asset = 'token:' || record_movement.property_token_id
+    group by p.account_id)
+  select count(*) as accounts, coalesce(sum(t.amount), 0) as units,
+         count(*) filter (where l.balance_after > 0) - count(*) filter (where f.balance_after > f.amount) as holders
+    into changed
+  from touched as t
+  join ledger.postings as f on f.account_id = t.account_id and f.account_seq = t.first_seq
+  join ledger.postings as l on l.account_id = t.account_id and l.account_seq = t.last_seq;
+  if changed.accounts = 0 or (select min(e) from unnest(entry_ids) as e) <= last_move.last_entry_id then
+    raise exception 'these entries move nothing that is held, or were recorded before'
+      using errcode = 'check_violation', constraint = 'token_movements_are_new';
+  end if;
+  -- Clocks may go back, and a command that began later may be served first: the order of the lock is the order of time.
+  effective := greatest(at, last_move.moved_at);
+  insert into public.token_movements (property_token_id, number, kind, moved_at, last_entry_id, held_units, holders, created_at)
+  values (record_movement.property_token_id, coalesce(last_move.number, 0) + 1, record_movement.kind, effective,
+    (select max(e) from unnest(entry_ids) as e), coalesce(last_move.held_units, 0) + changed.units,
+    coalesce(last_move.holders, 0) + changed.holders, at);
+  return effective;
+end
+$function$;
+comment on function ledger.record_movement(uuid,bigint[],text,timestamp with time zone) is 'Notes that these entries, just posted, changed who holds a token, and answers with the instant from which that holds. Locks the token''s supply row.';
+grant execute on function ledger.record_movement(uuid,bigint[],text,timestamp with time zone) to nexus_engine;
+
+CREATE OR REPLACE FUNCTION ledger.register_at(property_token_id uuid, known_entry_id bigint, after_party_id uuid, rows_max integer)
+ RETURNS TABLE(party_id uuid, units bigint)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select a.party_id, last.balance_after
+  from ledger.accounts as a
+  cross join lateral (
+    select p.balance_after from ledger.postings as p
+    where p.account_id = a.id and p.entry_id <= known_entry_id
+    order by p.account_seq desc limit 1) as last
+  where a.asset = 'token:' || register_at.property_token_id and a.purpose = 'held' and last.balance_after > 0
+    and (after_party_id is null or a.party_id > after_party_id)
+  order by a.party_id
+  limit rows_max
+$function$;
+comment on function ledger.register_at(uuid,bigint,uuid,integer) is 'Who holds how many of a token after a ledger entry, in the order of parties after one of them; all of them where no number of rows is given. Walks each account''s postings back from the last.';
+grant execute on function ledger.register_at(uuid,bigint,uuid,integer) to nexus_engine;
+
 create table ledger.accounts (
   id bigint generated always as identity not null,
   purpose text not null,
@@ -5560,6 +5666,7 @@ comment on column ledger.accounts.party_id is 'The party it is of.';
 comment on column ledger.accounts.name is 'purpose/asset[/property][/party]: what it is found by.';
 comment on column ledger.accounts.created_at is 'When it was opened.';
 CREATE INDEX accounts_asset_idx ON ledger.accounts USING btree (asset, asset_kind);
+CREATE INDEX accounts_held_idx ON ledger.accounts USING btree (asset, party_id) WHERE (purpose = 'held'::text);
 CREATE INDEX accounts_party_id_idx ON ledger.accounts USING btree (party_id);
 CREATE INDEX accounts_property_id_idx ON ledger.accounts USING btree (property_id);
 CREATE INDEX accounts_purpose_idx ON ledger.accounts USING btree (purpose, asset_kind, scope, is_outside);

@@ -24,7 +24,7 @@ use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    compliance, currencies, distributions, documents, health, investments, offerings, payments,
+    compliance, currencies, distributions, documents, health, holdings, investments, offerings, payments,
     permission::Person,
     problem::Problem,
     properties, property_audits, reports, tokenization,
@@ -110,6 +110,7 @@ functions! {
     "get-exchange-rates": person => currencies::rates;
     "get-investment": person => investments::ordering::show;
     "get-kyc-case": officer => compliance::kyc::get;
+    "get-register": person => holdings::register::get;
     "import-custodian-statement": overseer => payments::custody::import;
     "invite-to-offering": person => offerings::preparing::invite;
     "launch-tokenization": admin => tokenization::launch;
@@ -144,7 +145,7 @@ functions! {
 }
 
 /// Names of functions that only look: they run on one snapshot and take no lock.
-const ONLY_LOOK: &[&str] = &["preview-distribution", "preview-close"];
+const ONLY_LOOK: &[&str] = &["get-register", "preview-close", "preview-distribution"];
 
 /// The name under which a rail's messages come: raw, signed, without a login.
 pub const WEBHOOK: &str = "process-payment-webhook";

@@ -16,6 +16,7 @@ pub mod documents;
 pub mod files;
 pub mod functions;
 pub mod health;
+pub mod holdings;
 pub mod import;
 pub mod investments;
 pub mod jobs;

@@ -26,6 +26,7 @@ use crate::{
     command::Command,
     db::sql,
     documents::gate::{self, Action, OfferingKind},
+    holdings::register::{self, MovementKind},
     ledger::{self, NewEntry},
     outbox,
     payments::{incidents, record::post},
@@ -146,9 +147,11 @@ async fn write(command: &Command, offering: &Offering, plan: &ClosePlan, pass_id
         })
     });
     let entries = entries.collect::<Result<Vec<NewEntry>, Problem>>()?;
-    ledger::post_batch(&command.tx, &entries)
+    let posted = ledger::post_batch(&command.tx, &entries)
         .await
         .map_err(Problem::internal)?;
+    let posted: Vec<i64> = posted.iter().map(|entry| entry.entry_id).collect();
+    let held_since = register::record(command, offering.token_id, &posted, MovementKind::Close).await?;
     let ids: Vec<Uuid> = plan.accepted.iter().map(|one| one.id).collect();
     let text = sql!(
         "update public.investments set status = 'confirmed', confirmed_at = $2 where id = any ($1) and status = 'paid'"
@@ -160,7 +163,7 @@ async fn write(command: &Command, offering: &Offering, plan: &ClosePlan, pass_id
             ids.len()
         )));
     }
-    write_lots(command, offering, &ids).await?;
+    write_lots(command, offering, &ids, held_since).await?;
     let units = plan.units.get();
     let shift = Shift {
         paid: -units,
@@ -192,11 +195,17 @@ async fn write(command: &Command, offering: &Offering, plan: &ClosePlan, pass_id
     Ok(())
 }
 
-async fn write_lots(command: &Command, offering: &Offering, ids: &[Uuid]) -> Result<(), Problem> {
+/// The lots are held from the instant that the register has.
+async fn write_lots(
+    command: &Command,
+    offering: &Offering,
+    ids: &[Uuid],
+    held_since: DateTime<Utc>,
+) -> Result<(), Problem> {
     let lots: Vec<Uuid> = ids.iter().map(|_| Uuid::now_v7()).collect();
     let days = i64::from(offering.pack.resale_restricted_days());
-    let until: Option<DateTime<Utc>> = (days > 0).then(|| command.now + chrono::TimeDelta::days(days));
-    let since = until.map(|_| command.now);
+    let until: Option<DateTime<Utc>> = (days > 0).then(|| held_since + chrono::TimeDelta::days(days));
+    let since = until.map(|_| held_since);
     let text = sql!(
         "insert into public.lots (id, party_id, user_id, property_id, property_token_id, investment_id, token_decimals, units, currency,
            currency_decimals, cost_minor, acquired_at, tax_acquired_at, restricted_since, restricted_until, created_at)
@@ -206,7 +215,7 @@ async fn write_lots(command: &Command, offering: &Offering, ids: &[Uuid]) -> Res
     );
     command
         .tx
-        .execute(text, &[&lots, &ids, &command.now, &since, &until])
+        .execute(text, &[&lots, &ids, &held_since, &since, &until])
         .await?;
     Ok(())
 }

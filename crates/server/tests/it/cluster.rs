@@ -155,7 +155,13 @@ fn as_an_ordinary_user_the_database_runs_as_that_user() {
         // Where the tests were built is perhaps closed to others.
         let program = Place::in_temp();
         let copy = program.0.join("it");
-        fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+        // By another process: a file that this one writes is busy for as long as a child that another test is just
+        // starting has inherited it.
+        let copied = Command::new("cp")
+            .arg(std::env::current_exe().unwrap())
+            .arg(&copy)
+            .status();
+        assert!(copied.unwrap().success());
         fs::set_permissions(&copy, Permissions::from_mode(0o755)).unwrap();
         Holder::spawn(
             Command::new(&copy).uid(NOBODY).gid(NOBODY),

@@ -37,6 +37,27 @@ const LAWS: &[(&str, &str)] = &[
             or s.held_units <> coalesce((select sum(l.units) from public.lots as l where l.property_token_id = s.property_token_id), 0)",
     ),
     (
+        "L3: what a party holds is what its lots say",
+        "select a.name from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
+         where a.purpose = 'held' and b.balance <> coalesce((select sum(l.units) from public.lots as l
+           where l.party_id = a.party_id and a.asset = 'token:' || l.property_token_id), 0)",
+    ),
+    (
+        "L16: the register's last change has what is held, and its holders",
+        "select s.property_token_id::text from public.property_token_supply as s
+         left join lateral (select m.held_units, m.holders, m.last_entry_id from public.token_movements as m
+           where m.property_token_id = s.property_token_id order by m.number desc limit 1) as last on true
+         cross join lateral (select count(*) as holders, coalesce(sum(r.units), 0) as units
+           from ledger.register_at(s.property_token_id, coalesce(last.last_entry_id, 0), null, null) as r) as found
+         where coalesce(last.held_units, 0) <> s.held_units or found.units <> s.held_units or found.holders <> coalesce(last.holders, 0)",
+    ),
+    (
+        "L16: changes are in the order of time and of the ledger",
+        "select m.property_token_id::text || ' ' || m.number from public.token_movements as m
+         join public.token_movements as before on before.property_token_id = m.property_token_id and before.number = m.number - 1
+         where m.moved_at < before.moved_at or m.last_entry_id <= before.last_entry_id",
+    ),
+    (
         "L3: the copies are true",
         "select t.id::text from public.property_tokens as t join public.property_token_supply as s on s.property_token_id = t.id
          join public.properties as p on p.id = t.property_id

@@ -36,6 +36,7 @@ mod personas;
 mod policy_plans;
 mod program;
 mod property_audits;
+mod register;
 mod reserving;
 mod rest;
 mod roles;

@@ -22,6 +22,7 @@ const DOMAIN: &[&str] = &[
     "tokenization",
     "offerings",
     "investments",
+    "holdings",
     "distributions",
     "compliance",
     "documents",

@@ -212,6 +212,10 @@ select ledger.post('fixture:' || n, 'test.moved', '2025-01-31', 'a0000000-0000-4
 from generate_series(1, 5) as n;
 select ledger.open_accounts(array['available'], array['token:c0000000-0000-4000-8000-000000000011'],
   array['b0000000-0000-4000-8000-000000000001']::uuid[], array[null]::uuid[]);
+insert into public.token_movements (property_token_id, number, kind, moved_at, last_entry_id, held_units, holders)
+select k.id, 1, 'close', now(), e.id, 10, 1 from public.property_tokens as k
+join ledger.entries as e on e.key = 'fixture:' || right(k.property_id::text, 1)
+where k.id::text like 'c0000000-%1';
 insert into nexus.seals (number, sealed_at, audit_up_to, entries_up_to, links_up_to, head, public_key, signature)
 values (1, now(), 0, 1, 1, sha256('head'), sha256('key'), sha256('a') || sha256('b'));
 insert into nexus.chain_links (place, source, source_id, row_digest, link) values (1, 'entry', 1, sha256('row'), sha256('head'));

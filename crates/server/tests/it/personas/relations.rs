@@ -249,6 +249,10 @@ pub(super) const RELATIONS: &[Relation] = &[
     a_propertys("public.rent_periods", "t.property_id"),
     nobodys("public.rule_packs"),
     nobodys("public.smart_contract_events"),
+    a_propertys(
+        "public.token_movements",
+        "(select k.property_id from public.property_tokens as k where k.id = t.property_token_id)",
+    ),
     both("public.tokenization_processes", "t.user_id", "t.property_id"),
     both(
         "public.tokenization_reports",
