@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod allocation;
+pub mod analytics;
 pub mod book;
 pub mod clock;
 pub mod closing;
