@@ -1,5 +1,6 @@
 //! The measurements that the documentation quotes: `cargo run --release -p nexus-mint-bench -- NAME`.
 
+mod analytics;
 mod audit;
 mod cluster;
 mod ledger;
@@ -11,11 +12,12 @@ use std::{io::Write as _, process::ExitCode};
 
 use nexus_mint::problem::{AnyError, chain};
 
-const USAGE: &str = "usage: nexus-mint-bench audit [--writers N] [--seconds N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | rest [--seconds N]";
+const USAGE: &str = "usage: nexus-mint-bench analytics [--properties N] [--investments N] [--runs N] | audit [--writers N] [--seconds N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | rest [--seconds N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome: Result<(), AnyError> = match arguments.split_first() {
+        Some((name, rest)) if name == "analytics" => analytics::run(rest),
         Some((name, rest)) if name == "audit" => audit::run(rest),
         Some((name, rest)) if name == "ledger" => ledger::run(rest),
         Some((name, rest)) if name == "load" => load::run(rest),

@@ -24,7 +24,7 @@ comment on column public.audit_log.actor_role is 'The database role that acted.'
 comment on column public.audit_log.table_name is 'schema.table that changed.';
 comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE; READ where a staff member was shown what a person submitted.';
 comment on column public.audit_log.row_key is 'Primary key of the row as text; empty of a TRUNCATE and of an insert of more than 1000 rows, whose details are their number and the SHA-256 over the sorted SHA-256s of the rows as text.';
-comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at; all columns of an INSERT or DELETE.';
+comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at and what is derived from other audited columns by a worker; all columns of an INSERT or DELETE.';
 comment on column public.audit_log.digest is 'SHA-256 over the salt, the text of before, the byte 1f and the text of after of nexus.audit_details (null is an empty text).';
 create index audit_log_row_idx on public.audit_log (table_name, row_key, id);
 create index audit_log_actor_id_idx on public.audit_log (actor_id, id);
@@ -83,6 +83,7 @@ language plpgsql security definer set search_path = ''
 as $$
 declare
   key_column text := coalesce(tg_argv[0], 'id');
+  derived text[] := array_append(coalesce(tg_argv[1], '{}')::text[], 'updated_at');
   -- Three random uuids hold 366 random bits. It is kept nowhere, so that no salt leads to another.
   secret bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
   -- A statement that inserts more rows than any command of a person does is the load of a file. Nothing is lost by one
@@ -106,7 +107,7 @@ begin
       from (
         select o.row as before, n.row as after, array(
           select c.key from jsonb_each(coalesce(n.row, o.row)) as c
-          where (n.row is null or c.value is distinct from o.row -> c.key) and (n.row is null or o.row is null or c.key <> 'updated_at')
+          where (n.row is null or c.value is distinct from o.row -> c.key) and (n.row is null or o.row is null or c.key <> all (derived))
           order by c.key) as changed
         from (select to_jsonb(t) as row from old_rows as t) as o
         full join (select to_jsonb(t) as row from changed_rows as t) as n on o.row ->> key_column = n.row ->> key_column
@@ -142,23 +143,23 @@ begin
   return null;
 end
 $$;
-comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows; an update that changed nothing leaves none. Its argument names the key column where that is not id.';
+comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows; an update that changed nothing leaves none. Its arguments name the key column where that is not id, and columns that are derived from other audited ones: a change of nothing else leaves no row.';
 
-create function nexus.audit_table(target regclass, key_column text default 'id') returns void
+create function nexus.audit_table(target regclass, key_column text default 'id', derived text[] default '{}') returns void
 language plpgsql set search_path = ''
 as $$
 begin
   execute format('create trigger log_inserts after insert on %s referencing new table as changed_rows
                   for each statement execute function public.log_data_modification(%L)', target, key_column);
   execute format('create trigger log_updates after update on %s referencing old table as old_rows new table as changed_rows
-                  for each statement execute function public.log_data_modification(%L)', target, key_column);
+                  for each statement execute function public.log_data_modification(%L, %L)', target, key_column, derived);
   execute format('create trigger log_deletes after delete on %s referencing old table as changed_rows
                   for each statement execute function public.log_data_modification(%L)', target, key_column);
   execute format('create trigger log_truncates after truncate on %s
                   for each statement execute function public.log_data_modification(%L)', target, key_column);
 end
 $$;
-comment on function nexus.audit_table(regclass, text) is 'Puts the audit trail on a table; called by the migration that makes the table.';
+comment on function nexus.audit_table(regclass, text, text[]) is 'Puts the audit trail on a table; called by the migration that makes the table.';
 
 create function nexus.refuse_change() returns trigger
 language plpgsql set search_path = ''
@@ -187,7 +188,8 @@ select nexus.audit_table('public.currencies', 'code');
 select nexus.audit_table('public.parties');
 select nexus.audit_table('public.party_owners');
 select nexus.audit_table('public.party_screenings');
-select nexus.audit_table('public.user_profiles');
+-- Totals are folded from investments and returns, which are audited.
+select nexus.audit_table('public.user_profiles', 'id', '{total_invested,total_returns,totals_as_of}');
 select nexus.audit_table('public.user_role_assignments');
 
 reset role;

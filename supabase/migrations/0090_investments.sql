@@ -92,7 +92,7 @@ comment on column public.investments.status is 'pending (reserved), paid (in esc
 comment on column public.investments.payment_method is 'How it is paid, as the buyer chose: the name of a rail.';
 comment on column public.investments.payment_method_id is 'The stored payment method, where one was used.';
 comment on column public.investments.blockchain_tx_hash is 'Transaction that mirrored it, as the chain gave it.';
-comment on column public.investments.current_value_minor is 'Value at the newest price, in smallest units, folded by a worker.';
+comment on column public.investments.current_value_minor is 'What of it its buyer has now at the token''s newest price, in smallest units, folded by a worker. A price, not a valuation; null unless paid or confirmed.';
 comment on column public.investments.current_value is 'Value at the newest price; derived.';
 comment on column public.investments.current_value_as_of is 'The instant that the value is true for.';
 comment on column public.investments.due_at is 'When the current state ends by itself; null: never.';
@@ -111,7 +111,7 @@ create index investments_due_at_idx on public.investments (due_at) where due_at 
 
 create trigger investments_updated_at before update on public.investments
   for each row execute function public.update_updated_at_column();
-select nexus.audit_table('public.investments');
+select nexus.audit_table('public.investments', 'id', '{current_value_minor,current_value,current_value_as_of}');
 
 alter table public.investments enable row level security;
 grant select on public.investments to authenticated, service_role, nexus_engine;

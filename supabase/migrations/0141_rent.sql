@@ -11,6 +11,7 @@ create table public.rent_periods (
   status                text not null default 'recorded',
   aside_minor           bigint[] not null,
   draw_minor            bigint not null default 0,
+  let_days              integer,
   rent_minor            bigint,
   given_minor           bigint[],
   short_minor           bigint[],
@@ -25,6 +26,7 @@ create table public.rent_periods (
   constraint rent_periods_currency_fkey foreign key (currency, currency_decimals) references public.currencies (code, decimals),
   constraint rent_periods_status_is_known check (status in ('recorded', 'approved', 'rejected')),
   constraint rent_periods_period_is_forward check (period_to >= period_from),
+  constraint rent_periods_let_within_the_period check (let_days between 0 and period_to - period_from + 1),
   constraint rent_periods_one_figure_a_use check (cardinality(aside_minor) = 6 and array_position(aside_minor, null) is null
     and (status <> 'approved' or (cardinality(given_minor) = 6 and cardinality(short_minor) = 6))),
   constraint rent_periods_amounts_not_negative check (0 <= all (aside_minor) and 0 <= all (given_minor) and 0 <= all (short_minor)
@@ -45,6 +47,7 @@ comment on column public.rent_periods.period_to is 'Last day.';
 comment on column public.rent_periods.status is 'recorded, approved or rejected; docs/STATES.md.';
 comment on column public.rent_periods.aside_minor is 'What the manager asks to be set aside on top of what was paid, in smallest units; 0 for manager and platform, whose fees follow the schedule.';
 comment on column public.rent_periods.draw_minor is 'What is drawn from the reserve, in smallest units.';
+comment on column public.rent_periods.let_days is 'On how many of its days the property was let, as the manager says; null where he does not.';
 comment on column public.rent_periods.rent_minor is 'Rent received: the sum of its lines of rent, in smallest units.';
 comment on column public.rent_periods.given_minor is 'What each use got.';
 comment on column public.rent_periods.short_minor is 'What each use lacked: claimed again by the next period.';

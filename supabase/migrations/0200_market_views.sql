@@ -4,7 +4,7 @@
 -- it counted rows as investors (parties here) and failed, expired and refunded investments as money (paid and confirmed
 -- here); it could not be refreshed concurrently (a unique index here). A materialized view has no row-level security: so
 -- both hold active properties only, sums and counts but no average of fewer than three, and lose a property in the
--- same transaction that delists it.
+-- same transaction that delists it. Both read folded sums (0147_figures): a refresh costs properties and not investments.
 set role nexus_owner;
 
 create materialized view public.investment_opportunities_mv as
@@ -13,16 +13,11 @@ create materialized view public.investment_opportunities_mv as
          p.city,
          p.property_type,
          p.price_per_token,
-         coalesce(i.total_investors, 0) as total_investors,
-         coalesce(i.total_invested, 0) as total_invested,
-         round(100 * coalesce(i.total_invested, 0) / nullif(p.funding_target, 0), 4) as funding_percentage
+         coalesce(f.investors, 0)::bigint as total_investors,
+         coalesce(nexus.from_minor(f.principal_minor, p.currency_decimals), 0) as total_invested,
+         round(100 * coalesce(nexus.from_minor(f.principal_minor, p.currency_decimals), 0) / nullif(p.funding_target, 0), 4) as funding_percentage
   from public.properties as p
-  left join (
-    select property_id, count(distinct party_id) as total_investors, sum(total_amount) as total_invested
-    from public.investments
-    where status in ('paid', 'confirmed')
-    group by property_id
-  ) as i on i.property_id = p.id
+  left join nexus.property_figures as f on f.property_id = p.id and f.currency = p.currency
   where p.is_active;
 comment on materialized view public.investment_opportunities_mv is 'Active properties with how far they are funded, as of the last refresh_analytics_views(). Public: it says how far a property is funded and by how many, never by whom. Counts parties, and paid and confirmed investments only.';
 comment on column public.investment_opportunities_mv.property_id is 'The property.';
@@ -31,7 +26,7 @@ comment on column public.investment_opportunities_mv.city is 'Its city.';
 comment on column public.investment_opportunities_mv.property_type is 'Kind of building.';
 comment on column public.investment_opportunities_mv.price_per_token is 'Price of one token.';
 comment on column public.investment_opportunities_mv.total_investors is 'Parties with paid or confirmed investments; several purchases of one party count once.';
-comment on column public.investment_opportunities_mv.total_invested is 'Paid and confirmed principal.';
+comment on column public.investment_opportunities_mv.total_invested is 'Paid and confirmed principal in the property''s currency.';
 comment on column public.investment_opportunities_mv.funding_percentage is 'total_invested over the funding target, in percent, 4 decimals; null without a target.';
 create unique index investment_opportunities_mv_property_id_key on public.investment_opportunities_mv (property_id);
 
@@ -42,15 +37,9 @@ create materialized view public.property_market_insights_mv as
          p.price_per_token,
          p.tokens_issued,
          round(100 * p.tokens_issued / nullif(p.total_tokens, 0), 4) as funding_percentage,
-         i.avg_investor_price
+         case when f.investors >= 3 then round(nexus.from_minor(f.principal_minor, p.currency_decimals) / nullif(f.tokens, 0), 6) end as avg_investor_price
   from public.properties as p
-  left join (
-    select property_id,
-           case when count(distinct party_id) >= 3 then round(sum(total_amount) / sum(token_amount), 6) end as avg_investor_price
-    from public.investments
-    where status in ('paid', 'confirmed')
-    group by property_id
-  ) as i on i.property_id = p.id
+  left join nexus.property_figures as f on f.property_id = p.id and f.currency = p.currency
   where p.is_active;
 comment on materialized view public.property_market_insights_mv is 'Active properties with their token figures, as of the last refresh_analytics_views(). Public: an average is shown for three or more parties only. Unlike the seed''s, it leaves inactive properties out, as its sister does.';
 comment on column public.property_market_insights_mv.property_id is 'The property.';
@@ -68,10 +57,11 @@ create function nexus.refresh_market_views() returns void
 language plpgsql security definer set search_path = ''
 as $$
 begin
-  -- One refresh at a time; who waits here refreshes again, since it may know of a later change.
-  perform pg_advisory_xact_lock(hashtext('nexus-mint refresh market views'));
+  -- One at a time, and not while changes are folded.
+  perform pg_advisory_xact_lock(hashtext('nexus-mint figures'));
   refresh materialized view concurrently public.investment_opportunities_mv;
   refresh materialized view concurrently public.property_market_insights_mv;
+  update nexus.market_views set is_stale = false, refreshed_at = clock_timestamp();
 end
 $$;
 comment on function nexus.refresh_market_views() is 'Refreshes both market views without locking out their readers.';
@@ -79,14 +69,25 @@ comment on function nexus.refresh_market_views() is 'Refreshes both market views
 create function public.refresh_analytics_views() returns void
 language plpgsql security definer set search_path = ''
 as $$
+declare
+  -- Enough for a minute's changes of a busy market; what is left is the worker's.
+  turns_max constant integer := 100;
+  changes_max constant integer := 10000;
 begin
   if not (nexus.is_trusted_caller() or nexus.has_any_role('admin')) then
     raise exception 'only an admin or the service may refresh the analytics views' using errcode = 'insufficient_privilege';
   end if;
-  perform nexus.refresh_market_views();
+  -- Who waits here finds what the one before has done, and does what is left.
+  perform pg_advisory_xact_lock(hashtext('nexus-mint figures'));
+  for turn in 1..turns_max loop
+    exit when nexus.fold_figures(changes_max, now()) < changes_max;
+  end loop;
+  if (select m.is_stale from nexus.market_views as m) then
+    perform nexus.refresh_market_views();
+  end if;
 end
 $$;
-comment on function public.refresh_analytics_views() is 'Refreshes both materialized views; for admins and the service.';
+comment on function public.refresh_analytics_views() is 'Folds what waits and refreshes both materialized views, unless nothing that they show has changed; for admins and the service.';
 grant execute on function public.refresh_analytics_views() to nexus_staff, service_role, nexus_engine;
 
 create function nexus.refresh_after_delisting() returns trigger

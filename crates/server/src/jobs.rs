@@ -10,6 +10,7 @@ pub mod sales;
 use std::time::{Duration, SystemTime};
 
 use crate::{
+    analytics,
     app::App,
     audit::{Progress, SealKey, Sealer, seal::SealError},
     command::Command,
@@ -40,10 +41,18 @@ const CLOSING_EVERY: u64 = 30;
 /// instant.
 const PEOPLE_EVERY: u64 = 30;
 
+/// How often changes are folded into figures: a look that finds nothing costs two index scans.
+const FOLD_EVERY: Duration = Duration::from_secs(1);
+
 /// Runs all jobs; never ends by itself.
 pub async fn run(app: App, seal_key: SealKey) {
     let sealer = Sealer::new(seal_key, SEAL_PATIENCE);
-    tokio::join!(seal(&app.db, &sealer), collect_files(&app), due(&app));
+    tokio::join!(
+        seal(&app.db, &sealer),
+        collect_files(&app),
+        due(&app),
+        keep_figures(&app)
+    );
 }
 
 /// Does what is due, as long as the clock can be trusted.
@@ -72,7 +81,7 @@ async fn due(app: &App) {
                 last_pace = pace;
                 count += 1;
                 let people = if is_for_people { keep_people(app).await } else { Ok(()) };
-                turn(app, scope).await.and(people).err()
+                sales::turn(app, scope).await.and(people).err()
             }
             Err(problem) => Some(problem),
         };
@@ -93,7 +102,28 @@ async fn due(app: &App) {
 /// # Errors
 /// When the database cannot be reached.
 pub async fn turn(app: &App, scope: sales::Turn) -> Result<(), Problem> {
-    sales::turn(app, scope).await
+    sales::turn(app, scope).await?;
+    analytics::fold(app).await.map(|_| ())
+}
+
+/// Folds what changed, and refreshes the market views. Nothing is decided by what it writes, so no clock pauses it.
+async fn keep_figures(app: &App) {
+    let mut last_failure = None;
+    loop {
+        let kept = async {
+            analytics::fold(app).await?;
+            analytics::refresh_if_stale(app).await
+        };
+        let failure = kept.await.err().map(|problem| chain(&problem));
+        if failure != last_failure {
+            match &failure {
+                Some(cause) => tracing::error!(%cause, "figures are not folded; trying again"),
+                None => tracing::info!("figures are folded again"),
+            }
+        }
+        last_failure = failure;
+        tokio::time::sleep(FOLD_EVERY).await;
+    }
 }
 
 /// Removes what crashes left in the file store. The machine's clock decides, as it does over the files' own times.

@@ -1,5 +1,6 @@
 //! The program: one server over PostgreSQL that speaks Supabase's conventions.
 
+pub mod analytics;
 pub mod app;
 pub mod attach;
 pub mod audit;

@@ -15,7 +15,10 @@ use serde_json::{Value, json};
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
-use super::house::{House, of};
+use super::{
+    house::{House, of},
+    performance::{self, Approved},
+};
 use crate::{
     command::Command,
     db::{OnConstraint as _, sql},
@@ -41,6 +44,8 @@ pub struct RecordPeriod {
     #[serde(default)]
     accrued: Accrued,
     reserve_draw: Option<String>,
+    /// On how many of the period's days the property was let, where the manager says so.
+    let_days: Option<i32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -85,6 +90,13 @@ pub async fn record(command: &Command, person: &Person, body: RecordPeriod) -> R
             "periodTo: a period ends after it began, and is over".to_owned(),
         ));
     }
+    let days = (body.period_to - body.period_from).num_days() + 1;
+    if body
+        .let_days
+        .is_some_and(|let_days| let_days < 0 || i64::from(let_days) > days)
+    {
+        return Err(Problem::Invalid(format!("letDays: the period has {days} days")));
+    }
     let outside = |line: &NewLine| line.booked_on < body.period_from || line.booked_on > body.period_to;
     if body.lines.iter().any(outside) {
         return Err(Problem::Invalid(
@@ -124,7 +136,7 @@ pub async fn record(command: &Command, person: &Person, body: RecordPeriod) -> R
     let id = Uuid::now_v7();
     let text = sql!(
         "insert into public.rent_periods (id, property_id, currency, currency_decimals, period_from, period_to, aside_minor, draw_minor,
-           recorded_by, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+           recorded_by, created_at, let_days) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
     );
     let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
         &id,
@@ -137,6 +149,7 @@ pub async fn record(command: &Command, person: &Person, body: RecordPeriod) -> R
         &draw.get(),
         &manager.user_id(),
         &command.now,
+        &body.let_days,
     ];
     command.tx.execute(text, params).await?;
     write_lines(command, &house, id, &body.lines).await?;
@@ -229,7 +242,7 @@ pub async fn decide(command: &Command, overseer: &Overseer, body: Decide) -> Res
         .ok_or(Problem::NotFound)?;
     let house = House::lock(command, row.try_get(0)?).await?;
     let text = sql!(
-        "select status, recorded_by, aside_minor, draw_minor, period_to from public.rent_periods where id = $1 for no key update"
+        "select status, recorded_by, aside_minor, draw_minor, period_from, period_to, let_days from public.rent_periods where id = $1 for no key update"
     );
     let row = command.tx.query_one(text, &[&body.period_id]).await?;
     let status: String = row.try_get(0)?;
@@ -245,7 +258,12 @@ pub async fn decide(command: &Command, overseer: &Overseer, body: Decide) -> Res
         Decision::Approved => {
             let aside: Vec<i64> = row.try_get(2)?;
             let draw = amount(row.try_get(3)?)?;
-            approve(command, overseer, &house, &body, (&aside, draw, row.try_get(4)?)).await?;
+            let period = Recorded {
+                from: row.try_get(4)?,
+                to: row.try_get(5)?,
+                let_days: row.try_get(6)?,
+            };
+            approve(command, overseer, &house, &body, (&aside, draw, period)).await?;
         }
     }
     shown(command, body.period_id).await
@@ -266,12 +284,20 @@ async fn reject(command: &Command, overseer: &Overseer, body: &Decide) -> Result
     Ok(())
 }
 
+/// The days of a period as they were recorded.
+#[derive(Debug, Clone, Copy)]
+struct Recorded {
+    from: NaiveDate,
+    to: NaiveDate,
+    let_days: Option<i32>,
+}
+
 async fn approve(
     command: &Command,
     overseer: &Overseer,
     house: &House,
     body: &Decide,
-    (aside, draw, period_to): (&[i64], Amount, NaiveDate),
+    (aside, draw, period): (&[i64], Amount, Recorded),
 ) -> Result<(), Problem> {
     let lines = lines_of(command, body.period_id).await?;
     let sum_of = |kind: &str| Amount::sum(lines.iter().filter(|line| line.kind == kind).map(|line| line.amount));
@@ -309,7 +335,7 @@ async fn approve(
         draw,
     };
     let flow = waterfall(&sources, &claims).map_err(Refusal::from)?;
-    post_period(command, house, body.period_id, (period_to, rent, draw), &lines, &flow).await?;
+    post_period(command, house, body.period_id, (period.to, rent, draw), &lines, &flow).await?;
     let numbers = |amounts: [Amount; USES]| amounts.map(Amount::get).to_vec();
     let text = sql!(
         "update public.rent_periods set status = 'approved', decided_by = $2, decided_at = $3, rent_minor = $4, given_minor = $5,
@@ -325,23 +351,16 @@ async fn approve(
         &flow.distributable.get(),
     ];
     command.tx.execute(text, params).await?;
-    let maintenance = sum_of("maintenance").map_err(Problem::internal)?;
-    let text = sql!(
-        "insert into public.property_performance as p (property_id, report_date, currency, currency_decimals, rental_income_minor,
-           maintenance_costs_minor, created_at) values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict on constraint property_performance_once_a_day do update
-           set rental_income_minor = excluded.rental_income_minor, maintenance_costs_minor = excluded.maintenance_costs_minor"
-    );
-    let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
-        &house.property_id,
-        &period_to,
-        &house.currency.code(),
-        &house.decimals(),
-        &rent.get(),
-        &maintenance.get(),
-        &command.now,
-    ];
-    command.tx.execute(text, params).await?;
+    let approved = Approved {
+        from: period.from,
+        to: period.to,
+        let_days: period.let_days,
+        rent,
+        maintenance: sum_of("maintenance").map_err(Problem::internal)?,
+        flow: &flow,
+        carried: &carried,
+    };
+    performance::write(command, house, &approved).await?;
     let payload = json!({ "periodId": body.period_id, "propertyId": house.property_id });
     outbox::emit(command, "rent.approved", &body.period_id.to_string(), &payload).await?;
     Ok(())

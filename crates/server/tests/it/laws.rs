@@ -1,6 +1,6 @@
 //! The laws of the domain, asked of a whole database: what must hold after every test, whatever it did.
 //!
-//! L1, L3 - L8 and L14 over everything that was sold in an offering, L9, L11 and L12 over its rent, and every change of status looked up in the table of
+//! L1, L3 - L8 and L14 over everything that was sold in an offering, L9, L11 and L12 over its rent, the folded figures, and every change of status looked up in the table of
 //! `mint_core::states`.
 
 use mint_core::states::WORKFLOWS;
@@ -212,6 +212,41 @@ const LAWS: &[(&str, &str)] = &[
            and coalesce(money.has, 0) <> coalesce(told.tax, 0) - coalesce(sent.gone, 0)
          union all
          select l.id::text from public.distribution_lines as l where l.withheld_minor <> round(l.amount_minor::numeric * l.rate_ppm / 1000000)",
+    ),
+    (
+        "figures: sums and the changes that wait are what the investments say",
+        "select coalesce(b.property_id, f.property_id)::text || ' ' || coalesce(b.currency, f.currency) || ' ' || coalesce(b.party_id, f.party_id)
+         from (select i.property_id, i.payment_currency as currency, i.party_id, sum(i.total_amount_minor) as principal, sum(i.token_amount) as tokens,
+                 count(*) as number
+               from public.investments as i where i.status in ('paid', 'confirmed') group by 1, 2, 3) as b
+         full join (select s.property_id, s.currency, s.party_id, sum(s.principal_minor) as principal, sum(s.tokens) as tokens, sum(s.investments) as number
+               from (select f.property_id, f.currency, f.party_id, f.principal_minor, f.tokens, f.investments from nexus.investor_figures as f
+                     union all
+                     select c.property_id, c.currency, c.party_id, c.principal_minor, c.tokens, c.investments
+                     from nexus.figure_changes as c where c.kind = 'invested') as s
+               group by 1, 2, 3) as f on (f.property_id, f.currency, f.party_id) = (b.property_id, b.currency, b.party_id)
+         where coalesce(b.principal, 0) <> coalesce(f.principal, 0) or coalesce(b.tokens, 0) <> coalesce(f.tokens, 0)
+            or coalesce(b.number, 0) <> coalesce(f.number, 0)",
+    ),
+    (
+        "figures: a property's are those of its investors",
+        "select coalesce(p.property_id, i.property_id)::text
+         from nexus.property_figures as p
+         full join (select f.property_id, f.currency, count(*) filter (where f.investments > 0) as investors, sum(f.principal_minor) as principal,
+                      sum(f.tokens) as tokens
+                    from nexus.investor_figures as f group by 1, 2) as i on (i.property_id, i.currency) = (p.property_id, p.currency)
+         where (p.investors, p.principal_minor, p.tokens) is distinct from (i.investors, i.principal, i.tokens)",
+    ),
+    (
+        "figures: a login's totals and the changes that wait are what its investments and returns say",
+        "select u.id::text || ' ' || u.total_invested || ' ' || u.total_returns from public.user_profiles as u
+         left join (select user_id, sum(total_amount) as invested from public.investments
+                    where status in ('paid', 'confirmed') and payment_currency = 'USD' group by 1) as i on i.user_id = u.id
+         left join (select user_id, sum(amount) as income from public.property_returns where status = 'paid' and currency = 'USD' group by 1) as r
+           on r.user_id = u.id
+         left join (select user_id, sum(principal_minor) / 100.0 as invested, sum(income_minor) / 100.0 as income from nexus.figure_changes
+                    where kind in ('invested', 'person') and currency = 'USD' group by 1) as c on c.user_id = u.id
+         where u.total_invested + coalesce(c.invested, 0) <> coalesce(i.invested, 0) or u.total_returns + coalesce(c.income, 0) <> coalesce(r.income, 0)",
     ),
 ];
 

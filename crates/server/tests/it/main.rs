@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod accreditation;
+mod analytics;
 mod applicant;
 mod attacks;
 mod audit_chain;

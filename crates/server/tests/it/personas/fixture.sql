@@ -93,9 +93,9 @@ from public.properties as p, (values
   ('waiting', true, true, 'pending')) as k (name, is_public, requires_kyc, review_status);
 insert into public.property_document_reviews (document_id, reviewer_id, decision, reason)
 select id, 'a0000000-0000-4000-8000-000000000005', 'accepted', 'in order' from public.property_documents;
-insert into public.property_performance (property_id, report_date, valuation_minor, rental_income_minor, maintenance_costs_minor,
-  occupancy_rate, market_performance, roi_percentage)
-select id, '2025-01-31', 100000, 1000, 10, 100, 1, 1 from public.properties;
+insert into public.property_performance (property_id, report_date, period_from, valuation_minor, rental_income_minor, maintenance_costs_minor,
+  net_operating_income_minor, let_days, occupancy_rate, market_performance, roi_percentage)
+select id, '2025-01-31', '2025-01-01', 100000, 1000, 10, 990, 31, 100, 1, 1 from public.properties;
 insert into public.property_valuations (property_id, valued_on, amount_minor, basis, source, reference, evidence_id)
 select property_id, '2025-01-31', 100000, 'appraisal', 'an appraiser', 'report 1', id from public.property_documents
 where document_name = 'inside';
@@ -106,9 +106,18 @@ insert into public.foreign_tokens (property_id, name, symbol, chain_id, contract
   token_price_minor, net_rent_year_minor, stated_net_rent_year_per_token, stated_apr_percent, venues, is_migrated, snapshot_on, source)
 select id, 'Theirs', 'THR', 1, '0x' || lpad(right(id::text, 1), 40, 'f'), 100, '0x' || lpad(right(id::text, 1), 40, 'f'), 1000,
   5000, 500000, 5, 10, 1, false, '2023-04-23', 'a list' from public.properties;
-insert into public.property_analytics (property_id, report_date, market_value_minor, rental_yield, cap_rate, appreciation_rate,
+insert into public.property_analytics (property_id, report_date, rental_income_minor, net_operating_income_minor, occupancy_rate,
+  market_value_minor, market_value_on, rental_yield, cap_rate, appreciation_rate, token_yield,
   total_invested_minor, number_of_investors, funding_percentage, average_investment_size_minor, as_of)
-select id, '2025-01-31', 100000, 12, 8, 1, 53590, 3, 50, 17863, now() from public.properties;
+select id, '2025-01-31', 12000, 8000, 100, 100000, '2025-01-31', 12, 8, 1, 9, 53590, 3, 50, 17863, now() from public.properties;
+insert into nexus.property_figures (property_id, currency, investors, principal_minor, tokens, as_of)
+select id, 'USD', 3, 53590, 10, now() from public.properties;
+insert into nexus.investor_figures (property_id, currency, party_id, principal_minor, tokens, investments)
+select property_id, payment_currency, party_id, total_amount_minor, token_amount, 1 from public.investments where status = 'confirmed'
+on conflict do nothing;
+insert into nexus.figure_changes (kind, property_id, property_token_id, party_id, user_id, investment_id, currency)
+select 'invested', property_id, property_token_id, party_id, user_id, id, payment_currency from public.investments;
+insert into nexus.analytics_dues (property_id) select id from public.properties;
 insert into public.property_audits (property_id, auditor_id, audit_score, risk_level, compliance_status, next_review_date)
 select id, 'a0000000-0000-4000-8000-000000000005', 90, 'low', 'compliant', '2090-01-01' from public.properties;
 insert into public.tokenization_processes (property_id, user_id, status, current_step, progress_percentage)
@@ -299,9 +308,9 @@ insert into nexus.clock_watch (last_seen_at, paused_at, reason) values (now(), n
 insert into public.withholding_rates (source_country, residency_country, rate_ppm, form, form_version, source, is_checked, valid_from)
 values ('AE', 'AE', 1, 'none', '1', 'a law', true, '2100-01-01');
 -- Rent: a period, and a distribution, of every property; each person has a line of the distribution of the property whose tokens he has.
-insert into public.rent_periods (id, property_id, currency, currency_decimals, period_from, period_to, status, aside_minor, rent_minor, given_minor,
+insert into public.rent_periods (id, property_id, currency, currency_decimals, period_from, period_to, status, aside_minor, rent_minor, let_days, given_minor,
   short_minor, distributable_minor, recorded_by, decided_by, decided_at, created_at)
-select gen_random_uuid(), id, 'USD', 2, '2025-01-01', '2025-01-31', 'approved', '{1,1,1,0,0,1}', 100, '{1,1,1,8,2,1}', '{0,0,0,0,0,0}', 86,
+select gen_random_uuid(), id, 'USD', 2, '2025-01-01', '2025-01-31', 'approved', '{1,1,1,0,0,1}', 100, 31, '{1,1,1,8,2,1}', '{0,0,0,0,0,0}', 86,
   'a0000000-0000-4000-8000-000000000003', 'a0000000-0000-4000-8000-000000000005', now(), now() from public.properties;
 insert into public.rent_periods (id, property_id, currency, currency_decimals, period_from, period_to, status, aside_minor, recorded_by, decided_by,
   decided_at, reject_reason, created_at)
