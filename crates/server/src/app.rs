@@ -76,6 +76,12 @@ impl App {
         }
     }
 
+    /// The same program with this clock as the only one.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> App {
+        App { clock, ..self }.with_time_set()
+    }
+
     /// The instant that was set, which then holds in place of PostgreSQL's clock.
     #[must_use]
     pub fn set_time(&self) -> Option<DateTime<Utc>> {

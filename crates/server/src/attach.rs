@@ -53,6 +53,9 @@ pub enum AttachError {
     /// The schema cannot be brought up to date.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
+    /// Only the private cluster's database is dropped.
+    #[error("the database behind DATABASE_URL is somebody's: drop it yourself, or name an empty one")]
+    NotOurs,
     /// The private cluster's database could not be made.
     #[error("cannot prepare the database {DATABASE_NAME} in the private cluster")]
     Prepare(#[source] tokio_postgres::Error),
@@ -138,6 +141,19 @@ impl Postgres {
             set_password(&admin, password).await.map_err(AttachError::Prepare)?;
         }
         Ok(applied)
+    }
+
+    /// Drops the private cluster's database with everything in it. Refused for a server that somebody else runs.
+    ///
+    /// # Errors
+    /// [`AttachError::NotOurs`], or what the server answered.
+    pub async fn drop_database(&self) -> Result<(), AttachError> {
+        let Postgres::Embedded { cluster, .. } = self else {
+            return Err(AttachError::NotOurs);
+        };
+        let superuser = Login::local(&cluster.admin_config()).connect().await?;
+        let text = format!("drop database if exists {DATABASE_NAME} with (force)");
+        superuser.batch_execute(&text).await.map_err(AttachError::Prepare)
     }
 
     /// Brings the database up to date where that is asked for, and opens the pools.

@@ -4,6 +4,7 @@
 //! the command itself was wrong.
 
 mod audit;
+mod demo;
 mod files;
 mod load;
 mod operate;
@@ -55,6 +56,13 @@ enum Command {
         /// Leave the schema behind DATABASE_URL as it is
         #[arg(long)]
         no_migrate: bool,
+    },
+    /// Tell the whole story of two houses in a database of its own, in under a minute: people, evidence, launch, sale, refund,
+    /// close, rent; `serve --demo` shows it then
+    Demo {
+        /// Tell it once more, from nothing: what the last demo left is dropped
+        #[arg(long)]
+        again: bool,
     },
     /// Bring the database's schema up to date and print the files applied
     Migrate {
@@ -183,10 +191,13 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
     if matches!(cli.command, Command::Rest) {
         return rest(&environment);
     }
-    let settings = Settings::load(&cli.flags, &environment)?;
+    let mut flags = cli.flags;
+    flags.demo |= matches!(cli.command, Command::Demo { .. });
+    let settings = Settings::load(&flags, &environment)?;
     log_to_stderr(settings.log.clone());
     match cli.command {
         Command::Serve { no_migrate } => serve(settings.into_config()?, no_migrate),
+        Command::Demo { again } => demo::run(&settings.into_config()?, again),
         Command::Migrate { check: true } => {
             with_postgres(settings.into_config()?, async |_, postgres| check(postgres).await)
         }
@@ -391,14 +402,23 @@ impl Args for Flags {
                 command.arg(arg.help_heading("Settings (flag, environment, nexus-mint.toml; see docs/OPERATIONS.md)"))
             }
         });
-        command.arg(
-            Arg::new("dev_keys")
-                .long("dev-keys")
-                .global(true)
-                .action(clap::ArgAction::SetTrue)
-                .help("Use Supabase's well-known local keys; for a loopback address only")
-                .help_heading("Settings (flag, environment, nexus-mint.toml; see docs/OPERATIONS.md)"),
-        )
+        command
+            .arg(
+                Arg::new("dev_keys")
+                    .long("dev-keys")
+                    .global(true)
+                    .action(clap::ArgAction::SetTrue)
+                    .help("Use Supabase's well-known local keys; for a loopback address only")
+                    .help_heading("Settings (flag, environment, nexus-mint.toml; see docs/OPERATIONS.md)"),
+            )
+            .arg(
+                Arg::new("demo")
+                    .long("demo")
+                    .global(true)
+                    .action(clap::ArgAction::SetTrue)
+                    .help("Work with what `nexus-mint demo` left, in its own folder inside the data folder")
+                    .help_heading("Settings (flag, environment, nexus-mint.toml; see docs/OPERATIONS.md)"),
+            )
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
@@ -410,6 +430,7 @@ impl FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Flags, clap::Error> {
         let mut flags = Flags {
             dev_keys: matches.get_flag("dev_keys"),
+            demo: matches.get_flag("demo"),
             ..Flags::default()
         };
         for spec in SETTINGS.iter().filter(|spec| spec.flag.is_some()) {

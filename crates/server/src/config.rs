@@ -170,6 +170,8 @@ pub struct Flags {
     pub values: BTreeMap<&'static str, String>,
     /// `--dev-keys`: use Supabase's well-known local secret.
     pub dev_keys: bool,
+    /// `--demo`: the data folder's own demo.
+    pub demo: bool,
 }
 
 /// The environment variables, as a value, so that tests have their own.
@@ -297,6 +299,9 @@ pub enum Database {
     },
 }
 
+/// Where the demo lives inside the data folder.
+const DEMO_FOLDER: &str = "demo";
+
 impl Settings {
     /// Reads flags, environment and settings file.
     ///
@@ -307,6 +312,11 @@ impl Settings {
         let data_dir = match loader.get(&DATA_DIR, parse::absolute_path)? {
             Some(folder) => folder,
             None => loader.default_data_dir()?,
+        };
+        let data_dir = if flags.demo {
+            data_dir.join(DEMO_FOLDER)
+        } else {
+            data_dir
         };
         loader.read_file(&data_dir)?;
         let smtp_url = loader.get(&SMTP_URL, parse::smtp_url)?;

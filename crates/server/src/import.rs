@@ -13,14 +13,12 @@ pub mod csv;
 mod dubai;
 pub mod field;
 mod load;
-mod progress;
 mod realt;
 mod seattle;
 
 use chrono::NaiveDate;
 
 pub use load::{BadFile, LoadError, Loaded, Written, load};
-pub use progress::Progress;
 
 /// What a file is, and with it where it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,9 @@ use clap::{Subcommand, ValueEnum};
 use super::answer;
 use crate::{
     db::{Actor, Db, sql},
-    import::{CARRIED, Dataset, Progress, field::day, load},
+    import::{CARRIED, Dataset, field::day, load},
     problem::AnyError,
+    progress::Progress,
 };
 
 /// The part of the seed that is asked for alone.

@@ -12,6 +12,7 @@ fn flags<const N: usize>(values: [(&'static str, &str); N]) -> Flags {
     Flags {
         values: values.into_iter().map(|(key, value)| (key, value.to_owned())).collect(),
         dev_keys: false,
+        demo: false,
     }
 }
 

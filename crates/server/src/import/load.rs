@@ -12,13 +12,16 @@ use futures_util::SinkExt as _;
 use tokio_postgres::CopyInSink;
 
 use super::{
-    Dataset, Progress,
+    Dataset,
     csv::{Malformed, ReadError, Reader, Record},
     dubai,
     field::{Column, push_copied, shown},
     realt, seattle,
 };
-use crate::db::{Actor, CommitError, Db, DbError, Tx, sql};
+use crate::{
+    db::{Actor, CommitError, Db, DbError, Tx, sql},
+    progress::Progress,
+};
 
 /// Any number, as long as nobody else uses it: the advisory lock of whoever loads. A second load waits, and then finds
 /// everything there.

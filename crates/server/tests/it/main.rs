@@ -15,6 +15,7 @@ mod cli;
 mod closing;
 mod cluster;
 mod database;
+mod demo;
 mod distributions;
 mod evidence;
 mod examples;

@@ -1,4 +1,4 @@
-//! How far a load is: a bar where somebody looks at a terminal, else a line now and then.
+//! How far a long piece of work is: a bar where somebody looks at a terminal, else a line now and then.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -13,11 +13,12 @@ const LINE_AFTER: Duration = Duration::from_secs(10);
 
 const BAR_WIDTH: u64 = 30;
 
-/// Tells on stderr how far a load is.
+/// Tells on stderr how far a piece of work is.
 pub struct Progress {
     out: Out,
     name: String,
-    bytes: Option<u64>,
+    unit: &'static str,
+    whole: Option<u64>,
     told: Instant,
 }
 
@@ -28,40 +29,57 @@ enum Out {
     Nobody,
 }
 
+impl Out {
+    fn here() -> Out {
+        if io::stderr().is_terminal() {
+            Out::Terminal
+        } else {
+            Out::Log
+        }
+    }
+}
+
 impl Progress {
     /// For a file of `bytes` bytes, where that is known.
     #[must_use]
     pub fn to_stderr(name: &str, bytes: Option<u64>) -> Progress {
-        let out = if io::stderr().is_terminal() {
-            Out::Terminal
-        } else {
-            Out::Log
-        };
-        Progress::to(out, name, bytes)
+        Progress::to(Out::here(), name, "rows", bytes)
+    }
+
+    /// For `count` things, such as people, of which each takes its time.
+    #[must_use]
+    pub fn over(name: &str, unit: &'static str, count: u64) -> Progress {
+        Progress::to(Out::here(), name, unit, Some(count))
     }
 
     /// Tells nobody.
     #[must_use]
     pub fn silent() -> Progress {
-        Progress::to(Out::Nobody, "", None)
+        Progress::to(Out::Nobody, "", "", None)
     }
 
-    fn to(out: Out, name: &str, bytes: Option<u64>) -> Progress {
+    fn to(out: Out, name: &str, unit: &'static str, whole: Option<u64>) -> Progress {
         Progress {
             out,
             name: name.to_owned(),
-            bytes,
+            unit,
+            whole,
             told: Instant::now(),
         }
     }
 
+    /// So many things of [`Progress::over`] are done.
+    pub fn done_so_far(&mut self, count: u64) {
+        self.read(count, count);
+    }
+
     /// So many rows and bytes are read.
     pub fn read(&mut self, rows: u64, bytes: u64) {
-        let percent = self.bytes.map(|all| bytes.saturating_mul(100) / all.max(1));
+        let percent = self.whole.map(|all| bytes.saturating_mul(100) / all.max(1));
         match self.out {
             Out::Terminal if self.told.elapsed() >= REDRAW_AFTER => self.draw(&bar(percent), rows),
             Out::Log if self.told.elapsed() >= LINE_AFTER => {
-                tracing::info!(file = self.name, rows, percent, "loading");
+                tracing::info!(name = self.name, done = rows, unit = self.unit, percent, "at work");
                 self.told = Instant::now();
             }
             Out::Terminal | Out::Log | Out::Nobody => {}
@@ -87,7 +105,7 @@ impl Progress {
 
     fn draw(&mut self, bar: &str, rows: u64) {
         self.told = Instant::now();
-        let _ = write!(io::stderr(), "\r\x1b[K{} {bar} {rows} rows", self.name);
+        let _ = write!(io::stderr(), "\r\x1b[K{} {bar} {rows} {}", self.name, self.unit);
     }
 }
 
