@@ -114,6 +114,7 @@ CREATE OR REPLACE FUNCTION public.log_data_modification()
 AS $function$
 declare
   key_column text := coalesce(tg_argv[0], 'id');
+  derived text[] := array_append(coalesce(tg_argv[1], '{}')::text[], 'updated_at');
   -- Three random uuids hold 366 random bits. It is kept nowhere, so that no salt leads to another.
   secret bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
   -- A statement that inserts more rows than any command of a person does is the load of a file. Nothing is lost by one
@@ -137,7 +138,7 @@ begin
       from (
         select o.row as before, n.row as after, array(
           select c.key from jsonb_each(coalesce(n.row, o.row)) as c
-          where (n.row is null or c.value is distinct from o.row -> c.key) and (n.row is null or o.row is null or c.key <> 'updated_at')
+          where (n.row is null or c.value is distinct from o.row -> c.key) and (n.row is null or o.row is null or c.key <> all (derived))
           order by c.key) as changed
         from (select to_jsonb(t) as row from old_rows as t) as o
         full join (select to_jsonb(t) as row from changed_rows as t) as n on o.row ->> key_column = n.row ->> key_column
@@ -173,7 +174,7 @@ begin
   return null;
 end
 $function$;
-comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows; an update that changed nothing leaves none. Its argument names the key column where that is not id.';
+comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows; an update that changed nothing leaves none. Its arguments name the key column where that is not id, and columns that are derived from other audited ones: a change of nothing else leaves no row.';
 
 CREATE OR REPLACE FUNCTION public.refresh_analytics_views()
  RETURNS void
@@ -181,14 +182,25 @@ CREATE OR REPLACE FUNCTION public.refresh_analytics_views()
  SECURITY DEFINER
  SET search_path TO ''
 AS $function$
+declare
+  -- Enough for a minute's changes of a busy market; what is left is the worker's.
+  turns_max constant integer := 100;
+  changes_max constant integer := 10000;
 begin
   if not (nexus.is_trusted_caller() or nexus.has_any_role('admin')) then
     raise exception 'only an admin or the service may refresh the analytics views' using errcode = 'insufficient_privilege';
   end if;
-  perform nexus.refresh_market_views();
+  -- Who waits here finds what the one before has done, and does what is left.
+  perform pg_advisory_xact_lock(hashtext('nexus-mint figures'));
+  for turn in 1..turns_max loop
+    exit when nexus.fold_figures(changes_max, now()) < changes_max;
+  end loop;
+  if (select m.is_stale from nexus.market_views as m) then
+    perform nexus.refresh_market_views();
+  end if;
 end
 $function$;
-comment on function public.refresh_analytics_views() is 'Refreshes both materialized views; for admins and the service.';
+comment on function public.refresh_analytics_views() is 'Folds what waits and refreshes both materialized views, unless nothing that they show has changed; for admins and the service.';
 grant execute on function public.refresh_analytics_views() to nexus_engine, nexus_staff, service_role;
 
 CREATE OR REPLACE FUNCTION public.update_updated_at_column()
@@ -286,7 +298,7 @@ CREATE TRIGGER accreditation_cases_updated_at BEFORE UPDATE ON public.accreditat
 CREATE TRIGGER log_deletes AFTER DELETE ON public.accreditation_cases REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.accreditation_cases REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.accreditation_cases FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.accreditation_cases REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.accreditation_cases REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.accreditation_cases enable row level security;
 grant select on public.accreditation_cases to authenticated;
 grant insert, select, update on public.accreditation_cases to nexus_engine;
@@ -361,7 +373,7 @@ comment on column public.audit_log.actor_role is 'The database role that acted.'
 comment on column public.audit_log.table_name is 'schema.table that changed.';
 comment on column public.audit_log.operation is 'INSERT, UPDATE, DELETE or TRUNCATE; READ where a staff member was shown what a person submitted.';
 comment on column public.audit_log.row_key is 'Primary key of the row as text; empty of a TRUNCATE and of an insert of more than 1000 rows, whose details are their number and the SHA-256 over the sorted SHA-256s of the rows as text.';
-comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at; all columns of an INSERT or DELETE.';
+comment on column public.audit_log.changed_columns is 'Columns whose value changed, without updated_at and what is derived from other audited columns by a worker; all columns of an INSERT or DELETE.';
 comment on column public.audit_log.digest is 'SHA-256 over the salt, the text of before, the byte 1f and the text of after of nexus.audit_details (null is an empty text).';
 CREATE INDEX audit_log_actor_id_idx ON public.audit_log USING btree (actor_id, id);
 CREATE INDEX audit_log_row_idx ON public.audit_log USING btree (table_name, row_key, id);
@@ -525,7 +537,7 @@ CREATE TRIGGER compliance_terms_are_append_only BEFORE DELETE OR UPDATE OR TRUNC
 CREATE TRIGGER log_deletes AFTER DELETE ON public.compliance_terms REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('kind');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.compliance_terms REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('kind');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.compliance_terms FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('kind');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.compliance_terms REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('kind');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.compliance_terms REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('kind', '{}');
 alter table public.compliance_terms enable row level security;
 grant select on public.compliance_terms to anon;
 grant select on public.compliance_terms to authenticated;
@@ -554,7 +566,7 @@ CREATE TRIGGER currencies_are_assets AFTER INSERT ON public.currencies FOR EACH 
 CREATE TRIGGER log_deletes AFTER DELETE ON public.currencies REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.currencies REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.currencies FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.currencies REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.currencies REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('code', '{}');
 alter table public.currencies enable row level security;
 grant select on public.currencies to anon;
 grant select on public.currencies to authenticated;
@@ -646,7 +658,7 @@ CREATE TRIGGER custodian_statements_are_append_only BEFORE DELETE OR UPDATE OR T
 CREATE TRIGGER log_deletes AFTER DELETE ON public.custodian_statements REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.custodian_statements REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.custodian_statements FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.custodian_statements REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.custodian_statements REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.custodian_statements enable row level security;
 grant insert, select on public.custodian_statements to nexus_engine;
 grant select on public.custodian_statements to nexus_staff;
@@ -694,7 +706,7 @@ CREATE INDEX distribution_lines_party_id_idx ON public.distribution_lines USING 
 CREATE TRIGGER log_deletes AFTER DELETE ON public.distribution_lines REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.distribution_lines REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.distribution_lines FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.distribution_lines REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.distribution_lines REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.distribution_lines enable row level security;
 grant select on public.distribution_lines to authenticated;
 grant select on public.distribution_lines to nexus_engine;
@@ -776,7 +788,7 @@ CREATE TRIGGER distributions_updated_at BEFORE UPDATE ON public.distributions FO
 CREATE TRIGGER log_deletes AFTER DELETE ON public.distributions REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.distributions REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.distributions FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.distributions REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.distributions REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.distributions enable row level security;
 grant select on public.distributions to authenticated;
 grant insert, select, update on public.distributions to nexus_engine;
@@ -865,7 +877,7 @@ CREATE TRIGGER fee_schedules_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE
 CREATE TRIGGER log_deletes AFTER DELETE ON public.fee_schedules REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.fee_schedules REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.fee_schedules FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.fee_schedules REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.fee_schedules REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.fee_schedules enable row level security;
 grant select on public.fee_schedules to anon;
 grant select on public.fee_schedules to authenticated;
@@ -905,7 +917,7 @@ CREATE TRIGGER file_reads_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON
 CREATE TRIGGER log_deletes AFTER DELETE ON public.file_reads REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.file_reads REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.file_reads FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.file_reads REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.file_reads REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.file_reads enable row level security;
 grant insert, select on public.file_reads to nexus_engine;
 grant select on public.file_reads to nexus_staff;
@@ -992,7 +1004,7 @@ CREATE TRIGGER foreign_tokens_updated_at BEFORE UPDATE ON public.foreign_tokens 
 CREATE TRIGGER log_deletes AFTER DELETE ON public.foreign_tokens REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.foreign_tokens REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.foreign_tokens FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.foreign_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.foreign_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.foreign_tokens enable row level security;
 grant select on public.foreign_tokens to anon;
 grant select on public.foreign_tokens to authenticated;
@@ -1046,7 +1058,7 @@ CREATE INDEX gate_overrides_requested_by_idx ON public.gate_overrides USING btre
 CREATE TRIGGER log_deletes AFTER DELETE ON public.gate_overrides REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.gate_overrides REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.gate_overrides FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_overrides REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_overrides REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.gate_overrides enable row level security;
 grant select on public.gate_overrides to nexus_engine;
 grant select on public.gate_overrides to nexus_staff;
@@ -1084,7 +1096,7 @@ CREATE TRIGGER gate_pass_evidence_is_append_only BEFORE DELETE OR UPDATE OR TRUN
 CREATE TRIGGER log_deletes AFTER DELETE ON public.gate_pass_evidence REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.gate_pass_evidence REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.gate_pass_evidence FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_pass_evidence REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_pass_evidence REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.gate_pass_evidence enable row level security;
 grant select on public.gate_pass_evidence to nexus_engine;
 grant select on public.gate_pass_evidence to nexus_staff;
@@ -1129,7 +1141,7 @@ CREATE TRIGGER gate_passes_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE O
 CREATE TRIGGER log_deletes AFTER DELETE ON public.gate_passes REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.gate_passes REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.gate_passes FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_passes REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_passes REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.gate_passes enable row level security;
 grant select on public.gate_passes to nexus_engine;
 grant select on public.gate_passes to nexus_staff;
@@ -1161,7 +1173,7 @@ comment on column public.gate_requirements.document_types is 'Documents any one 
 CREATE TRIGGER log_deletes AFTER DELETE ON public.gate_requirements REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.gate_requirements REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.gate_requirements FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_requirements REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.gate_requirements REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.gate_requirements enable row level security;
 grant select on public.gate_requirements to anon;
 grant select on public.gate_requirements to authenticated;
@@ -1219,7 +1231,7 @@ CREATE TRIGGER incidents_updated_at BEFORE UPDATE ON public.incidents FOR EACH R
 CREATE TRIGGER log_deletes AFTER DELETE ON public.incidents REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.incidents REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.incidents FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.incidents REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.incidents REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.incidents enable row level security;
 grant insert, select, update on public.incidents to nexus_engine;
 grant select on public.incidents to nexus_staff;
@@ -1314,7 +1326,7 @@ comment on column public.investments.status is 'pending (reserved), paid (in esc
 comment on column public.investments.payment_method is 'How it is paid, as the buyer chose: the name of a rail.';
 comment on column public.investments.payment_method_id is 'The stored payment method, where one was used.';
 comment on column public.investments.blockchain_tx_hash is 'Transaction that mirrored it, as the chain gave it.';
-comment on column public.investments.current_value_minor is 'Value at the newest price, in smallest units, folded by a worker.';
+comment on column public.investments.current_value_minor is 'What of it its buyer has now at the token''s newest price, in smallest units, folded by a worker. A price, not a valuation; null unless paid or confirmed.';
 comment on column public.investments.current_value is 'Value at the newest price; derived.';
 comment on column public.investments.current_value_as_of is 'The instant that the value is true for.';
 comment on column public.investments.due_at is 'When the current state ends by itself; null: never.';
@@ -1338,7 +1350,9 @@ CREATE TRIGGER investments_updated_at BEFORE UPDATE ON public.investments FOR EA
 CREATE TRIGGER log_deletes AFTER DELETE ON public.investments REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.investments REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.investments FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.investments REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.investments REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{current_value_minor,current_value,current_value_as_of}');
+CREATE TRIGGER note_inserts AFTER INSERT ON public.investments FOR EACH ROW WHEN ((new.status = ANY (ARRAY['paid'::text, 'confirmed'::text]))) EXECUTE FUNCTION nexus.note_invested();
+CREATE TRIGGER note_updates AFTER UPDATE ON public.investments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION nexus.note_investments();
 alter table public.investments enable row level security;
 grant select on public.investments to authenticated;
 grant insert, select, update on public.investments to nexus_engine;
@@ -1414,7 +1428,7 @@ CREATE TRIGGER kyc_cases_updated_at BEFORE UPDATE ON public.kyc_cases FOR EACH R
 CREATE TRIGGER log_deletes AFTER DELETE ON public.kyc_cases REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.kyc_cases REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.kyc_cases FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.kyc_cases REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.kyc_cases REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.kyc_cases enable row level security;
 grant select on public.kyc_cases to authenticated;
 grant insert, select, update on public.kyc_cases to nexus_engine;
@@ -1469,7 +1483,7 @@ CREATE TRIGGER kyc_documents_updated_at BEFORE UPDATE ON public.kyc_documents FO
 CREATE TRIGGER log_deletes AFTER DELETE ON public.kyc_documents REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.kyc_documents REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.kyc_documents FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.kyc_documents REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.kyc_documents REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.kyc_documents enable row level security;
 grant insert (user_id, document_type, file_name, file_url, file_size) on public.kyc_documents to authenticated;
 grant select on public.kyc_documents to authenticated;
@@ -1545,8 +1559,10 @@ CREATE INDEX lots_user_id_idx ON public.lots USING btree (user_id);
 CREATE TRIGGER log_deletes AFTER DELETE ON public.lots REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.lots REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.lots FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.lots REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.lots REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER lots_updated_at BEFORE UPDATE ON public.lots FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+CREATE TRIGGER note_inserts AFTER INSERT ON public.lots FOR EACH ROW WHEN ((new.parent_lot_id IS NOT NULL)) EXECUTE FUNCTION nexus.note_one('holding');
+CREATE TRIGGER note_updates AFTER UPDATE ON public.lots REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION nexus.note_lots();
 alter table public.lots enable row level security;
 grant select on public.lots to authenticated;
 grant insert, select, update on public.lots to nexus_engine;
@@ -1610,7 +1626,7 @@ CREATE INDEX market_statistics_currency_idx ON public.market_statistics USING bt
 CREATE TRIGGER log_deletes AFTER DELETE ON public.market_statistics REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.market_statistics REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.market_statistics FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.market_statistics REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.market_statistics REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER market_statistics_updated_at BEFORE UPDATE ON public.market_statistics FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.market_statistics enable row level security;
 grant select on public.market_statistics to anon;
@@ -1688,7 +1704,7 @@ CREATE INDEX offering_guests_user_id_idx ON public.offering_guests USING btree (
 CREATE TRIGGER log_deletes AFTER DELETE ON public.offering_guests REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('offering_id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.offering_guests REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('offering_id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.offering_guests FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('offering_id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.offering_guests REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('offering_id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.offering_guests REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('offering_id', '{}');
 alter table public.offering_guests enable row level security;
 grant select on public.offering_guests to authenticated;
 grant delete, insert, select on public.offering_guests to nexus_engine;
@@ -1822,7 +1838,7 @@ CREATE INDEX offerings_running_idx ON public.offerings USING btree (closes_at) W
 CREATE TRIGGER log_deletes AFTER DELETE ON public.offerings REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.offerings REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.offerings FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.offerings REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.offerings REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER offerings_updated_at BEFORE UPDATE ON public.offerings FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.offerings enable row level security;
 grant select on public.offerings to anon;
@@ -1868,7 +1884,7 @@ comment on column public.parties.anonymised_at is 'When personal data was erased
 CREATE TRIGGER log_deletes AFTER DELETE ON public.parties REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.parties REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.parties FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.parties REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.parties REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER parties_updated_at BEFORE UPDATE ON public.parties FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.parties enable row level security;
 grant select on public.parties to authenticated;
@@ -1909,7 +1925,7 @@ CREATE INDEX party_limits_currency_idx ON public.party_limits USING btree (curre
 CREATE TRIGGER log_deletes AFTER DELETE ON public.party_limits REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('party_id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.party_limits REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('party_id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.party_limits FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('party_id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.party_limits REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('party_id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.party_limits REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('party_id', '{}');
 CREATE TRIGGER party_limits_updated_at BEFORE UPDATE ON public.party_limits FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.party_limits enable row level security;
 grant select on public.party_limits to authenticated;
@@ -1957,7 +1973,7 @@ CREATE INDEX party_owners_owner_party_id_idx ON public.party_owners USING btree 
 CREATE TRIGGER log_deletes AFTER DELETE ON public.party_owners REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.party_owners REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.party_owners FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.party_owners REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.party_owners REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER party_owners_not_more_than_all AFTER INSERT OR UPDATE ON public.party_owners FOR EACH ROW EXECUTE FUNCTION nexus.refuse_more_than_all_shares();
 alter table public.party_owners enable row level security;
 grant select on public.party_owners to authenticated;
@@ -2010,7 +2026,7 @@ CREATE INDEX party_screenings_screened_by_idx ON public.party_screenings USING b
 CREATE TRIGGER log_deletes AFTER DELETE ON public.party_screenings REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.party_screenings REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.party_screenings FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.party_screenings REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.party_screenings REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.party_screenings enable row level security;
 grant insert, select on public.party_screenings to nexus_engine;
 grant select on public.party_screenings to nexus_staff;
@@ -2049,7 +2065,7 @@ CREATE INDEX payment_methods_user_id_idx ON public.payment_methods USING btree (
 CREATE TRIGGER log_deletes AFTER DELETE ON public.payment_methods REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.payment_methods REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.payment_methods FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.payment_methods REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.payment_methods REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER payment_methods_updated_at BEFORE UPDATE ON public.payment_methods FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.payment_methods enable row level security;
 grant delete, select on public.payment_methods to authenticated;
@@ -2118,7 +2134,7 @@ CREATE INDEX payment_sessions_user_id_idx ON public.payment_sessions USING btree
 CREATE TRIGGER log_deletes AFTER DELETE ON public.payment_sessions REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.payment_sessions REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.payment_sessions FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.payment_sessions REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.payment_sessions REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER payment_sessions_updated_at BEFORE UPDATE ON public.payment_sessions FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.payment_sessions enable row level security;
 grant select on public.payment_sessions to authenticated;
@@ -2193,7 +2209,7 @@ CREATE INDEX payments_unmatched_idx ON public.payments USING btree (received_at)
 CREATE TRIGGER log_deletes AFTER DELETE ON public.payments REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.payments REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.payments FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.payments REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.payments REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER payments_updated_at BEFORE UPDATE ON public.payments FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.payments enable row level security;
 grant insert, select, update on public.payments to nexus_engine;
@@ -2274,7 +2290,7 @@ CREATE INDEX payouts_retry_asked_by_idx ON public.payouts USING btree (retry_ask
 CREATE TRIGGER log_deletes AFTER DELETE ON public.payouts REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.payouts REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.payouts FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.payouts REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.payouts REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER payouts_updated_at BEFORE UPDATE ON public.payouts FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.payouts enable row level security;
 grant select on public.payouts to authenticated;
@@ -2404,7 +2420,9 @@ CREATE INDEX properties_location_idx ON public.properties USING btree (location)
 CREATE TRIGGER log_deletes AFTER DELETE ON public.properties REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.properties REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.properties FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.properties REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.properties REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER note_inserts AFTER INSERT ON public.properties REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION nexus.note_listings();
+CREATE TRIGGER note_updates AFTER UPDATE ON public.properties FOR EACH ROW WHEN ((((((((((new.is_active IS DISTINCT FROM old.is_active) OR (new.title IS DISTINCT FROM old.title)) OR (new.city IS DISTINCT FROM old.city)) OR (new.property_type IS DISTINCT FROM old.property_type)) OR (new.price IS DISTINCT FROM old.price)) OR (new.price_per_token IS DISTINCT FROM old.price_per_token)) OR (new.total_tokens IS DISTINCT FROM old.total_tokens)) OR (new.tokens_issued IS DISTINCT FROM old.tokens_issued)) OR (new.funding_target IS DISTINCT FROM old.funding_target))) EXECUTE FUNCTION nexus.note_one('listing');
 CREATE TRIGGER properties_delisted AFTER UPDATE ON public.properties REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION nexus.refresh_after_delisting();
 CREATE TRIGGER properties_removed AFTER DELETE ON public.properties FOR EACH STATEMENT EXECUTE FUNCTION nexus.refresh_after_delisting();
 CREATE TRIGGER properties_updated_at BEFORE UPDATE ON public.properties FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
@@ -2435,14 +2453,21 @@ create table public.property_analytics (
   report_date date not null,
   currency text default 'USD'::text not null,
   currency_decimals smallint default 2 not null,
+  rental_income_minor bigint,
+  rental_income numeric generated always as (nexus.from_minor(rental_income_minor, (currency_decimals)::integer)) stored,
+  net_operating_income_minor bigint,
+  net_operating_income numeric generated always as (nexus.from_minor(net_operating_income_minor, (currency_decimals)::integer)) stored,
+  occupancy_rate numeric,
   market_value_minor bigint,
   market_value numeric generated always as (nexus.from_minor(market_value_minor, (currency_decimals)::integer)) stored,
+  market_value_on date,
   rental_yield numeric,
   cap_rate numeric,
   appreciation_rate numeric,
-  total_invested_minor bigint default 0 not null,
+  token_yield numeric,
+  total_invested_minor bigint,
   total_invested numeric generated always as (nexus.from_minor(total_invested_minor, (currency_decimals)::integer)) stored,
-  number_of_investors integer default 0 not null,
+  number_of_investors integer,
   funding_percentage numeric,
   average_investment_size_minor bigint,
   average_investment_size numeric generated always as (nexus.from_minor(average_investment_size_minor, (currency_decimals)::integer)) stored,
@@ -2451,31 +2476,38 @@ create table public.property_analytics (
   updated_at timestamp with time zone default now() not null,
   constraint property_analytics_pkey PRIMARY KEY (id),
   constraint property_analytics_once_a_day UNIQUE (property_id, report_date),
-  constraint property_analytics_amounts_are_exact CHECK ((((market_value_minor >= 0) AND (market_value_minor <= '9007199254740991'::bigint)) AND ((total_invested_minor >= 0) AND (total_invested_minor <= '9007199254740991'::bigint)) AND ((average_investment_size_minor >= 0) AND (average_investment_size_minor <= '9007199254740991'::bigint)))),
+  constraint property_analytics_amounts_are_exact CHECK ((((market_value_minor >= 0) AND (market_value_minor <= '9007199254740991'::bigint)) AND ((rental_income_minor >= 0) AND (rental_income_minor <= '9007199254740991'::bigint)) AND (abs(net_operating_income_minor) <= '9007199254740991'::bigint) AND ((total_invested_minor >= 0) AND (total_invested_minor <= '9007199254740991'::bigint)) AND ((average_investment_size_minor >= 0) AND (average_investment_size_minor <= '9007199254740991'::bigint)))),
   constraint property_analytics_investors_not_negative CHECK ((number_of_investors >= 0)),
-  constraint property_analytics_no_average_of_few CHECK (((number_of_investors >= 3) OR (average_investment_size_minor IS NULL))),
-  constraint property_analytics_rates_are_numbers CHECK (((abs(rental_yield) < (1000000)::numeric) AND (abs(cap_rate) < (1000000)::numeric) AND (abs(appreciation_rate) < (1000000)::numeric) AND ((funding_percentage >= (0)::numeric) AND (funding_percentage <= (1000000)::numeric)))),
+  constraint property_analytics_no_average_of_few CHECK (((COALESCE(number_of_investors, 0) >= 3) OR (average_investment_size_minor IS NULL))),
+  constraint property_analytics_rates_are_numbers CHECK (((abs(rental_yield) < (1000000)::numeric) AND (abs(cap_rate) < (1000000)::numeric) AND (abs(appreciation_rate) < (1000000)::numeric) AND (abs(token_yield) < (1000000)::numeric) AND ((occupancy_rate >= (0)::numeric) AND (occupancy_rate <= (100)::numeric)) AND ((funding_percentage >= (0)::numeric) AND (funding_percentage <= (1000000)::numeric)))),
   constraint property_analytics_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
   constraint property_analytics_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
 );
-comment on table public.property_analytics is 'Figures derived for a property and day from its performance and investments; folded by a worker and true as of as_of.';
+comment on table public.property_analytics is 'Figures of the twelve months that end with a day, derived by a worker from approved periods, valuations and investments by the formulas of docs/ANALYTICS.md; null where not known. A row can be computed again.';
 comment on column public.property_analytics.id is 'Identity of the row.';
 comment on column public.property_analytics.property_id is 'The property.';
-comment on column public.property_analytics.report_date is 'The day of the figures.';
+comment on column public.property_analytics.report_date is 'Last day of the twelve months: of an approved period.';
 comment on column public.property_analytics.currency is 'Currency of the amounts.';
 comment on column public.property_analytics.currency_decimals is 'Decimals of that currency.';
-comment on column public.property_analytics.market_value_minor is 'Newest valuation, in smallest units.';
-comment on column public.property_analytics.market_value is 'Newest valuation; derived.';
-comment on column public.property_analytics.rental_yield is 'Rent of twelve months over market value, in percent.';
-comment on column public.property_analytics.cap_rate is 'Net operating income of twelve months over market value, in percent.';
-comment on column public.property_analytics.appreciation_rate is 'Change of market value over twelve months, in percent.';
-comment on column public.property_analytics.total_invested_minor is 'Paid and confirmed principal, in smallest units.';
+comment on column public.property_analytics.rental_income_minor is 'Rent received in the twelve months, in smallest units; null unless approved periods cover them all.';
+comment on column public.property_analytics.rental_income is 'Rent received in the twelve months; derived.';
+comment on column public.property_analytics.net_operating_income_minor is 'Net operating income of the twelve months, in smallest units; null unless approved periods cover them all.';
+comment on column public.property_analytics.net_operating_income is 'Net operating income of the twelve months; derived.';
+comment on column public.property_analytics.occupancy_rate is 'Part of the twelve months'' days on which it was let, in percent; null where one period does not say.';
+comment on column public.property_analytics.market_value_minor is 'Newest valuation of the day or before, in smallest units.';
+comment on column public.property_analytics.market_value is 'Newest valuation of the day or before; derived.';
+comment on column public.property_analytics.market_value_on is 'The day of that valuation.';
+comment on column public.property_analytics.rental_yield is 'Rent of the twelve months over market value, in percent.';
+comment on column public.property_analytics.cap_rate is 'Net operating income of the twelve months over market value, in percent.';
+comment on column public.property_analytics.appreciation_rate is 'Change of market value over the twelve months, in percent; null without a valuation in them and one before.';
+comment on column public.property_analytics.token_yield is 'Net operating income of the twelve months over all tokens at their price as of as_of, in percent.';
+comment on column public.property_analytics.total_invested_minor is 'Paid and confirmed principal in the row''s currency as of as_of, in smallest units; null where the day was never the newest.';
 comment on column public.property_analytics.total_invested is 'Paid and confirmed principal; derived.';
 comment on column public.property_analytics.number_of_investors is 'Parties with paid or confirmed investments.';
 comment on column public.property_analytics.funding_percentage is 'total_invested over the funding target, in percent; null without a target.';
 comment on column public.property_analytics.average_investment_size_minor is 'total_invested a party, in smallest units; null for fewer than three.';
 comment on column public.property_analytics.average_investment_size is 'total_invested a party; null for fewer than three; derived.';
-comment on column public.property_analytics.as_of is 'The instant that the figures are true for.';
+comment on column public.property_analytics.as_of is 'The instant that token_yield, total_invested, number_of_investors, funding_percentage and average_investment_size are true for: they follow the investments while the row is the property''s newest. The others are the day''s.';
 comment on column public.property_analytics.created_at is 'When the row was made.';
 comment on column public.property_analytics.updated_at is 'When the row last changed.';
 CREATE INDEX property_analytics_currency_idx ON public.property_analytics USING btree (currency, currency_decimals);
@@ -2531,7 +2563,7 @@ CREATE INDEX property_audits_property_id_idx ON public.property_audits USING btr
 CREATE TRIGGER log_deletes AFTER DELETE ON public.property_audits REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.property_audits REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_audits FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_audits REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_audits REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER property_audits_updated_at BEFORE UPDATE ON public.property_audits FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_audits enable row level security;
 grant insert, select, update on public.property_audits to nexus_engine;
@@ -2569,7 +2601,7 @@ CREATE INDEX property_document_reviews_reviewer_id_idx ON public.property_docume
 CREATE TRIGGER log_deletes AFTER DELETE ON public.property_document_reviews REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.property_document_reviews REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_document_reviews FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_document_reviews REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_document_reviews REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER property_document_reviews_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.property_document_reviews FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
 alter table public.property_document_reviews enable row level security;
 grant select on public.property_document_reviews to nexus_engine;
@@ -2640,7 +2672,7 @@ CREATE INDEX property_documents_uploaded_by_idx ON public.property_documents USI
 CREATE TRIGGER log_deletes AFTER DELETE ON public.property_documents REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.property_documents REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_documents FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_documents REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_documents REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER property_documents_updated_at BEFORE UPDATE ON public.property_documents FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_documents enable row level security;
 grant select on public.property_documents to anon;
@@ -2709,7 +2741,7 @@ CREATE INDEX property_members_property_id_idx ON public.property_members USING b
 CREATE TRIGGER log_deletes AFTER DELETE ON public.property_members REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.property_members REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_members FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_members REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_members REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER property_members_updated_at BEFORE UPDATE ON public.property_members FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_members enable row level security;
 grant select on public.property_members to authenticated;
@@ -2734,6 +2766,7 @@ create table public.property_performance (
   id uuid default gen_random_uuid() not null,
   property_id uuid not null,
   report_date date not null,
+  period_from date,
   currency text default 'USD'::text not null,
   currency_decimals smallint default 2 not null,
   valuation_minor bigint,
@@ -2742,6 +2775,9 @@ create table public.property_performance (
   rental_income numeric generated always as (nexus.from_minor(rental_income_minor, (currency_decimals)::integer)) stored,
   maintenance_costs_minor bigint default 0 not null,
   maintenance_costs numeric generated always as (nexus.from_minor(maintenance_costs_minor, (currency_decimals)::integer)) stored,
+  net_operating_income_minor bigint,
+  net_operating_income numeric generated always as (nexus.from_minor(net_operating_income_minor, (currency_decimals)::integer)) stored,
+  let_days integer,
   occupancy_rate numeric,
   market_performance numeric,
   roi_percentage numeric,
@@ -2750,7 +2786,10 @@ create table public.property_performance (
   constraint property_performance_pkey PRIMARY KEY (id),
   constraint property_performance_once_a_day UNIQUE (property_id, report_date),
   constraint property_performance_costs_are_an_amount CHECK (((maintenance_costs_minor >= 0) AND (maintenance_costs_minor <= '9007199254740991'::bigint))),
+  constraint property_performance_let_within_the_period CHECK (((let_days >= 0) AND (let_days <= ((report_date - period_from) + 1)))),
+  constraint property_performance_net_is_exact CHECK ((abs(net_operating_income_minor) <= '9007199254740991'::bigint)),
   constraint property_performance_occupancy_is_a_percentage CHECK (((occupancy_rate >= (0)::numeric) AND (occupancy_rate <= (100)::numeric))),
+  constraint property_performance_period_is_forward CHECK ((period_from <= report_date)),
   constraint property_performance_rates_are_numbers CHECK (((abs(market_performance) < (1000000)::numeric) AND (abs(roi_percentage) < (1000000)::numeric))),
   constraint property_performance_rent_is_an_amount CHECK (((rental_income_minor >= 0) AND (rental_income_minor <= '9007199254740991'::bigint))),
   constraint property_performance_valuation_is_an_amount CHECK (((valuation_minor >= 0) AND (valuation_minor <= '9007199254740991'::bigint))),
@@ -2761,24 +2800,30 @@ comment on table public.property_performance is 'What a property received and co
 comment on column public.property_performance.id is 'Identity of the record.';
 comment on column public.property_performance.property_id is 'The property.';
 comment on column public.property_performance.report_date is 'Last day of the period.';
+comment on column public.property_performance.period_from is 'First day of the period; null where it is not known.';
 comment on column public.property_performance.currency is 'Currency of the amounts.';
 comment on column public.property_performance.currency_decimals is 'Decimals of that currency.';
-comment on column public.property_performance.valuation_minor is 'Valuation at that day, in smallest units; null where none was made.';
-comment on column public.property_performance.valuation is 'Valuation at that day; derived.';
+comment on column public.property_performance.valuation_minor is 'Newest valuation of that day or before as it was known when the period was approved, in smallest units; null without one.';
+comment on column public.property_performance.valuation is 'Newest valuation of that day or before; derived.';
 comment on column public.property_performance.rental_income_minor is 'Rent received in the period, in smallest units.';
 comment on column public.property_performance.rental_income is 'Rent received in the period; derived.';
 comment on column public.property_performance.maintenance_costs_minor is 'Maintenance paid in the period, in smallest units.';
 comment on column public.property_performance.maintenance_costs is 'Maintenance paid in the period; derived.';
-comment on column public.property_performance.occupancy_rate is 'Part of the period in which it was let, in percent.';
-comment on column public.property_performance.market_performance is 'Change of the local market in the period, in percent.';
-comment on column public.property_performance.roi_percentage is 'Return of the period on the valuation, in percent.';
+comment on column public.property_performance.net_operating_income_minor is 'Rent less what running the property cost in the period: taxes, insurance, maintenance, manager, platform, and not the reserve; in smallest units, below zero where costs were more. Null where it is not known.';
+comment on column public.property_performance.net_operating_income is 'Rent less what running the property cost; derived.';
+comment on column public.property_performance.let_days is 'On how many of the period''s days it was let, as the manager said; null where he did not.';
+comment on column public.property_performance.occupancy_rate is 'Part of the period''s days on which it was let, in percent; null where it is not known.';
+comment on column public.property_performance.market_performance is 'Change of the local market in the period, in percent; null, since nothing says of which market a property is.';
+comment on column public.property_performance.roi_percentage is 'Net operating income of the period over the valuation, in percent, not annualised; null where either is not known.';
 comment on column public.property_performance.created_at is 'When it was recorded.';
 comment on column public.property_performance.updated_at is 'When the row last changed.';
 CREATE INDEX property_performance_currency_idx ON public.property_performance USING btree (currency, currency_decimals);
 CREATE TRIGGER log_deletes AFTER DELETE ON public.property_performance REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.property_performance REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_performance FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_performance REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_performance REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER note_inserts AFTER INSERT ON public.property_performance REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION nexus.note_earnings();
+CREATE TRIGGER note_updates AFTER UPDATE ON public.property_performance REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION nexus.note_earnings();
 CREATE TRIGGER property_performance_updated_at BEFORE UPDATE ON public.property_performance FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_performance enable row level security;
 grant select on public.property_performance to anon;
@@ -2849,7 +2894,9 @@ CREATE INDEX property_returns_user_id_idx ON public.property_returns USING btree
 CREATE TRIGGER log_deletes AFTER DELETE ON public.property_returns REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.property_returns REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_returns FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_returns REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_returns REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER note_inserts AFTER INSERT ON public.property_returns FOR EACH ROW WHEN ((new.status = 'paid'::text)) EXECUTE FUNCTION nexus.note_returned();
+CREATE TRIGGER note_updates AFTER UPDATE ON public.property_returns REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION nexus.note_returns();
 CREATE TRIGGER property_returns_updated_at BEFORE UPDATE ON public.property_returns FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_returns enable row level security;
 grant select on public.property_returns to authenticated;
@@ -2972,7 +3019,8 @@ CREATE UNIQUE INDEX property_tokens_token_address_key ON public.property_tokens 
 CREATE TRIGGER log_deletes AFTER DELETE ON public.property_tokens REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.property_tokens REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_tokens FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_tokens REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER note_price AFTER UPDATE OF current_price_minor ON public.property_tokens FOR EACH ROW WHEN ((new.current_price_minor IS DISTINCT FROM old.current_price_minor)) EXECUTE FUNCTION nexus.note_one('price');
 CREATE TRIGGER property_tokens_updated_at BEFORE UPDATE ON public.property_tokens FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_tokens enable row level security;
 grant select on public.property_tokens to anon;
@@ -3033,7 +3081,9 @@ CREATE INDEX property_valuations_property_id_valued_on_idx ON public.property_va
 CREATE TRIGGER log_deletes AFTER DELETE ON public.property_valuations REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.property_valuations REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.property_valuations FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.property_valuations REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.property_valuations REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER note_inserts AFTER INSERT ON public.property_valuations REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION nexus.note_earnings();
+CREATE TRIGGER note_updates AFTER UPDATE ON public.property_valuations REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION nexus.note_earnings();
 CREATE TRIGGER property_valuations_updated_at BEFORE UPDATE ON public.property_valuations FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.property_valuations enable row level security;
 grant select on public.property_valuations to anon;
@@ -3126,7 +3176,7 @@ CREATE INDEX refunds_user_id_idx ON public.refunds USING btree (user_id);
 CREATE TRIGGER log_deletes AFTER DELETE ON public.refunds REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.refunds REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.refunds FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.refunds REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.refunds REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER refunds_updated_at BEFORE UPDATE ON public.refunds FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.refunds enable row level security;
 grant select on public.refunds to authenticated;
@@ -3179,7 +3229,7 @@ CREATE INDEX rent_lines_period_idx ON public.rent_lines USING btree (period_id, 
 CREATE TRIGGER log_deletes AFTER DELETE ON public.rent_lines REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.rent_lines REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.rent_lines FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.rent_lines REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.rent_lines REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.rent_lines enable row level security;
 grant insert, select, update on public.rent_lines to nexus_engine;
 grant select on public.rent_lines to nexus_staff;
@@ -3200,6 +3250,7 @@ create table public.rent_periods (
   status text default 'recorded'::text not null,
   aside_minor bigint[] not null,
   draw_minor bigint default 0 not null,
+  let_days integer,
   rent_minor bigint,
   given_minor bigint[],
   short_minor bigint[],
@@ -3215,6 +3266,7 @@ create table public.rent_periods (
   constraint rent_periods_amounts_not_negative CHECK (((0 <= ALL (aside_minor)) AND (0 <= ALL (given_minor)) AND (0 <= ALL (short_minor)) AND (LEAST(draw_minor, rent_minor, distributable_minor) >= 0))),
   constraint rent_periods_approved_is_whole CHECK (((status <> 'approved'::text) OR (num_nulls(rent_minor, distributable_minor) = 0))),
   constraint rent_periods_decided_has_a_date CHECK ((((status = 'recorded'::text) = (decided_at IS NULL)) AND ((decided_at IS NULL) = (decided_by IS NULL)))),
+  constraint rent_periods_let_within_the_period CHECK (((let_days >= 0) AND (let_days <= ((period_to - period_from) + 1)))),
   constraint rent_periods_need_two_persons CHECK ((decided_by <> recorded_by)),
   constraint rent_periods_one_figure_a_use CHECK (((cardinality(aside_minor) = 6) AND (array_position(aside_minor, NULL::bigint) IS NULL) AND ((status <> 'approved'::text) OR ((cardinality(given_minor) = 6) AND (cardinality(short_minor) = 6))))),
   constraint rent_periods_period_is_forward CHECK ((period_to >= period_from)),
@@ -3235,6 +3287,7 @@ comment on column public.rent_periods.period_to is 'Last day.';
 comment on column public.rent_periods.status is 'recorded, approved or rejected; docs/STATES.md.';
 comment on column public.rent_periods.aside_minor is 'What the manager asks to be set aside on top of what was paid, in smallest units; 0 for manager and platform, whose fees follow the schedule.';
 comment on column public.rent_periods.draw_minor is 'What is drawn from the reserve, in smallest units.';
+comment on column public.rent_periods.let_days is 'On how many of its days the property was let, as the manager says; null where he does not.';
 comment on column public.rent_periods.rent_minor is 'Rent received: the sum of its lines of rent, in smallest units.';
 comment on column public.rent_periods.given_minor is 'What each use got.';
 comment on column public.rent_periods.short_minor is 'What each use lacked: claimed again by the next period.';
@@ -3253,7 +3306,7 @@ CREATE INDEX rent_periods_recorded_by_idx ON public.rent_periods USING btree (re
 CREATE TRIGGER log_deletes AFTER DELETE ON public.rent_periods REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.rent_periods REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.rent_periods FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.rent_periods REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.rent_periods REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER rent_periods_updated_at BEFORE UPDATE ON public.rent_periods FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.rent_periods enable row level security;
 grant insert, select, update on public.rent_periods to nexus_engine;
@@ -3298,7 +3351,7 @@ CREATE INDEX rule_packs_created_by_idx ON public.rule_packs USING btree (created
 CREATE TRIGGER log_deletes AFTER DELETE ON public.rule_packs REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.rule_packs REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.rule_packs FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.rule_packs REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.rule_packs REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER rule_packs_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.rule_packs FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
 alter table public.rule_packs enable row level security;
 grant select on public.rule_packs to anon;
@@ -3388,7 +3441,7 @@ CREATE INDEX tax_remittances_remitted_by_idx ON public.tax_remittances USING btr
 CREATE TRIGGER log_deletes AFTER DELETE ON public.tax_remittances REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.tax_remittances REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tax_remittances FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.tax_remittances REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.tax_remittances REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER tax_remittances_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.tax_remittances FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
 alter table public.tax_remittances enable row level security;
 grant insert, select on public.tax_remittances to nexus_engine;
@@ -3431,7 +3484,7 @@ CREATE INDEX token_movements_moved_at_idx ON public.token_movements USING btree 
 CREATE TRIGGER log_deletes AFTER DELETE ON public.token_movements REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('last_entry_id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.token_movements REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('last_entry_id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.token_movements FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('last_entry_id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.token_movements REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('last_entry_id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.token_movements REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('last_entry_id', '{}');
 CREATE TRIGGER token_movements_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.token_movements FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
 alter table public.token_movements enable row level security;
 grant select on public.token_movements to nexus_engine;
@@ -3493,7 +3546,7 @@ CREATE INDEX tokenization_processes_user_id_idx ON public.tokenization_processes
 CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_processes REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_processes REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tokenization_processes FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_processes REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_processes REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER tokenization_processes_updated_at BEFORE UPDATE ON public.tokenization_processes FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.tokenization_processes enable row level security;
 grant select on public.tokenization_processes to authenticated;
@@ -3545,7 +3598,7 @@ CREATE INDEX tokenization_reports_property_id_idx ON public.tokenization_reports
 CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_reports REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_reports REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tokenization_reports FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_reports REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_reports REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table public.tokenization_reports enable row level security;
 grant select on public.tokenization_reports to authenticated;
 grant insert, select, update on public.tokenization_reports to nexus_engine;
@@ -3616,7 +3669,7 @@ CREATE INDEX tokenization_steps_submitted_by_idx ON public.tokenization_steps US
 CREATE TRIGGER log_deletes AFTER DELETE ON public.tokenization_steps REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.tokenization_steps REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tokenization_steps FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_steps REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.tokenization_steps REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER tokenization_steps_updated_at BEFORE UPDATE ON public.tokenization_steps FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.tokenization_steps enable row level security;
 grant select on public.tokenization_steps to authenticated;
@@ -3701,7 +3754,7 @@ CREATE UNIQUE INDEX user_profiles_wallet_address_key ON public.user_profiles USI
 CREATE TRIGGER log_deletes AFTER DELETE ON public.user_profiles REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.user_profiles REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.user_profiles FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.user_profiles REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.user_profiles REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{total_invested,total_returns,totals_as_of}');
 CREATE TRIGGER user_profiles_updated_at BEFORE UPDATE ON public.user_profiles FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.user_profiles enable row level security;
 grant select on public.user_profiles to authenticated;
@@ -3746,7 +3799,7 @@ CREATE INDEX user_role_assignments_assigned_by_idx ON public.user_role_assignmen
 CREATE TRIGGER log_deletes AFTER DELETE ON public.user_role_assignments REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.user_role_assignments REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.user_role_assignments FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.user_role_assignments REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.user_role_assignments REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER user_role_assignments_updated_at BEFORE UPDATE ON public.user_role_assignments FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.user_role_assignments enable row level security;
 grant select on public.user_role_assignments to authenticated;
@@ -3799,7 +3852,7 @@ comment on column public.withholding_rates.created_at is 'When it was recorded.'
 CREATE TRIGGER log_deletes AFTER DELETE ON public.withholding_rates REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.withholding_rates REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.withholding_rates FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON public.withholding_rates REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.withholding_rates REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 CREATE TRIGGER withholding_rates_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.withholding_rates FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
 alter table public.withholding_rates enable row level security;
 grant select on public.withholding_rates to anon;
@@ -3897,16 +3950,11 @@ create materialized view public.investment_opportunities_mv as
     p.city,
     p.property_type,
     p.price_per_token,
-    COALESCE(i.total_investors, (0)::bigint) AS total_investors,
-    COALESCE(i.total_invested, (0)::numeric) AS total_invested,
-    round((((100)::numeric * COALESCE(i.total_invested, (0)::numeric)) / NULLIF(p.funding_target, (0)::numeric)), 4) AS funding_percentage
+    (COALESCE(f.investors, 0))::bigint AS total_investors,
+    COALESCE(nexus.from_minor(f.principal_minor, (p.currency_decimals)::integer), (0)::numeric) AS total_invested,
+    round((((100)::numeric * COALESCE(nexus.from_minor(f.principal_minor, (p.currency_decimals)::integer), (0)::numeric)) / NULLIF(p.funding_target, (0)::numeric)), 4) AS funding_percentage
    FROM (public.properties p
-     LEFT JOIN ( SELECT investments.property_id,
-            count(DISTINCT investments.party_id) AS total_investors,
-            sum(investments.total_amount) AS total_invested
-           FROM public.investments
-          WHERE (investments.status = ANY (ARRAY['paid'::text, 'confirmed'::text]))
-          GROUP BY investments.property_id) i ON ((i.property_id = p.id)))
+     LEFT JOIN nexus.property_figures f ON (((f.property_id = p.id) AND (f.currency = p.currency))))
   WHERE p.is_active;
 comment on materialized view public.investment_opportunities_mv is 'Active properties with how far they are funded, as of the last refresh_analytics_views(). Public: it says how far a property is funded and by how many, never by whom. Counts parties, and paid and confirmed investments only.';
 comment on column public.investment_opportunities_mv.property_id is 'The property.';
@@ -3915,7 +3963,7 @@ comment on column public.investment_opportunities_mv.city is 'Its city.';
 comment on column public.investment_opportunities_mv.property_type is 'Kind of building.';
 comment on column public.investment_opportunities_mv.price_per_token is 'Price of one token.';
 comment on column public.investment_opportunities_mv.total_investors is 'Parties with paid or confirmed investments; several purchases of one party count once.';
-comment on column public.investment_opportunities_mv.total_invested is 'Paid and confirmed principal.';
+comment on column public.investment_opportunities_mv.total_invested is 'Paid and confirmed principal in the property''s currency.';
 comment on column public.investment_opportunities_mv.funding_percentage is 'total_invested over the funding target, in percent, 4 decimals; null without a target.';
 CREATE UNIQUE INDEX investment_opportunities_mv_property_id_key ON public.investment_opportunities_mv USING btree (property_id);
 grant select on public.investment_opportunities_mv to anon;
@@ -3930,16 +3978,12 @@ create materialized view public.property_market_insights_mv as
     p.price_per_token,
     p.tokens_issued,
     round((((100)::numeric * p.tokens_issued) / NULLIF(p.total_tokens, (0)::numeric)), 4) AS funding_percentage,
-    i.avg_investor_price
+        CASE
+            WHEN (f.investors >= 3) THEN round((nexus.from_minor(f.principal_minor, (p.currency_decimals)::integer) / NULLIF(f.tokens, (0)::numeric)), 6)
+            ELSE NULL::numeric
+        END AS avg_investor_price
    FROM (public.properties p
-     LEFT JOIN ( SELECT investments.property_id,
-                CASE
-                    WHEN (count(DISTINCT investments.party_id) >= 3) THEN round((sum(investments.total_amount) / sum(investments.token_amount)), 6)
-                    ELSE NULL::numeric
-                END AS avg_investor_price
-           FROM public.investments
-          WHERE (investments.status = ANY (ARRAY['paid'::text, 'confirmed'::text]))
-          GROUP BY investments.property_id) i ON ((i.property_id = p.id)))
+     LEFT JOIN nexus.property_figures f ON (((f.property_id = p.id) AND (f.currency = p.currency))))
   WHERE p.is_active;
 comment on materialized view public.property_market_insights_mv is 'Active properties with their token figures, as of the last refresh_analytics_views(). Public: an average is shown for three or more parties only. Unlike the seed''s, it leaves inactive properties out, as its sister does.';
 comment on column public.property_market_insights_mv.property_id is 'The property.';
@@ -4028,7 +4072,7 @@ RETURN (nexus.is_list_of_texts(paths) AND (NOT (EXISTS (SELECT FROM jsonb_array_
 comment on function nexus.are_paths_in_folder(jsonb,text,uuid) is 'Whether a value is an array of bucket/folder/... paths of this bucket and folder.';
 grant execute on function nexus.are_paths_in_folder(jsonb,text,uuid) to authenticated, service_role;
 
-CREATE OR REPLACE FUNCTION nexus.audit_table(target regclass, key_column text DEFAULT 'id'::text)
+CREATE OR REPLACE FUNCTION nexus.audit_table(target regclass, key_column text DEFAULT 'id'::text, derived text[] DEFAULT '{}'::text[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -4037,14 +4081,14 @@ begin
   execute format('create trigger log_inserts after insert on %s referencing new table as changed_rows
                   for each statement execute function public.log_data_modification(%L)', target, key_column);
   execute format('create trigger log_updates after update on %s referencing old table as old_rows new table as changed_rows
-                  for each statement execute function public.log_data_modification(%L)', target, key_column);
+                  for each statement execute function public.log_data_modification(%L, %L)', target, key_column, derived);
   execute format('create trigger log_deletes after delete on %s referencing old table as changed_rows
                   for each statement execute function public.log_data_modification(%L)', target, key_column);
   execute format('create trigger log_truncates after truncate on %s
                   for each statement execute function public.log_data_modification(%L)', target, key_column);
 end
 $function$;
-comment on function nexus.audit_table(regclass,text) is 'Puts the audit trail on a table; called by the migration that makes the table.';
+comment on function nexus.audit_table(regclass,text,text[]) is 'Puts the audit trail on a table; called by the migration that makes the table.';
 
 CREATE OR REPLACE FUNCTION nexus.caller_role()
  RETURNS text
@@ -4170,6 +4214,116 @@ CREATE OR REPLACE FUNCTION nexus.file_lock(sha256 bytea)
  IMMUTABLE PARALLEL SAFE
 RETURN hashtextextended(('file:'::text || encode(sha256, 'hex'::text)), (0)::bigint);
 comment on function nexus.file_lock(bytea) is 'Number of the advisory lock over one content: who names it shares the lock, who removes it has it alone.';
+
+CREATE OR REPLACE FUNCTION nexus.fold_figures(changes_max integer, at timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  folded integer;
+begin
+  -- One folder at a time; who comes second has nothing to do.
+  if not pg_try_advisory_xact_lock(hashtext('nexus-mint figures')) then
+    return 0;
+  end if;
+  with taken as materialized (
+    delete from nexus.figure_changes as c
+    where c.id in (select w.id from nexus.figure_changes as w order by w.id limit changes_max)
+    returning c.*
+  ), parts as (
+    select t.property_id, t.currency, t.party_id, sum(t.principal_minor)::bigint as principal_minor, sum(t.tokens) as tokens,
+           sum(t.investments)::integer as investments
+    from taken as t where t.kind = 'invested' group by t.property_id, t.currency, t.party_id
+  ), steps as materialized (
+    select p.*, coalesce(f.investments, 0) as before
+    from parts as p left join nexus.investor_figures as f
+      on f.property_id = p.property_id and f.currency = p.currency and f.party_id = p.party_id
+  ), investors as (
+    insert into nexus.investor_figures as f (property_id, currency, party_id, principal_minor, tokens, investments)
+    select s.property_id, s.currency, s.party_id, s.principal_minor, s.tokens, s.investments from steps as s
+    where s.principal_minor >= 0 and s.tokens >= 0 and s.investments >= 0
+    on conflict on constraint investor_figures_pkey do update
+      set principal_minor = f.principal_minor + excluded.principal_minor, tokens = f.tokens + excluded.tokens,
+          investments = f.investments + excluded.investments
+  ), fewer as (
+    -- A check looks at the row to be inserted before its conflict is seen: what goes down is updated.
+    update nexus.investor_figures as f
+    set principal_minor = f.principal_minor + s.principal_minor, tokens = f.tokens + s.tokens, investments = f.investments + s.investments
+    from steps as s
+    where f.property_id = s.property_id and f.currency = s.currency and f.party_id = s.party_id
+      and not (s.principal_minor >= 0 and s.tokens >= 0 and s.investments >= 0)
+  ), totals as materialized (
+    select s.property_id, s.currency, sum((s.before + s.investments > 0)::integer - (s.before > 0)::integer)::integer as investors,
+           sum(s.principal_minor)::bigint as principal_minor, sum(s.tokens) as tokens
+    from steps as s group by s.property_id, s.currency
+  ), more_funded as (
+    insert into nexus.property_figures as f (property_id, currency, investors, principal_minor, tokens, as_of)
+    select t.property_id, t.currency, t.investors, t.principal_minor, t.tokens, at from totals as t
+    where t.investors >= 0 and t.principal_minor >= 0 and t.tokens >= 0
+    on conflict on constraint property_figures_pkey do update
+      set investors = f.investors + excluded.investors, principal_minor = f.principal_minor + excluded.principal_minor,
+          tokens = f.tokens + excluded.tokens, as_of = excluded.as_of
+  ), less_funded as (
+    update nexus.property_figures as f
+    set investors = f.investors + t.investors, principal_minor = f.principal_minor + t.principal_minor, tokens = f.tokens + t.tokens, as_of = at
+    from totals as t
+    where f.property_id = t.property_id and f.currency = t.currency and not (t.investors >= 0 and t.principal_minor >= 0 and t.tokens >= 0)
+  ), people as materialized (
+    select t.user_id, sum(t.principal_minor)::bigint as principal_minor, sum(t.income_minor)::bigint as income_minor
+    from taken as t where t.kind in ('invested', 'person') and t.currency = 'USD'
+    group by t.user_id having sum(t.principal_minor) <> 0 or sum(t.income_minor) <> 0
+  ), free_people as (
+    -- A row that a command holds is left for the next turn: whoever waits while holding others may be waited for.
+    select u.id from public.user_profiles as u where u.id in (select p.user_id from people as p) for no key update skip locked
+  ), told as (
+    update public.user_profiles as u
+    set total_invested = u.total_invested + nexus.from_minor(p.principal_minor, 2), total_returns = u.total_returns + nexus.from_minor(p.income_minor, 2),
+        totals_as_of = at
+    from people as p join free_people as f on f.id = p.user_id where u.id = p.user_id
+  ), investments as materialized (
+    select distinct t.investment_id as id from taken as t where t.investment_id is not null
+  ), free_investments as (
+    select i.id, i.status, i.party_id, i.token_amount_units, i.property_token_id, i.payment_currency, i.current_value_minor
+    from public.investments as i where i.id in (select v.id from investments as v) for no key update skip locked
+  ), worths as (
+    select f.id, f.current_value_minor as before, nexus.worth_minor(
+      case f.status
+        when 'paid' then f.token_amount_units
+        when 'confirmed' then (select sum(l.units) filter (where l.party_id = f.party_id) from public.lots as l where l.investment_id = f.id)::bigint
+      end, f.property_token_id, f.payment_currency) as worth
+    from free_investments as f
+  ), valued as (
+    update public.investments as i
+    set current_value_minor = w.worth, current_value_as_of = case when w.worth is not null then at end
+    from worths as w where i.id = w.id and w.worth is distinct from w.before
+  ), again as (
+    insert into nexus.figure_changes (kind, user_id, investment_id, currency, principal_minor, income_minor)
+    select 'person', p.user_id, null, 'USD', p.principal_minor, p.income_minor from people as p
+    where not exists (select from free_people as f where f.id = p.user_id)
+    union all
+    select 'holding', null, v.id, null, 0, 0 from investments as v where not exists (select from free_investments as f where f.id = v.id)
+    -- A new price is one change for each investment, so that no turn has more than its share.
+    union all
+    select 'holding', null, i.id, null, 0, 0 from public.investments as i
+    where i.property_token_id in (select t.property_token_id from taken as t where t.kind = 'price') and i.status in ('paid', 'confirmed')
+    returning kind, investment_id, user_id
+  ), due as (
+    insert into nexus.analytics_dues (property_id)
+    select distinct t.property_id from taken as t
+    where t.property_id is not null and exists (select from public.property_performance as p where p.property_id = t.property_id)
+    on conflict on constraint analytics_dues_pkey do nothing
+  ), stale as (
+    update nexus.market_views as m set is_stale = true
+    where not m.is_stale and exists (select from taken as t where t.kind in ('invested', 'listing'))
+  )
+  select (select count(*) from taken) into folded;
+  return folded;
+end
+$function$;
+comment on function nexus.fold_figures(integer,timestamp with time zone) is 'Takes the oldest changes, so many at most, and folds them into figures, all in one transaction: how many it took; 0 also while another folds. What a command holds locked is left for another turn.';
+grant execute on function nexus.fold_figures(integer,timestamp with time zone) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.folder_id(object_name text)
  RETURNS uuid
@@ -4442,6 +4596,107 @@ $function$;
 comment on function nexus.my_distribution_ids() is 'Distributions of which the caller''s party has a line.';
 grant execute on function nexus.my_distribution_ids() to authenticated, nexus_engine, service_role;
 
+CREATE OR REPLACE FUNCTION nexus.note_earnings()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  -- A load of thousands of valuations tells of each property once, and of none without a period.
+  insert into nexus.figure_changes (kind, property_id)
+  select distinct 'earnings', n.property_id from new_rows as n
+  where exists (select from public.property_performance as p where p.property_id = n.property_id);
+  return null;
+end
+$function$;
+comment on function nexus.note_earnings() is 'Trigger, once a statement: what these properties earned or were worth changed.';
+
+CREATE OR REPLACE FUNCTION nexus.note_invested()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into nexus.figure_changes (kind, property_id, party_id, user_id, investment_id, currency, principal_minor, tokens, investments)
+  values ('invested', new.property_id, new.party_id, new.user_id, new.id, new.payment_currency, new.total_amount_minor, new.token_amount, 1);
+  return null;
+end
+$function$;
+comment on function nexus.note_invested() is 'Trigger, once a row: an investment was inserted as paid or confirmed.';
+
+CREATE OR REPLACE FUNCTION nexus.note_investments()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into nexus.figure_changes (kind, property_id, party_id, user_id, investment_id, currency, principal_minor, tokens, investments)
+  select 'invested', i.property_id, i.party_id, i.user_id, i.id, i.payment_currency, sum(i.sign * i.total_amount_minor), sum(i.sign * i.token_amount), sum(i.sign)
+  from (
+    select -1 as sign, o.id, o.property_id, o.party_id, o.user_id, o.payment_currency, o.total_amount_minor, o.token_amount
+    from old_rows as o where o.status in ('paid', 'confirmed')
+    union all
+    select 1, n.id, n.property_id, n.party_id, n.user_id, n.payment_currency, n.total_amount_minor, n.token_amount
+    from new_rows as n where n.status in ('paid', 'confirmed')
+  ) as i
+  group by i.id, i.property_id, i.party_id, i.user_id, i.payment_currency
+  having sum(i.sign) <> 0 or sum(i.sign * i.total_amount_minor) <> 0 or sum(i.sign * i.token_amount) <> 0;
+  return null;
+end
+$function$;
+comment on function nexus.note_investments() is 'Trigger, once a statement: what the updated investments now count for, less what they counted for before.';
+
+CREATE OR REPLACE FUNCTION nexus.note_listings()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  -- One change for all of them: a load has thousands, and nothing else is to be computed for what is new.
+  insert into nexus.figure_changes (kind) select 'listing' where exists (select from new_rows as n where n.is_active);
+  return null;
+end
+$function$;
+comment on function nexus.note_listings() is 'Trigger, once a statement: properties were added that the market views show.';
+
+CREATE OR REPLACE FUNCTION nexus.note_lots()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into nexus.figure_changes (kind, investment_id)
+  select distinct 'holding', n.investment_id from new_rows as n join old_rows as o on o.id = n.id
+  where (n.units, n.party_id) is distinct from (o.units, o.party_id);
+  return null;
+end
+$function$;
+comment on function nexus.note_lots() is 'Trigger, once a statement: what these purchases left in their buyers'' hands changed.';
+
+CREATE OR REPLACE FUNCTION nexus.note_one()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if tg_argv[0] = 'listing' then
+    insert into nexus.figure_changes (kind, property_id) values ('listing', new.id);
+  elsif tg_argv[0] = 'price' then
+    insert into nexus.figure_changes (kind, property_token_id) values ('price', new.id);
+  else
+    insert into nexus.figure_changes (kind, investment_id) values ('holding', new.investment_id);
+  end if;
+  return null;
+end
+$function$;
+comment on function nexus.note_one() is 'Trigger, once a row: a property, token or lot changed; its argument says what that changes. For what comes one at a time.';
+
 CREATE OR REPLACE FUNCTION nexus.note_read(table_name text, row_key text, reason text)
  RETURNS void
  LANGUAGE plpgsql
@@ -4457,6 +4712,40 @@ end
 $function$;
 comment on function nexus.note_read(text,text,text) is 'Appends one audit row that says who was shown a row, and why. A command calls it in the transaction in which it reads what only few may see; no role of a person may read those tables directly, so no read goes without.';
 grant execute on function nexus.note_read(text,text,text) to nexus_engine;
+
+CREATE OR REPLACE FUNCTION nexus.note_returned()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into nexus.figure_changes (kind, user_id, currency, income_minor) values ('person', new.user_id, new.currency, new.amount_minor);
+  return null;
+end
+$function$;
+comment on function nexus.note_returned() is 'Trigger, once a row: a return was inserted as paid.';
+
+CREATE OR REPLACE FUNCTION nexus.note_returns()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into nexus.figure_changes (kind, user_id, currency, income_minor)
+  select 'person', r.user_id, r.currency, sum(r.amount_minor)
+  from (
+    select o.user_id, o.currency, -o.amount_minor as amount_minor from old_rows as o where o.status = 'paid'
+    union all
+    select n.user_id, n.currency, n.amount_minor from new_rows as n where n.status = 'paid'
+  ) as r
+  group by r.user_id, r.currency
+  having sum(r.amount_minor) <> 0;
+  return null;
+end
+$function$;
+comment on function nexus.note_returns() is 'Trigger, once a statement: what was paid to whom by the updated returns, less what they counted for before.';
 
 CREATE OR REPLACE FUNCTION nexus.own_chat_room_ids()
  RETURNS uuid[]
@@ -4582,6 +4871,44 @@ $function$;
 comment on function nexus.post_distribution(uuid,date,uuid,timestamp with time zone) is 'Credits every holder of a declared distribution with his line less tax, in entries of at most 30,002 lines, and makes the payouts due; answers how many. The caller holds the distribution''s row.';
 grant execute on function nexus.post_distribution(uuid,date,uuid,timestamp with time zone) to nexus_engine;
 
+CREATE OR REPLACE FUNCTION nexus.rebuild_figures(at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform pg_advisory_xact_lock(hashtext('nexus-mint figures'));
+  lock table public.investments, public.property_returns in share mode;
+  delete from nexus.figure_changes as c where c.kind in ('invested', 'person');
+  delete from nexus.investor_figures;
+  delete from nexus.property_figures;
+  insert into nexus.investor_figures (property_id, currency, party_id, principal_minor, tokens, investments)
+  select i.property_id, i.payment_currency, i.party_id, sum(i.total_amount_minor), sum(i.token_amount), count(*)
+  from public.investments as i where i.status in ('paid', 'confirmed') group by i.property_id, i.payment_currency, i.party_id;
+  insert into nexus.property_figures (property_id, currency, investors, principal_minor, tokens, as_of)
+  select f.property_id, f.currency, count(*), sum(f.principal_minor), sum(f.tokens), at
+  from nexus.investor_figures as f group by f.property_id, f.currency;
+  with sums as (
+    select s.user_id, sum(s.principal) as principal, sum(s.income) as income
+    from (select i.user_id, i.total_amount as principal, 0 as income from public.investments as i
+          where i.status in ('paid', 'confirmed') and i.payment_currency = 'USD'
+          union all
+          select r.user_id, 0, r.amount from public.property_returns as r where r.status = 'paid' and r.currency = 'USD') as s
+    group by s.user_id
+  )
+  update public.user_profiles as u set total_invested = coalesce(s.principal, 0), total_returns = coalesce(s.income, 0), totals_as_of = at
+  from public.user_profiles as p left join sums as s on s.user_id = p.id
+  where p.id = u.id and (u.total_invested, u.total_returns) is distinct from (coalesce(s.principal, 0), coalesce(s.income, 0));
+  insert into nexus.figure_changes (kind, investment_id)
+  select 'holding', i.id from public.investments as i where i.status in ('paid', 'confirmed') or i.current_value_minor is not null;
+  insert into nexus.analytics_dues (property_id) select distinct p.property_id from public.property_performance as p
+  on conflict on constraint analytics_dues_pkey do nothing;
+  update nexus.market_views set is_stale = true;
+end
+$function$;
+comment on function nexus.rebuild_figures(timestamp with time zone) is 'Computes all figures again from the base tables, for an operator who doubts them or has loaded rows without triggers. Stops purchases and payments for as long as it takes.';
+
 CREATE OR REPLACE FUNCTION nexus.refresh_after_delisting()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -4610,10 +4937,11 @@ CREATE OR REPLACE FUNCTION nexus.refresh_market_views()
  SET search_path TO ''
 AS $function$
 begin
-  -- One refresh at a time; who waits here refreshes again, since it may know of a later change.
-  perform pg_advisory_xact_lock(hashtext('nexus-mint refresh market views'));
+  -- One at a time, and not while changes are folded.
+  perform pg_advisory_xact_lock(hashtext('nexus-mint figures'));
   refresh materialized view concurrently public.investment_opportunities_mv;
   refresh materialized view concurrently public.property_market_insights_mv;
+  update nexus.market_views set is_stale = false, refreshed_at = clock_timestamp();
 end
 $function$;
 comment on function nexus.refresh_market_views() is 'Refreshes both market views without locking out their readers.';
@@ -4841,6 +5169,20 @@ RETURN CASE WHEN nexus.is_money(amount, decimals) THEN ((amount * ((10)::numeric
 comment on function nexus.to_minor(numeric,integer) is 'A typed amount in the smallest unit of its currency; null where it is not one, which a constraint beside it refuses.';
 grant execute on function nexus.to_minor(numeric,integer) to anon, authenticated, nexus_engine, service_role;
 
+CREATE OR REPLACE FUNCTION nexus.worth_minor(units bigint, token_id uuid, currency text)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case when w.worth <= 9007199254740991 then w.worth::bigint end
+  from (select round(worth_minor.units::numeric * t.current_price_minor / 10::numeric ^ t.token_decimals) as worth
+        from public.property_tokens as t
+        where t.id = worth_minor.token_id and t.currency = worth_minor.currency) as w
+$function$;
+comment on function nexus.worth_minor(bigint,uuid,text) is 'Tokens at their newest price, in smallest units, rounded half up; null in another currency than the token''s, and above what is exact.';
+grant execute on function nexus.worth_minor(bigint,uuid,text) to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.write_distribution_lines(distribution_id uuid, tie_first uuid, at timestamp with time zone)
  RETURNS TABLE(holders integer, withheld_minor bigint)
  LANGUAGE plpgsql
@@ -4875,6 +5217,19 @@ end
 $function$;
 comment on function nexus.write_distribution_lines(uuid,uuid,timestamp with time zone) is 'Writes all lines of a distribution and their split over lots, in one statement each. The caller holds the token''s lock.';
 grant execute on function nexus.write_distribution_lines(uuid,uuid,timestamp with time zone) to nexus_engine;
+
+create table nexus.analytics_dues (
+  property_id uuid not null,
+  constraint analytics_dues_pkey PRIMARY KEY (property_id),
+  constraint analytics_dues_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT
+);
+comment on table nexus.analytics_dues is 'Properties whose rows of property_analytics are to be computed again.';
+comment on column nexus.analytics_dues.property_id is 'The property.';
+alter table nexus.analytics_dues enable row level security;
+grant delete, select, update on nexus.analytics_dues to nexus_engine;
+create policy analytics_dues_engine on nexus.analytics_dues for all to nexus_engine
+  using (true)
+  with check (true);
 
 create table nexus.audit_details (
   audit_id bigint not null,
@@ -4917,7 +5272,7 @@ CREATE TRIGGER audit_erasures_are_append_only BEFORE DELETE OR UPDATE OR TRUNCAT
 CREATE TRIGGER log_deletes AFTER DELETE ON nexus.audit_erasures REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON nexus.audit_erasures REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON nexus.audit_erasures FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
-CREATE TRIGGER log_updates AFTER UPDATE ON nexus.audit_erasures REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON nexus.audit_erasures REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
 alter table nexus.audit_erasures enable row level security;
 grant select on nexus.audit_erasures to nexus_engine;
 create policy audit_erasures_read_engine on nexus.audit_erasures for select to nexus_engine
@@ -4994,6 +5349,78 @@ grant delete, insert, select, update on nexus.command_keys to nexus_engine;
 create policy command_keys_engine on nexus.command_keys for all to nexus_engine
   using (true)
   with check (true);
+
+create table nexus.figure_changes (
+  id bigint generated always as identity not null,
+  kind text not null,
+  property_id uuid,
+  property_token_id uuid,
+  party_id uuid,
+  user_id uuid,
+  investment_id uuid,
+  currency text,
+  principal_minor bigint default 0 not null,
+  tokens numeric default 0 not null,
+  investments integer default 0 not null,
+  income_minor bigint default 0 not null,
+  constraint figure_changes_pkey PRIMARY KEY (id),
+  constraint figure_changes_kind_is_known CHECK ((kind = ANY (ARRAY['invested'::text, 'person'::text, 'holding'::text, 'price'::text, 'listing'::text, 'earnings'::text])))
+);
+comment on table nexus.figure_changes is 'Changes that wait to be folded into figures. Appended by triggers, taken in order by nexus.fold_figures(), and then gone.';
+comment on column nexus.figure_changes.id is 'Order of writing.';
+comment on column nexus.figure_changes.kind is 'invested (a paid or confirmed investment came or went), person (totals of a login alone), holding (what an investment is worth), price (of a token), listing (what the market views show of a property), earnings (its performance or valuations).';
+comment on column nexus.figure_changes.property_id is 'The property; of invested, earnings and listing (null where properties were added).';
+comment on column nexus.figure_changes.property_token_id is 'The token; of price.';
+comment on column nexus.figure_changes.party_id is 'The party that invested.';
+comment on column nexus.figure_changes.user_id is 'The login that invested or was paid.';
+comment on column nexus.figure_changes.investment_id is 'The investment whose worth may have changed.';
+comment on column nexus.figure_changes.currency is 'Currency of the amounts.';
+comment on column nexus.figure_changes.principal_minor is 'Principal that came, or went where below zero, in smallest units.';
+comment on column nexus.figure_changes.tokens is 'Tokens that came or went.';
+comment on column nexus.figure_changes.investments is 'Investments that came or went.';
+comment on column nexus.figure_changes.income_minor is 'Income paid, before tax, in smallest units.';
+alter table nexus.figure_changes enable row level security;
+grant select on nexus.figure_changes to nexus_engine;
+create policy figure_changes_engine on nexus.figure_changes for select to nexus_engine
+  using (true);
+
+create table nexus.investor_figures (
+  property_id uuid not null,
+  currency text not null,
+  party_id uuid not null,
+  principal_minor bigint not null,
+  tokens numeric not null,
+  investments integer not null,
+  constraint investor_figures_pkey PRIMARY KEY (property_id, currency, party_id),
+  constraint investor_figures_not_negative CHECK ((LEAST((principal_minor)::numeric, tokens, (investments)::numeric) >= (0)::numeric))
+);
+comment on table nexus.investor_figures is 'What a party has paid for and not got back of a property, folded. Says when somebody becomes an investor of it and when he no longer is one.';
+comment on column nexus.investor_figures.property_id is 'The property.';
+comment on column nexus.investor_figures.currency is 'Currency of the principal.';
+comment on column nexus.investor_figures.party_id is 'The party.';
+comment on column nexus.investor_figures.principal_minor is 'Paid and confirmed principal, in smallest units.';
+comment on column nexus.investor_figures.tokens is 'Tokens of these investments.';
+comment on column nexus.investor_figures.investments is 'Number of these investments.';
+alter table nexus.investor_figures enable row level security;
+grant select on nexus.investor_figures to nexus_engine;
+create policy investor_figures_engine on nexus.investor_figures for select to nexus_engine
+  using (true);
+
+create table nexus.market_views (
+  is_the_row boolean default true not null,
+  is_stale boolean default true not null,
+  refreshed_at timestamp with time zone,
+  constraint market_views_pkey PRIMARY KEY (is_the_row),
+  constraint market_views_has_one_row CHECK (is_the_row)
+);
+comment on table nexus.market_views is 'Whether the two market views lack anything that was folded, in one row.';
+comment on column nexus.market_views.is_the_row is 'Always true.';
+comment on column nexus.market_views.is_stale is 'Whether something that they show was folded since.';
+comment on column nexus.market_views.refreshed_at is 'When they were refreshed last; null: never.';
+alter table nexus.market_views enable row level security;
+grant select on nexus.market_views to nexus_engine;
+create policy market_views_engine on nexus.market_views for select to nexus_engine
+  using (true);
 
 create table nexus.outbox_events (
   id bigint generated always as identity not null,
@@ -5076,6 +5503,28 @@ grant insert, select, update on nexus.payment_messages to nexus_engine;
 create policy payment_messages_engine on nexus.payment_messages for all to nexus_engine
   using (true)
   with check (true);
+
+create table nexus.property_figures (
+  property_id uuid not null,
+  currency text not null,
+  investors integer not null,
+  principal_minor bigint not null,
+  tokens numeric not null,
+  as_of timestamp with time zone not null,
+  constraint property_figures_pkey PRIMARY KEY (property_id, currency),
+  constraint property_figures_not_negative CHECK ((LEAST((investors)::numeric, (principal_minor)::numeric, tokens) >= (0)::numeric))
+);
+comment on table nexus.property_figures is 'How far a property is funded, folded: what both market views read.';
+comment on column nexus.property_figures.property_id is 'The property.';
+comment on column nexus.property_figures.currency is 'Currency of the principal.';
+comment on column nexus.property_figures.investors is 'Parties with paid or confirmed investments.';
+comment on column nexus.property_figures.principal_minor is 'Paid and confirmed principal, in smallest units.';
+comment on column nexus.property_figures.tokens is 'Tokens of these investments.';
+comment on column nexus.property_figures.as_of is 'The instant of the last folding that changed it.';
+alter table nexus.property_figures enable row level security;
+grant select on nexus.property_figures to nexus_engine;
+create policy property_figures_engine on nexus.property_figures for select to nexus_engine
+  using (true);
 
 create table nexus.sandbox_messages (
   ref text not null,
