@@ -163,11 +163,10 @@ async fn compare_views(admin: &Client, runs: u64) -> Result<(), AnyError> {
         mended * 1e3
     );
     println!(
-        "folding is {:.0} x cheaper than the seed's refresh and {:.0} x than ours over base tables; folding and refreshing {:.1} x and {:.1} x",
-        seeds / fold,
-        mended / fold,
-        seeds / (fold + refresh),
-        mended / (fold + refresh)
+        "folding costs {:.3} of the seed's refresh and {:.3} of ours over base tables; refreshing over sums {:.2} of ours over base tables",
+        fold / seeds,
+        fold / mended,
+        refresh / mended
     );
     Ok(())
 }

@@ -109,8 +109,10 @@ begin
           select c.key from jsonb_each(coalesce(n.row, o.row)) as c
           where (n.row is null or c.value is distinct from o.row -> c.key) and (n.row is null or o.row is null or c.key <> all (derived))
           order by c.key) as changed
-        from (select to_jsonb(t) as row from old_rows as t) as o
-        full join (select to_jsonb(t) as row from changed_rows as t) as n on o.row ->> key_column = n.row ->> key_column
+        -- Offsets keep a row from being made again for each of its columns.
+        from (select to_jsonb(t) as row from old_rows as t offset 0) as o
+        full join (select to_jsonb(t) as row from changed_rows as t offset 0) as n on o.row ->> key_column = n.row ->> key_column
+        where o.row is null or n.row is null or o.row - derived <> n.row - derived
         offset 0) as u
       where u.changed <> '{}'
     ), logged as (

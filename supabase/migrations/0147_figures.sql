@@ -257,6 +257,7 @@ begin
   if not pg_try_advisory_xact_lock(hashtext('nexus-mint figures')) then
     return 0;
   end if;
+  -- The planner takes each part for a row or two: joins of one part with another are left out, since they would be loops in loops.
   with taken as materialized (
     delete from nexus.figure_changes as c
     where c.id in (select w.id from nexus.figure_changes as w order by w.id limit changes_max)
@@ -305,12 +306,13 @@ begin
     group by t.user_id having sum(t.principal_minor) <> 0 or sum(t.income_minor) <> 0
   ), free_people as (
     -- A row that a command holds is left for the next turn: whoever waits while holding others may be waited for.
-    select u.id from public.user_profiles as u where u.id in (select p.user_id from people as p) for no key update skip locked
+    select u.id, p.principal_minor, p.income_minor from people as p join public.user_profiles as u on u.id = p.user_id
+    for no key update of u skip locked
   ), told as (
     update public.user_profiles as u
-    set total_invested = u.total_invested + nexus.from_minor(p.principal_minor, 2), total_returns = u.total_returns + nexus.from_minor(p.income_minor, 2),
+    set total_invested = u.total_invested + nexus.from_minor(f.principal_minor, 2), total_returns = u.total_returns + nexus.from_minor(f.income_minor, 2),
         totals_as_of = at
-    from people as p join free_people as f on f.id = p.user_id where u.id = p.user_id
+    from free_people as f where u.id = f.id
   ), investments as materialized (
     select distinct t.investment_id as id from taken as t where t.investment_id is not null
   ), free_investments as (
@@ -330,14 +332,13 @@ begin
   ), again as (
     insert into nexus.figure_changes (kind, user_id, investment_id, currency, principal_minor, income_minor)
     select 'person', p.user_id, null, 'USD', p.principal_minor, p.income_minor from people as p
-    where not exists (select from free_people as f where f.id = p.user_id)
+    where p.user_id not in (select f.id from free_people as f)
     union all
-    select 'holding', null, v.id, null, 0, 0 from investments as v where not exists (select from free_investments as f where f.id = v.id)
+    select 'holding', null, v.id, null, 0, 0 from investments as v where v.id not in (select f.id from free_investments as f)
     -- A new price is one change for each investment, so that no turn has more than its share.
     union all
     select 'holding', null, i.id, null, 0, 0 from public.investments as i
     where i.property_token_id in (select t.property_token_id from taken as t where t.kind = 'price') and i.status in ('paid', 'confirmed')
-    returning kind, investment_id, user_id
   ), due as (
     insert into nexus.analytics_dues (property_id)
     select distinct t.property_id from taken as t
