@@ -10,8 +10,9 @@ use futures_util::{SinkExt as _, pin_mut};
 use nexus_mint::{
     attach::Postgres,
     db::Db,
-    import::{CARRIED, Dataset, Progress, load},
+    import::{CARRIED, Dataset, load},
     problem::AnyError,
+    progress::Progress,
 };
 use tokio_postgres::Client;
 
