@@ -679,13 +679,16 @@ create table public.distribution_lines (
   rate_ppm integer not null,
   form text not null,
   form_version text not null,
-  status text default 'declared'::text not null,
+  lot_ids uuid[] default '{}'::uuid[] not null,
+  lot_units bigint[] default '{}'::bigint[] not null,
+  status text default 'payable'::text not null,
   constraint distribution_lines_pkey PRIMARY KEY (id),
   constraint distribution_lines_one_a_holder UNIQUE (distribution_id, party_id),
   constraint distribution_lines_amounts_fit CHECK ((((amount_minor >= 0) AND (amount_minor <= '9007199254740991'::bigint)) AND ((withheld_minor >= 0) AND (withheld_minor <= amount_minor)))),
   constraint distribution_lines_entitled_is_exact CHECK (((entitled_units >= 1) AND (entitled_units <= '9007199254740991'::bigint))),
+  constraint distribution_lines_lots_have_units CHECK ((cardinality(lot_ids) = cardinality(lot_units))),
   constraint distribution_lines_rate_is_a_part CHECK (((rate_ppm >= 0) AND (rate_ppm <= 1000000))),
-  constraint distribution_lines_status_is_known CHECK ((status = ANY (ARRAY['declared'::text, 'payable'::text, 'sent'::text, 'paid'::text, 'failed'::text]))),
+  constraint distribution_lines_status_is_known CHECK ((status = ANY (ARRAY['payable'::text, 'sent'::text, 'paid'::text, 'failed'::text]))),
   constraint distribution_lines_texts_are_bounded CHECK (((length(form) <= 50) AND (length(form_version) <= 50))),
   constraint distribution_lines_distribution_id_fkey FOREIGN KEY (distribution_id) REFERENCES public.distributions(id) ON DELETE RESTRICT,
   constraint distribution_lines_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT
@@ -700,7 +703,9 @@ comment on column public.distribution_lines.withheld_minor is 'Tax withheld of i
 comment on column public.distribution_lines.rate_ppm is 'The rate of that tax, in millionths.';
 comment on column public.distribution_lines.form is 'The form on which the rate rests; none where no rate is known for the property''s country.';
 comment on column public.distribution_lines.form_version is 'Its version.';
-comment on column public.distribution_lines.status is 'declared, payable, sent, paid or failed; docs/STATES.md.';
+comment on column public.distribution_lines.lot_ids is 'His lots at the record date: over them the line is split when it is posted, whatever became of them since.';
+comment on column public.distribution_lines.lot_units is 'What of entitled_units each of them had.';
+comment on column public.distribution_lines.status is 'payable, sent, paid or failed; docs/STATES.md.';
 CREATE INDEX distribution_lines_open_idx ON public.distribution_lines USING btree (distribution_id) WHERE (status <> 'paid'::text);
 CREATE INDEX distribution_lines_party_id_idx ON public.distribution_lines USING btree (party_id);
 CREATE TRIGGER log_deletes AFTER DELETE ON public.distribution_lines REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
@@ -738,6 +743,7 @@ create table public.distributions (
   declare_action text generated always as ('declare'::text) stored not null,
   proposed_by uuid not null,
   declared_by uuid,
+  posted_up_to uuid,
   posted_at timestamp with time zone,
   paid_at timestamp with time zone,
   created_at timestamp with time zone not null,
@@ -748,7 +754,7 @@ create table public.distributions (
   constraint distributions_declared_passed_the_gate CHECK (((status = ANY (ARRAY['declared'::text, 'paying'::text, 'paid'::text])) = (declare_pass_id IS NOT NULL))),
   constraint distributions_need_two_persons CHECK ((declared_by <> proposed_by)),
   constraint distributions_paid_has_a_date CHECK (((status = 'paid'::text) = (paid_at IS NOT NULL))),
-  constraint distributions_posted_has_a_date CHECK (((status = ANY (ARRAY['paying'::text, 'paid'::text])) = (posted_at IS NOT NULL))),
+  constraint distributions_posted_is_paying CHECK ((((status = ANY (ARRAY['paying'::text, 'paid'::text])) = (posted_up_to IS NOT NULL)) AND ((posted_at IS NULL) OR (status = ANY (ARRAY['paying'::text, 'paid'::text]))) AND ((status <> 'paid'::text) OR (posted_at IS NOT NULL)))),
   constraint distributions_status_is_known CHECK ((status = ANY (ARRAY['proposed'::text, 'declared'::text, 'paying'::text, 'paid'::text, 'cancelled'::text]))),
   constraint distributions_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
   constraint distributions_declare_pass_fkey FOREIGN KEY (declare_pass_id, property_id, declare_action) REFERENCES public.gate_passes(id, property_id, action) ON DELETE RESTRICT,
@@ -774,13 +780,15 @@ comment on column public.distributions.declare_pass_id is 'The gate pass on whic
 comment on column public.distributions.declare_action is 'The action that the pass must be for.';
 comment on column public.distributions.proposed_by is 'Who asked for it.';
 comment on column public.distributions.declared_by is 'The overseer who declared it: never who asked.';
-comment on column public.distributions.posted_at is 'When every holder was credited.';
+comment on column public.distributions.posted_up_to is 'Up to which party, in their order, holders were credited: what a payment goes on from.';
+comment on column public.distributions.posted_at is 'When the last holder was credited.';
 comment on column public.distributions.paid_at is 'When the last line was paid.';
 comment on column public.distributions.created_at is 'When it was proposed.';
 comment on column public.distributions.updated_at is 'When the row last changed.';
 CREATE INDEX distributions_currency_idx ON public.distributions USING btree (currency, currency_decimals);
 CREATE INDEX distributions_declare_pass_id_idx ON public.distributions USING btree (declare_pass_id, property_id, declare_action);
 CREATE INDEX distributions_declared_by_idx ON public.distributions USING btree (declared_by);
+CREATE INDEX distributions_posting_idx ON public.distributions USING btree (id) WHERE ((status = 'paying'::text) AND (posted_at IS NULL));
 CREATE INDEX distributions_property_id_idx ON public.distributions USING btree (property_id, created_at DESC);
 CREATE INDEX distributions_property_token_id_idx ON public.distributions USING btree (property_token_id, property_id);
 CREATE INDEX distributions_proposed_by_idx ON public.distributions USING btree (proposed_by);
@@ -4118,7 +4126,7 @@ AS $function$
   with held as (
     select a.party_id, b.balance as units, sum(b.balance) over () as entitled
     from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
-    where a.asset = 'token:' || distribution_parts.token_id and a.asset_kind = 'token' and a.purpose = 'held' and b.balance > 0
+    where a.asset = 'token:' || distribution_parts.token_id and a.purpose = 'held' and b.balance > 0
   ), exact as (
     select h.party_id, h.units, div(total * h.units::numeric, h.entitled)::bigint as whole, mod(total * h.units::numeric, h.entitled) as fraction
     from held as h
@@ -4127,23 +4135,23 @@ AS $function$
            total - sum(e.whole) over () as left_over,
            row_number() over (order by e.fraction desc, e.party_id < tie_first, e.party_id) as place
     from exact as e
+  ), given as materialized (
+    select r.party_id, r.units, r.whole + case when r.place <= r.left_over then 1 else 0 end as amount, coalesce(p.residency_country, '') as residency
+    from ranked as r join public.parties as p on p.id = r.party_id
   ), countries as (
     select r.residency, rate.rate_ppm, rate.form, rate.form_version
-    from (select distinct p.residency_country as residency from held as h join public.parties as p on p.id = h.party_id) as r
+    from (select distinct g.residency from given as g) as r
     left join lateral (
       select w.rate_ppm, w.form, w.form_version from public.withholding_rates as w
       where w.source_country = (select p.country from public.properties as p join public.property_tokens as t on t.property_id = p.id
                                 where t.id = distribution_parts.token_id)
         and (w.residency_country = r.residency or w.residency_country is null) and w.valid_from <= distribution_parts.at
       order by w.residency_country is null, w.valid_from desc limit 1) as rate on true
-  ), given as (
-    select r.party_id, r.units, r.whole + case when r.place <= r.left_over then 1 else 0 end as amount, p.residency_country
-    from ranked as r join public.parties as p on p.id = r.party_id
   )
   -- round() on numeric goes half away from zero, which is half up for amounts.
   select g.party_id, g.units, g.amount, round(g.amount::numeric * coalesce(c.rate_ppm, 0) / 1000000)::bigint,
          coalesce(c.rate_ppm, 0), coalesce(c.form, 'none'), coalesce(c.form_version, 'none')
-  from given as g join countries as c on c.residency is not distinct from g.residency_country
+  from given as g join countries as c on c.residency = g.residency
 $function$;
 comment on function nexus.distribution_parts(uuid,bigint,uuid,timestamp with time zone) is 'How a total is split over who holds a token now, by largest remainder, equal fractions served in the circle of parties from one on, and what of each part is tax. mint_core::allocation::split is the reference.';
 grant execute on function nexus.distribution_parts(uuid,bigint,uuid,timestamp with time zone) to nexus_engine;
@@ -4821,55 +4829,77 @@ $function$;
 comment on function nexus.pass_gate(uuid,text,uuid,text,timestamp with time zone,date) is 'Lets an action of a property through where its evidence is current at an instant, or an approved override waives what is missing: the pass. Refuses by a named constraint, with what is missing in the detail.';
 grant execute on function nexus.pass_gate(uuid,text,uuid,text,timestamp with time zone,date) to nexus_engine;
 
-CREATE OR REPLACE FUNCTION nexus.post_distribution(distribution_id uuid, day date, actor_id uuid, at timestamp with time zone)
- RETURNS bigint
+CREATE OR REPLACE FUNCTION nexus.post_distribution_part(distribution_id uuid, lines_max integer, day date, actor_id uuid, at timestamp with time zone)
+ RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
-  -- An entry's lines are counted in 16 bits, and two of them are the property's.
-  chunk_lines constant integer := 30000;
   d public.distributions;
-  chunk record;
+  part record;
+  after_party uuid;
+  due integer;
   accounts bigint[];
-  due bigint;
 begin
-  select * into d from public.distributions as x where x.id = post_distribution.distribution_id;
-  for chunk in
-    select c.number, array_agg(c.party_id order by c.party_id) filter (where c.net > 0) as parties,
-           array_agg(c.net order by c.party_id) filter (where c.net > 0) as nets, sum(c.withheld_minor)::bigint as withheld, sum(c.amount_minor)::bigint as amount
-    from (
-      select l.party_id, l.amount_minor, l.withheld_minor, l.amount_minor - l.withheld_minor as net,
-             (row_number() over (order by l.party_id) - 1) / chunk_lines as number
-      from public.distribution_lines as l where l.distribution_id = d.id and l.amount_minor > 0
-    ) as c group by c.number order by c.number
-  loop
+  select * into d from public.distributions as x where x.id = post_distribution_part.distribution_id;
+  after_party := coalesce(d.posted_up_to, '00000000-0000-0000-0000-000000000000');
+  select count(*)::integer as lines, (array_agg(l.party_id order by l.party_id desc))[1] as last_party,
+         coalesce(array_agg(l.party_id order by l.party_id) filter (where l.net > 0), '{}') as parties,
+         coalesce(array_agg(l.net order by l.party_id) filter (where l.net > 0), '{}') as nets,
+         coalesce(sum(l.withheld_minor), 0)::bigint as withheld, coalesce(sum(l.amount_minor), 0)::bigint as amount
+    into part
+  from (
+    select x.party_id, x.amount_minor, x.withheld_minor, x.amount_minor - x.withheld_minor as net
+    from public.distribution_lines as x
+    where x.distribution_id = d.id and x.party_id > after_party
+    order by x.party_id limit lines_max
+  ) as l;
+  if part.amount > 0 then
+    due := cardinality(part.parties);
     accounts := ledger.open_accounts(
-      array['payable_to_investors', 'withheld'] || array_fill('payable'::text, array[coalesce(cardinality(chunk.parties), 0)]),
-      array_fill(d.currency, array[2 + coalesce(cardinality(chunk.parties), 0)]),
-      array[d.property_id, d.property_id] || array_fill(null::uuid, array[coalesce(cardinality(chunk.parties), 0)]),
-      array[null, null]::uuid[] || coalesce(chunk.parties, '{}'));
-    if chunk.withheld = 0 then
+      array['payable_to_investors', 'withheld'] || array_fill('payable'::text, array[due]), array_fill(d.currency, array[2 + due]),
+      array[d.property_id, d.property_id] || array_fill(null::uuid, array[due]), array[null, null]::uuid[] || part.parties);
+    if part.withheld = 0 then
       accounts := accounts[1:1] || accounts[3:];
     end if;
-    perform ledger.post('distribution:' || d.id || ':allocated:' || chunk.number, 'distribution.allocated', day, post_distribution.actor_id,
-      jsonb_build_object('distribution_id', d.id, 'part', chunk.number), accounts,
-      array[-chunk.amount] || case when chunk.withheld = 0 then '{}' else array[chunk.withheld] end || coalesce(chunk.nets, '{}'));
-  end loop;
+    perform ledger.post('distribution:' || d.id || ':allocated:' || part.last_party, 'distribution.allocated', day, post_distribution_part.actor_id,
+      jsonb_build_object('distribution_id', d.id, 'up_to_party_id', part.last_party), accounts,
+      array[-part.amount] || case when part.withheld = 0 then '{}' else array[part.withheld] end || part.nets);
+  end if;
+  -- A line is split over the lots of its holder as the whole is over the holders.
+  insert into public.property_returns (property_id, investment_id, user_id, return_type, currency, currency_decimals, amount_minor, return_date,
+    status, distribution_line_id, lot_id, created_at)
+  select d.property_id, t.investment_id, t.user_id, 'distribution', d.currency, d.currency_decimals,
+         r.whole + case when r.place <= r.amount - r.given then 1 else 0 end, (d.record_at at time zone 'UTC')::date,
+         case when r.status = 'payable' then 'payable' when r.amount > 0 then 'withheld' else 'paid' end, r.line_id, r.lot_id, at
+  from (
+    select e.*, sum(e.whole) over (partition by e.line_id) as given,
+           row_number() over (partition by e.line_id order by e.fraction desc, e.lot_id) as place
+    from (
+      select l.id as line_id, l.amount_minor as amount, l.status, o.lot_id,
+             div(l.amount_minor * o.units::numeric, l.entitled_units)::bigint as whole, mod(l.amount_minor * o.units::numeric, l.entitled_units) as fraction
+      from public.distribution_lines as l cross join lateral unnest(l.lot_ids, l.lot_units) as o (lot_id, units)
+      where l.distribution_id = d.id and l.party_id > after_party and l.party_id <= part.last_party
+    ) as e
+  ) as r
+  join public.lots as t on t.id = r.lot_id;
   insert into public.payouts (id, rail_key, line_id, party_id, property_id, currency, currency_decimals, amount_minor, due_at, created_at)
   select gen_random_uuid(), gen_random_uuid(), l.id, l.party_id, d.property_id, d.currency, d.currency_decimals, l.amount_minor - l.withheld_minor, at, at
-  from public.distribution_lines as l where l.distribution_id = d.id and l.amount_minor > l.withheld_minor;
-  get diagnostics due = row_count;
-  update public.distribution_lines as l set status = case when l.amount_minor > l.withheld_minor then 'payable' else 'paid' end
-  where l.distribution_id = d.id;
-  update public.property_returns as r set status = case when l.amount_minor > l.withheld_minor then 'payable' when l.amount_minor > 0 then 'withheld' else 'paid' end
-  from public.distribution_lines as l where l.distribution_id = d.id and r.distribution_line_id = l.id;
-  return due;
+  from public.distribution_lines as l
+  where l.distribution_id = d.id and l.party_id > after_party and l.party_id <= part.last_party
+    and l.amount_minor > l.withheld_minor;
+  update public.distributions as x
+  set status = 'paying', posted_up_to = coalesce(part.last_party, x.posted_up_to), posted_at = case when part.lines < lines_max then post_distribution_part.at end
+  where x.id = d.id;
+  return part.lines < lines_max;
 end
 $function$;
-comment on function nexus.post_distribution(uuid,date,uuid,timestamp with time zone) is 'Credits every holder of a declared distribution with his line less tax, in entries of at most 30,002 lines, and makes the payouts due; answers how many. The caller holds the distribution''s row.';
-grant execute on function nexus.post_distribution(uuid,date,uuid,timestamp with time zone) to nexus_engine;
+comment on function nexus.post_distribution_part(uuid,integer,date,uuid,timestamp with time zone) is 'Credits the next holders of a distribution, in the order of parties, with their lines less tax: one entry, their returns by lot, their payouts. Answers whether those were the last. The caller holds the distribution''s row.';
+grant execute on function nexus.post_distribution_part(uuid,integer,date,uuid,timestamp with time zone) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.rebuild_figures(at timestamp with time zone)
  RETURNS void
@@ -5193,29 +5223,23 @@ declare
   d public.distributions;
 begin
   select * into d from public.distributions as x where x.id = write_distribution_lines.distribution_id;
-  insert into public.distribution_lines (distribution_id, party_id, entitled_units, amount_minor, withheld_minor, rate_ppm, form, form_version)
-  select d.id, p.party_id, p.entitled_units, p.amount_minor, p.withheld_minor, p.rate_ppm, p.form, p.form_version
-  from nexus.distribution_parts(d.property_token_id, d.declared_minor, write_distribution_lines.tie_first, at) as p order by p.party_id;
-  -- A line is split over the lots of its holder in the same way.
-  insert into public.property_returns (property_id, investment_id, user_id, return_type, currency, currency_decimals, amount_minor, return_date,
-    distribution_line_id, lot_id, created_at)
-  select d.property_id, r.investment_id, r.user_id, 'distribution', d.currency, d.currency_decimals,
-         r.whole + case when r.place <= r.amount - r.given then 1 else 0 end, (at at time zone 'UTC')::date, r.line_id, r.lot_id, at
-  from (
-    select e.*, sum(e.whole) over (partition by e.line_id) as given,
-           row_number() over (partition by e.line_id order by e.fraction desc, e.lot_id) as place
-    from (
-      select l.id as line_id, l.amount_minor as amount, t.id as lot_id, t.investment_id, t.user_id,
-             div(l.amount_minor * t.units::numeric, l.entitled_units)::bigint as whole, mod(l.amount_minor * t.units::numeric, l.entitled_units) as fraction
-      from public.distribution_lines as l
-      join public.lots as t on t.party_id = l.party_id and t.property_token_id = d.property_token_id and t.units > 0
-      where l.distribution_id = d.id
-    ) as e
-  ) as r;
-  return query select count(*)::integer, coalesce(sum(l.withheld_minor), 0)::bigint from public.distribution_lines as l where l.distribution_id = d.id;
+  -- What sends nothing is paid from the beginning.
+  return query
+  with written as (
+    insert into public.distribution_lines (distribution_id, party_id, entitled_units, amount_minor, withheld_minor, rate_ppm, form, form_version,
+      lot_ids, lot_units, status)
+    select d.id, p.party_id, p.entitled_units, p.amount_minor, p.withheld_minor, p.rate_ppm, p.form, p.form_version,
+           coalesce(l.ids, '{}'), coalesce(l.units, '{}'), case when p.amount_minor > p.withheld_minor then 'payable' else 'paid' end
+    from nexus.distribution_parts(d.property_token_id, d.declared_minor, write_distribution_lines.tie_first, at) as p
+    left join (select t.party_id, array_agg(t.id order by t.id) as ids, array_agg(t.units order by t.id) as units
+               from public.lots as t where t.property_token_id = d.property_token_id and t.units > 0 group by t.party_id) as l on l.party_id = p.party_id
+    order by p.party_id
+    returning distribution_lines.withheld_minor
+  )
+  select count(*)::integer, coalesce(sum(w.withheld_minor), 0)::bigint from written as w;
 end
 $function$;
-comment on function nexus.write_distribution_lines(uuid,uuid,timestamp with time zone) is 'Writes all lines of a distribution and their split over lots, in one statement each. The caller holds the token''s lock.';
+comment on function nexus.write_distribution_lines(uuid,uuid,timestamp with time zone) is 'Writes all lines of a distribution in one statement, each with the lots of its holder as they are now. The caller holds the token''s lock.';
 grant execute on function nexus.write_distribution_lines(uuid,uuid,timestamp with time zone) to nexus_engine;
 
 create table nexus.analytics_dues (
@@ -6077,7 +6101,7 @@ AS $function$
     where p.account_id = a.id and p.entry_id <= known_entry_id
     order by p.account_seq desc limit 1) as last
   where a.asset = 'token:' || register_at.property_token_id and a.purpose = 'held' and last.balance_after > 0
-    and (after_party_id is null or a.party_id > after_party_id)
+    and a.party_id > coalesce(after_party_id, '00000000-0000-0000-0000-000000000000')
   order by a.party_id
   limit rows_max
 $function$;

@@ -2,12 +2,15 @@
 //!
 //! The journal is written by SQL, past the kernel and its foreign keys: only reading it is measured.
 
-use std::{fs, time::Instant};
+use std::time::Instant;
 
 use nexus_mint::{attach::Postgres, db::Db, ledger::verify, problem::AnyError};
 use tokio_postgres::Client;
 
-use crate::{cluster, measure::number};
+use crate::{
+    cluster,
+    measure::{memory_kib, number},
+};
 
 /// How many accounts take turns beside the bank.
 const ACCOUNTS: i64 = 10_000;
@@ -26,7 +29,7 @@ async fn measure(postgres: &Postgres, entries: i64) -> Result<(), AnyError> {
     write_journal(&admin, entries).await?;
     println!("{entries} entries written in {:.1} s", begun.elapsed().as_secs_f64());
     let client = postgres.runtime().connect().await?;
-    let before = memory_kib()?;
+    let before = memory_kib("VmHWM")?;
     let begun = Instant::now();
     let verdict = verify::verify(&client).await?;
     let took = begun.elapsed().as_secs_f64();
@@ -38,7 +41,7 @@ async fn measure(postgres: &Postgres, entries: i64) -> Result<(), AnyError> {
         verdict.accounts,
         verdict.faults_count,
         rate(verdict.entries, took),
-        memory_kib()? / 1024,
+        memory_kib("VmHWM")? / 1024,
         before / 1024,
     );
     if verdict.faults_count == 0 {
@@ -92,12 +95,4 @@ async fn write_journal(admin: &Client, entries: i64) -> Result<(), AnyError> {
         .await?;
     let vacuum = "vacuum analyze ledger.postings, ledger.entries, ledger.balances, ledger.accounts";
     Ok(admin.batch_execute(vacuum).await?)
-}
-
-/// The most memory that this process has had so far, in KiB, as Linux counts it.
-fn memory_kib() -> Result<u64, AnyError> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let figure = line.and_then(|line| line.split_whitespace().next());
-    Ok(figure.ok_or("/proc/self/status says no peak")?.parse()?)
 }

@@ -3,6 +3,7 @@
 mod analytics;
 mod audit;
 mod cluster;
+mod distribution;
 mod ledger;
 mod load;
 mod measure;
@@ -12,13 +13,14 @@ use std::{io::Write as _, process::ExitCode};
 
 use nexus_mint::problem::{AnyError, chain};
 
-const USAGE: &str = "usage: nexus-mint-bench analytics [--properties N] [--investments N] [--runs N] | audit [--writers N] [--seconds N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | rest [--seconds N]";
+const USAGE: &str = "usage: nexus-mint-bench analytics [--properties N] [--investments N] [--runs N] | audit [--writers N] [--seconds N] [--runs N] | distribution [--holders N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | rest [--seconds N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome: Result<(), AnyError> = match arguments.split_first() {
         Some((name, rest)) if name == "analytics" => analytics::run(rest),
         Some((name, rest)) if name == "audit" => audit::run(rest),
+        Some((name, rest)) if name == "distribution" => distribution::run(rest),
         Some((name, rest)) if name == "ledger" => ledger::run(rest),
         Some((name, rest)) if name == "load" => load::run(rest),
         Some((name, rest)) if name == "rest" => rest::run(rest),

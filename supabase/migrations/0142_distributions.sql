@@ -1,6 +1,5 @@
 -- Distributions: a property's distributable cash, split over its holders, taxed, and paid once. Carries value: only commands
--- write it. The split, the posting and the tax lookup are set-based functions here, since one distribution may have a
--- million lines; `mint_core::allocation` and `mint_core::distribution` are their reference, and tests compare them.
+-- write it. Its lines are written and posted by the set-based functions of 0147.
 set role nexus_owner;
 
 create table public.withholding_rates (
@@ -56,6 +55,7 @@ create table public.distributions (
   declare_action    text not null generated always as ('declare') stored,
   proposed_by       uuid not null,
   declared_by       uuid,
+  posted_up_to      uuid,
   posted_at         timestamptz,
   paid_at           timestamptz,
   created_at        timestamptz not null,
@@ -72,7 +72,8 @@ create table public.distributions (
   constraint distributions_declared_is_whole check ((status in ('declared', 'paying', 'paid')) = (num_nulls(record_at, register_entry_id, tie_first, declared_by) = 0)
     and (status in ('proposed', 'cancelled') or holders > 0)),
   constraint distributions_need_two_persons check (declared_by <> proposed_by),
-  constraint distributions_posted_has_a_date check ((status in ('paying', 'paid')) = (posted_at is not null)),
+  constraint distributions_posted_is_paying check ((status in ('paying', 'paid')) = (posted_up_to is not null)
+    and (posted_at is null or status in ('paying', 'paid')) and (status <> 'paid' or posted_at is not null)),
   constraint distributions_paid_has_a_date check ((status = 'paid') = (paid_at is not null))
 );
 comment on table public.distributions is 'One payment of a property''s distributable cash to the holders of its token at a record date. Declared, it is a debt; written by commands only.';
@@ -93,7 +94,8 @@ comment on column public.distributions.declare_pass_id is 'The gate pass on whic
 comment on column public.distributions.declare_action is 'The action that the pass must be for.';
 comment on column public.distributions.proposed_by is 'Who asked for it.';
 comment on column public.distributions.declared_by is 'The overseer who declared it: never who asked.';
-comment on column public.distributions.posted_at is 'When every holder was credited.';
+comment on column public.distributions.posted_up_to is 'Up to which party, in their order, holders were credited: what a payment goes on from.';
+comment on column public.distributions.posted_at is 'When the last holder was credited.';
 comment on column public.distributions.paid_at is 'When the last line was paid.';
 comment on column public.distributions.created_at is 'When it was proposed.';
 comment on column public.distributions.updated_at is 'When the row last changed.';
@@ -103,6 +105,7 @@ create index distributions_currency_idx on public.distributions (currency, curre
 create index distributions_declare_pass_id_idx on public.distributions (declare_pass_id, property_id, declare_action);
 create index distributions_proposed_by_idx on public.distributions (proposed_by);
 create index distributions_declared_by_idx on public.distributions (declared_by);
+create index distributions_posting_idx on public.distributions (id) where status = 'paying' and posted_at is null;
 create trigger distributions_updated_at before update on public.distributions
   for each row execute function public.update_updated_at_column();
 select nexus.audit_table('public.distributions');
@@ -117,14 +120,17 @@ create table public.distribution_lines (
   rate_ppm          integer not null,
   form              text not null,
   form_version      text not null,
-  status            text not null default 'declared',
+  lot_ids           uuid[] not null default '{}',
+  lot_units         bigint[] not null default '{}',
+  status            text not null default 'payable',
   constraint distribution_lines_distribution_id_fkey foreign key (distribution_id) references public.distributions (id) on delete restrict,
   constraint distribution_lines_party_id_fkey foreign key (party_id) references public.parties (id) on delete restrict,
-  constraint distribution_lines_status_is_known check (status in ('declared', 'payable', 'sent', 'paid', 'failed')),
+  constraint distribution_lines_status_is_known check (status in ('payable', 'sent', 'paid', 'failed')),
   constraint distribution_lines_entitled_is_exact check (entitled_units between 1 and 9007199254740991),
   constraint distribution_lines_amounts_fit check (amount_minor between 0 and 9007199254740991 and withheld_minor between 0 and amount_minor),
   constraint distribution_lines_rate_is_a_part check (rate_ppm between 0 and 1000000),
   constraint distribution_lines_texts_are_bounded check (length(form) <= 50 and length(form_version) <= 50),
+  constraint distribution_lines_lots_have_units check (cardinality(lot_ids) = cardinality(lot_units)),
   constraint distribution_lines_one_a_holder unique (distribution_id, party_id)
 );
 comment on table public.distribution_lines is 'One holder''s part of a distribution. He is sent amount less withheld, once.';
@@ -137,7 +143,9 @@ comment on column public.distribution_lines.withheld_minor is 'Tax withheld of i
 comment on column public.distribution_lines.rate_ppm is 'The rate of that tax, in millionths.';
 comment on column public.distribution_lines.form is 'The form on which the rate rests; none where no rate is known for the property''s country.';
 comment on column public.distribution_lines.form_version is 'Its version.';
-comment on column public.distribution_lines.status is 'declared, payable, sent, paid or failed; docs/STATES.md.';
+comment on column public.distribution_lines.lot_ids is 'His lots at the record date: over them the line is split when it is posted, whatever became of them since.';
+comment on column public.distribution_lines.lot_units is 'What of entitled_units each of them had.';
+comment on column public.distribution_lines.status is 'payable, sent, paid or failed; docs/STATES.md.';
 create index distribution_lines_party_id_idx on public.distribution_lines (party_id);
 create index distribution_lines_open_idx on public.distribution_lines (distribution_id) where status <> 'paid';
 select nexus.audit_table('public.distribution_lines');
@@ -252,122 +260,6 @@ create index tax_remittances_remitted_by_idx on public.tax_remittances (remitted
 create trigger tax_remittances_are_append_only before update or delete or truncate on public.tax_remittances
   for each statement execute function nexus.refuse_change();
 select nexus.audit_table('public.tax_remittances');
-
-create function nexus.distribution_parts(token_id uuid, total bigint, tie_first uuid, at timestamptz)
-returns table (party_id uuid, entitled_units bigint, amount_minor bigint, withheld_minor bigint, rate_ppm integer, form text, form_version text)
-language sql stable security definer set search_path = ''
-as $$
-  with held as (
-    select a.party_id, b.balance as units, sum(b.balance) over () as entitled
-    from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
-    where a.asset = 'token:' || distribution_parts.token_id and a.asset_kind = 'token' and a.purpose = 'held' and b.balance > 0
-  ), exact as (
-    select h.party_id, h.units, div(total * h.units::numeric, h.entitled)::bigint as whole, mod(total * h.units::numeric, h.entitled) as fraction
-    from held as h
-  ), ranked as (
-    select e.party_id, e.units, e.whole,
-           total - sum(e.whole) over () as left_over,
-           row_number() over (order by e.fraction desc, e.party_id < tie_first, e.party_id) as place
-    from exact as e
-  ), countries as (
-    select r.residency, rate.rate_ppm, rate.form, rate.form_version
-    from (select distinct p.residency_country as residency from held as h join public.parties as p on p.id = h.party_id) as r
-    left join lateral (
-      select w.rate_ppm, w.form, w.form_version from public.withholding_rates as w
-      where w.source_country = (select p.country from public.properties as p join public.property_tokens as t on t.property_id = p.id
-                                where t.id = distribution_parts.token_id)
-        and (w.residency_country = r.residency or w.residency_country is null) and w.valid_from <= distribution_parts.at
-      order by w.residency_country is null, w.valid_from desc limit 1) as rate on true
-  ), given as (
-    select r.party_id, r.units, r.whole + case when r.place <= r.left_over then 1 else 0 end as amount, p.residency_country
-    from ranked as r join public.parties as p on p.id = r.party_id
-  )
-  -- round() on numeric goes half away from zero, which is half up for amounts.
-  select g.party_id, g.units, g.amount, round(g.amount::numeric * coalesce(c.rate_ppm, 0) / 1000000)::bigint,
-         coalesce(c.rate_ppm, 0), coalesce(c.form, 'none'), coalesce(c.form_version, 'none')
-  from given as g join countries as c on c.residency is not distinct from g.residency_country
-$$;
-comment on function nexus.distribution_parts(uuid, bigint, uuid, timestamptz) is 'How a total is split over who holds a token now, by largest remainder, equal fractions served in the circle of parties from one on, and what of each part is tax. mint_core::allocation::split is the reference.';
-
-create function nexus.write_distribution_lines(distribution_id uuid, tie_first uuid, at timestamptz) returns table (holders integer, withheld_minor bigint)
-language plpgsql security definer set search_path = ''
-as $$
-declare
-  d public.distributions;
-begin
-  select * into d from public.distributions as x where x.id = write_distribution_lines.distribution_id;
-  insert into public.distribution_lines (distribution_id, party_id, entitled_units, amount_minor, withheld_minor, rate_ppm, form, form_version)
-  select d.id, p.party_id, p.entitled_units, p.amount_minor, p.withheld_minor, p.rate_ppm, p.form, p.form_version
-  from nexus.distribution_parts(d.property_token_id, d.declared_minor, write_distribution_lines.tie_first, at) as p order by p.party_id;
-  -- A line is split over the lots of its holder in the same way.
-  insert into public.property_returns (property_id, investment_id, user_id, return_type, currency, currency_decimals, amount_minor, return_date,
-    distribution_line_id, lot_id, created_at)
-  select d.property_id, r.investment_id, r.user_id, 'distribution', d.currency, d.currency_decimals,
-         r.whole + case when r.place <= r.amount - r.given then 1 else 0 end, (at at time zone 'UTC')::date, r.line_id, r.lot_id, at
-  from (
-    select e.*, sum(e.whole) over (partition by e.line_id) as given,
-           row_number() over (partition by e.line_id order by e.fraction desc, e.lot_id) as place
-    from (
-      select l.id as line_id, l.amount_minor as amount, t.id as lot_id, t.investment_id, t.user_id,
-             div(l.amount_minor * t.units::numeric, l.entitled_units)::bigint as whole, mod(l.amount_minor * t.units::numeric, l.entitled_units) as fraction
-      from public.distribution_lines as l
-      join public.lots as t on t.party_id = l.party_id and t.property_token_id = d.property_token_id and t.units > 0
-      where l.distribution_id = d.id
-    ) as e
-  ) as r;
-  return query select count(*)::integer, coalesce(sum(l.withheld_minor), 0)::bigint from public.distribution_lines as l where l.distribution_id = d.id;
-end
-$$;
-comment on function nexus.write_distribution_lines(uuid, uuid, timestamptz) is 'Writes all lines of a distribution and their split over lots, in one statement each. The caller holds the token''s lock.';
-
-create function nexus.post_distribution(distribution_id uuid, day date, actor_id uuid, at timestamptz) returns bigint
-language plpgsql security definer set search_path = ''
-as $$
-declare
-  -- An entry's lines are counted in 16 bits, and two of them are the property's.
-  chunk_lines constant integer := 30000;
-  d public.distributions;
-  chunk record;
-  accounts bigint[];
-  due bigint;
-begin
-  select * into d from public.distributions as x where x.id = post_distribution.distribution_id;
-  for chunk in
-    select c.number, array_agg(c.party_id order by c.party_id) filter (where c.net > 0) as parties,
-           array_agg(c.net order by c.party_id) filter (where c.net > 0) as nets, sum(c.withheld_minor)::bigint as withheld, sum(c.amount_minor)::bigint as amount
-    from (
-      select l.party_id, l.amount_minor, l.withheld_minor, l.amount_minor - l.withheld_minor as net,
-             (row_number() over (order by l.party_id) - 1) / chunk_lines as number
-      from public.distribution_lines as l where l.distribution_id = d.id and l.amount_minor > 0
-    ) as c group by c.number order by c.number
-  loop
-    accounts := ledger.open_accounts(
-      array['payable_to_investors', 'withheld'] || array_fill('payable'::text, array[coalesce(cardinality(chunk.parties), 0)]),
-      array_fill(d.currency, array[2 + coalesce(cardinality(chunk.parties), 0)]),
-      array[d.property_id, d.property_id] || array_fill(null::uuid, array[coalesce(cardinality(chunk.parties), 0)]),
-      array[null, null]::uuid[] || coalesce(chunk.parties, '{}'));
-    if chunk.withheld = 0 then
-      accounts := accounts[1:1] || accounts[3:];
-    end if;
-    perform ledger.post('distribution:' || d.id || ':allocated:' || chunk.number, 'distribution.allocated', day, post_distribution.actor_id,
-      jsonb_build_object('distribution_id', d.id, 'part', chunk.number), accounts,
-      array[-chunk.amount] || case when chunk.withheld = 0 then '{}' else array[chunk.withheld] end || coalesce(chunk.nets, '{}'));
-  end loop;
-  insert into public.payouts (id, rail_key, line_id, party_id, property_id, currency, currency_decimals, amount_minor, due_at, created_at)
-  select gen_random_uuid(), gen_random_uuid(), l.id, l.party_id, d.property_id, d.currency, d.currency_decimals, l.amount_minor - l.withheld_minor, at, at
-  from public.distribution_lines as l where l.distribution_id = d.id and l.amount_minor > l.withheld_minor;
-  get diagnostics due = row_count;
-  update public.distribution_lines as l set status = case when l.amount_minor > l.withheld_minor then 'payable' else 'paid' end
-  where l.distribution_id = d.id;
-  update public.property_returns as r set status = case when l.amount_minor > l.withheld_minor then 'payable' when l.amount_minor > 0 then 'withheld' else 'paid' end
-  from public.distribution_lines as l where l.distribution_id = d.id and r.distribution_line_id = l.id;
-  return due;
-end
-$$;
-comment on function nexus.post_distribution(uuid, date, uuid, timestamptz) is 'Credits every holder of a declared distribution with his line less tax, in entries of at most 30,002 lines, and makes the payouts due; answers how many. The caller holds the distribution''s row.';
-
-grant execute on function nexus.distribution_parts(uuid, bigint, uuid, timestamptz), nexus.write_distribution_lines(uuid, uuid, timestamptz),
-  nexus.post_distribution(uuid, date, uuid, timestamptz) to nexus_engine;
 
 alter table public.withholding_rates enable row level security;
 grant select on public.withholding_rates to anon, authenticated, service_role, nexus_engine;

@@ -86,7 +86,7 @@ as $$
     where p.account_id = a.id and p.entry_id <= known_entry_id
     order by p.account_seq desc limit 1) as last
   where a.asset = 'token:' || register_at.property_token_id and a.purpose = 'held' and last.balance_after > 0
-    and (after_party_id is null or a.party_id > after_party_id)
+    and a.party_id > coalesce(after_party_id, '00000000-0000-0000-0000-000000000000')
   order by a.party_id
   limit rows_max
 $$;

@@ -263,9 +263,9 @@ workflows! {
             Cancelled "given up before it was declared"
         ];
         /// A debt to the holders at the record date.
-        Declared "declared" => [Paying "posted to every holder"];
-        /// Payouts are under way.
-        Paying "paying" => [Paid "every line is paid"];
+        Declared "declared" => [Paying "the first holders are credited"];
+        /// Holders are credited, part by part, and payouts are under way.
+        Paying "paying" => [Paid "every holder is credited and every line is paid"];
         /// Every line is paid.
         Paid "paid" => [];
         /// Given up.
@@ -273,16 +273,11 @@ workflows! {
     }
     /// A line of a distribution: one holder's part, paid once.
     LineStatus in "distribution_lines.status": LINE {
-        /// His by the register at the record date.
-        Declared "declared" => [
-            Payable "posted to what he is owed",
-            Paid "nothing of it is to be sent: all was withheld, or it is below the smallest unit"
-        ];
-        /// Owed to him, and not on its way.
-        Payable "payable" => [Sent "the rail is asked"];
+        /// Owed to him from the declaration on, and not on its way.
+        Payable "payable" => [Sent "he was credited, and the rail is asked"];
         /// On its way.
         Sent "sent" => [Paid "the rail confirmed", Failed "the rail says that it could not; the money is owed to him again"];
-        /// Paid.
+        /// Paid, or nothing of it is to be sent: all was withheld, or it is below the smallest unit.
         Paid "paid" => [];
         /// Owed to him; a person decides how to go on.
         Failed "failed" => [Payable "a second person approved another try"];

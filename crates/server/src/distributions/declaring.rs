@@ -20,6 +20,15 @@ use crate::{
 /// Lines that a preview shows at most.
 const PREVIEW_LINES_MAX: i64 = 1_000;
 
+/// How long the one statement over all holders may run. A request ends before; `nexus-mint call` waits for it.
+const STATEMENT_TIME_MAX: &str = "10min";
+
+async fn take_time(command: &Command) -> Result<(), Problem> {
+    let text = sql!("select set_config('statement_timeout', $1, true)");
+    command.tx.query_one(text, &[&STATEMENT_TIME_MAX]).await?;
+    Ok(())
+}
+
 /// What is to be distributed: a decimal figure, or everything that can be.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -114,6 +123,7 @@ pub async fn declare(
         .query_one(sql!("select gen_random_uuid()"), &[])
         .await?
         .try_get(0)?;
+    take_time(command).await?;
     let text = sql!("select holders, withheld_minor from nexus.write_distribution_lines($1, $2, $3)");
     let row = command.tx.query_one(text, &[&id, &tie_first, &command.now]).await?;
     let (holders, withheld): (i32, i64) = (row.try_get(0)?, row.try_get(1)?);
@@ -217,6 +227,7 @@ pub async fn preview(command: &Command, _overseer: &Overseer, body: Wish) -> Res
         Some(figure) => house.figure("amount", figure)?,
         None => has,
     };
+    take_time(command).await?;
     let text = sql!(
         "with parts as materialized (select p.* from nexus.distribution_parts($1, $2, $3, $4) as p)
          select (select count(*) from parts), (select coalesce(sum(p.withheld_minor), 0)::bigint from parts as p),

@@ -1,4 +1,7 @@
-//! Paying: every holder is credited with his line less tax, set by set; the tax goes to the tax office.
+//! Paying: every holder is credited with his line less tax, part by part; the tax goes to the tax office.
+//!
+//! A part is one transaction: its entry in the ledger, its returns by lot, its payouts, and how far the distribution is.
+//! Whatever ends the program in between, the next part begins where the last one that was committed ended.
 
 use chrono::NaiveDate;
 use mint_core::{account::Purpose, book::Move, refusal::Refusal};
@@ -11,16 +14,25 @@ use super::{
     house::{House, of},
 };
 use crate::{
+    app::App,
     command::Command,
-    db::{OnConstraint as _, sql},
-    offerings::supply::one,
+    db::{Actor, OnConstraint as _, sql},
     outbox,
     payments::{incidents, record::post},
     permission::Admin,
     problem::Problem,
 };
 
-/// Credits every holder and makes the payouts due; the jobs send them.
+const CREDITOR: Actor = Actor::Program("distributions");
+
+/// Holders credited in one transaction: about a second of work, and few enough that nobody waits for their accounts long.
+/// An entry's lines are counted in 16 bits.
+const PART_LINES: i32 = 5_000;
+
+/// Parts of one distribution in a turn of the jobs, so that payments of others go on meanwhile.
+const PARTS_A_TURN: usize = 10;
+
+/// Credits the first holders and makes their payouts due; the jobs credit the others and send the payouts.
 ///
 /// # Errors
 /// `distribution.status`, `property.incident`.
@@ -36,18 +48,57 @@ pub async fn pay(command: &Command, _admin: &Admin, body: DistributionId) -> Res
         );
         return Err(refusal.looking_at("open_incidents", open).into());
     }
-    let text = sql!("select nexus.post_distribution($1, $2, $3, $4)");
-    let day = command.now.date_naive();
-    command
-        .tx
-        .query_one(text, &[&id, &day, &command.actor_id(), &command.now])
-        .await?;
-    let text = sql!("update public.distributions set status = 'paying', posted_at = $2 where id = $1");
-    one(command.tx.execute(text, &[&id, &command.now]).await?, "distributions")?;
-    end_if_paid(command, id).await?;
+    post_part(command, id).await?;
     let payload = json!({ "distributionId": id, "propertyId": house.property_id });
     outbox::emit(command, "distribution.paying", &id.to_string(), &payload).await?;
     shown(command, id).await
+}
+
+/// Credits the next part of the holders; answers whether it was the last. The distribution's row is locked.
+async fn post_part(command: &Command, id: Uuid) -> Result<bool, Problem> {
+    let text = sql!("select nexus.post_distribution_part($1, $2, $3, $4, $5)");
+    let day = command.now.date_naive();
+    let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&id, &PART_LINES, &day, &command.actor_id(), &command.now];
+    let was_last: bool = command.tx.query_one(text, params).await?.try_get(0)?;
+    if was_last {
+        end_if_paid(command, id).await?;
+    }
+    Ok(was_last)
+}
+
+/// Goes on crediting the holders of distributions that are being paid; answers how many parts it posted.
+///
+/// # Errors
+/// What the database answered; what was posted before stays.
+pub async fn post_due(app: &App) -> Result<usize, Problem> {
+    let command = Command::begin(app, CREDITOR).await?;
+    let text = sql!("select id from public.distributions where status = 'paying' and posted_at is null order by id");
+    let rows = command.tx.query(text, &[]).await?;
+    command.commit().await?;
+    let mut parts = 0;
+    for row in &rows {
+        let id: Uuid = row.try_get(0)?;
+        for _ in 0..PARTS_A_TURN {
+            if post_next(app, id).await? {
+                break;
+            }
+            parts += 1;
+        }
+    }
+    Ok(parts)
+}
+
+/// Credits the next part in a transaction of its own; answers whether nothing is left.
+async fn post_next(app: &App, id: Uuid) -> Result<bool, Problem> {
+    let command = Command::begin(app, CREDITOR).await?;
+    let text = sql!(
+        "select status = 'paying' and posted_at is null from public.distributions where id = $1 for no key update"
+    );
+    let is_open: bool = command.tx.query_one(text, &[&id]).await?.try_get(0)?;
+    let was_last = !is_open || post_part(&command, id).await?;
+    command.commit().await?;
+    Ok(was_last)
 }
 
 /// Ends a distribution whose last line is paid. Its row is locked.
@@ -57,7 +108,7 @@ pub async fn pay(command: &Command, _admin: &Admin, body: DistributionId) -> Res
 pub async fn end_if_paid(command: &Command, id: Uuid) -> Result<(), Problem> {
     let text = sql!(
         "update public.distributions as d set status = 'paid', paid_at = $2
-         where d.id = $1 and d.status = 'paying'
+         where d.id = $1 and d.status = 'paying' and d.posted_at is not null
            and not exists (select from public.distribution_lines as l where l.distribution_id = d.id and l.status <> 'paid')"
     );
     command.tx.execute(text, &[&id, &command.now]).await?;

@@ -1,5 +1,5 @@
 //! What sales need done without anybody's click: messages worked off, reservations that ran out, offerings that end, close
-//! or fail, refunds asked for.
+//! or fail, refunds asked for, holders credited, payouts sent.
 
 use uuid::Uuid;
 
@@ -7,7 +7,7 @@ use crate::{
     app::App,
     command::{Command, RUNS_MAX, was_disturbed},
     db::Actor,
-    distributions::payouts,
+    distributions::{paying, payouts},
     investments::expiry,
     offerings::{Offering, closing, ending},
     payments::{messages, rail::SANDBOX, sandbox, sending},
@@ -58,6 +58,7 @@ pub async fn turn(app: &App, pace: Turn) -> Result<(), Problem> {
         }
     }
     noting("refunds were not sent", Box::pin(sending::send_due(app)).await);
+    noting("holders were not credited", Box::pin(paying::post_due(app)).await);
     noting("payouts were not sent", Box::pin(payouts::send_due(app)).await);
     Ok(())
 }

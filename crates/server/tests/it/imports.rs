@@ -215,7 +215,7 @@ async fn an_older_list_corrects_nothing() {
 }
 
 /// The list of 2023-04-23, which may not be committed. Only `.ci/run` names it.
-fn realt_csv() -> Option<PathBuf> {
+pub(crate) fn realt_csv() -> Option<PathBuf> {
     #[allow(clippy::disallowed_methods, reason = "names test data, not a setting of the program")]
     let named = std::env::var_os("NEXUS_MINT_REALT_CSV").map(PathBuf::from);
     if named.is_none() {

@@ -173,8 +173,9 @@ const LAWS: &[(&str, &str)] = &[
         "select p.id::text || ' ' || c.code from public.properties as p cross join public.currencies as c
          left join lateral (select sum(b.balance) as has from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
            where a.property_id = p.id and a.asset = c.code and a.purpose = 'payable_to_investors') as money on true
-         left join lateral (select sum(d.declared_minor) as open from public.distributions as d
-           where d.property_id = p.id and d.currency = c.code and d.status = 'declared') as told on true
+         left join lateral (select sum(l.amount_minor) as open from public.distributions as d
+           join public.distribution_lines as l on l.distribution_id = d.id and (d.posted_up_to is null or l.party_id > d.posted_up_to)
+           where d.property_id = p.id and d.currency = c.code and d.status in ('declared', 'paying')) as told on true
          where exists (select from public.rent_periods as r where r.property_id = p.id) and coalesce(money.has, 0) <> coalesce(told.open, 0)",
     ),
     (
@@ -183,7 +184,8 @@ const LAWS: &[(&str, &str)] = &[
          from (select l.party_id, d.currency,
                  sum(l.amount_minor - l.withheld_minor) filter (where l.status in ('payable', 'failed')) as owed,
                  sum(l.amount_minor - l.withheld_minor) filter (where l.status = 'sent') as sent
-               from public.distribution_lines as l join public.distributions as d on d.id = l.distribution_id group by l.party_id, d.currency) as told
+               from public.distribution_lines as l join public.distributions as d on d.id = l.distribution_id
+               where l.party_id <= d.posted_up_to group by l.party_id, d.currency) as told
          left join lateral (select sum(b.balance) filter (where a.purpose = 'payable') as owed, sum(b.balance) filter (where a.purpose = 'payout_clearing') as sent
            from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
            where a.party_id = told.party_id and a.asset = told.currency and a.scope = 'party') as money on true
@@ -191,13 +193,19 @@ const LAWS: &[(&str, &str)] = &[
     ),
     (
         "L11: the lots' split adds up to the line",
-        "select l.id::text from public.distribution_lines as l
-         where l.amount_minor <> coalesce((select sum(r.amount_minor) from public.property_returns as r where r.distribution_line_id = l.id), 0)",
+        "select l.id::text from public.distribution_lines as l join public.distributions as d on d.id = l.distribution_id
+         where l.party_id <= d.posted_up_to
+           and l.amount_minor <> coalesce((select sum(r.amount_minor) from public.property_returns as r where r.distribution_line_id = l.id), 0)
+         union all
+         select l.id::text from public.distribution_lines as l
+         where l.entitled_units <> (select coalesce(sum(u), 0) from unnest(l.lot_units) as u)",
     ),
     (
         "L11: a line and its payout agree",
         "select l.id::text from public.distribution_lines as l left join public.payouts as p on p.line_id = l.id
-         where (p.id is null and l.status not in ('declared', 'paid')) or (p.id is not null and (p.amount_minor <> l.amount_minor - l.withheld_minor
+         join public.distributions as d on d.id = l.distribution_id
+         where (p.id is null and l.amount_minor > l.withheld_minor and l.party_id <= d.posted_up_to)
+           or (p.id is null and l.status <> case when l.amount_minor > l.withheld_minor then 'payable' else 'paid' end) or (p.id is not null and (p.amount_minor <> l.amount_minor - l.withheld_minor
            or (p.status, l.status) not in (('due', 'payable'), ('sent', 'sent'), ('confirmed', 'paid'), ('failed', 'failed'))))",
     ),
     (
@@ -205,8 +213,9 @@ const LAWS: &[(&str, &str)] = &[
         "select p.id::text || ' ' || c.code from public.properties as p cross join public.currencies as c
          left join lateral (select sum(b.balance) as has from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
            where a.property_id = p.id and a.asset = c.code and a.purpose = 'withheld') as money on true
-         left join lateral (select sum(d.withheld_minor) as tax from public.distributions as d
-           where d.property_id = p.id and d.currency = c.code and d.status in ('paying', 'paid')) as told on true
+         left join lateral (select sum(l.withheld_minor) as tax from public.distributions as d
+           join public.distribution_lines as l on l.distribution_id = d.id and l.party_id <= d.posted_up_to
+           where d.property_id = p.id and d.currency = c.code) as told on true
          left join lateral (select sum(t.amount_minor) as gone from public.tax_remittances as t where t.property_id = p.id and t.currency = c.code) as sent on true
          where exists (select from public.rent_periods as r where r.property_id = p.id)
            and coalesce(money.has, 0) <> coalesce(told.tax, 0) - coalesce(sent.gone, 0)

@@ -1,0 +1,136 @@
+-- How a distribution is split over its holders, and how they are credited: set-based functions, since one distribution may
+-- have a million lines. `mint_core::allocation` and `mint_core::distribution` are their reference, and tests compare them.
+set role nexus_owner;
+
+create function nexus.distribution_parts(token_id uuid, total bigint, tie_first uuid, at timestamptz)
+returns table (party_id uuid, entitled_units bigint, amount_minor bigint, withheld_minor bigint, rate_ppm integer, form text, form_version text)
+language sql stable security definer set search_path = ''
+as $$
+  with held as (
+    select a.party_id, b.balance as units, sum(b.balance) over () as entitled
+    from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
+    where a.asset = 'token:' || distribution_parts.token_id and a.purpose = 'held' and b.balance > 0
+  ), exact as (
+    select h.party_id, h.units, div(total * h.units::numeric, h.entitled)::bigint as whole, mod(total * h.units::numeric, h.entitled) as fraction
+    from held as h
+  ), ranked as (
+    select e.party_id, e.units, e.whole,
+           total - sum(e.whole) over () as left_over,
+           row_number() over (order by e.fraction desc, e.party_id < tie_first, e.party_id) as place
+    from exact as e
+  ), given as materialized (
+    select r.party_id, r.units, r.whole + case when r.place <= r.left_over then 1 else 0 end as amount, coalesce(p.residency_country, '') as residency
+    from ranked as r join public.parties as p on p.id = r.party_id
+  ), countries as (
+    select r.residency, rate.rate_ppm, rate.form, rate.form_version
+    from (select distinct g.residency from given as g) as r
+    left join lateral (
+      select w.rate_ppm, w.form, w.form_version from public.withholding_rates as w
+      where w.source_country = (select p.country from public.properties as p join public.property_tokens as t on t.property_id = p.id
+                                where t.id = distribution_parts.token_id)
+        and (w.residency_country = r.residency or w.residency_country is null) and w.valid_from <= distribution_parts.at
+      order by w.residency_country is null, w.valid_from desc limit 1) as rate on true
+  )
+  -- round() on numeric goes half away from zero, which is half up for amounts.
+  select g.party_id, g.units, g.amount, round(g.amount::numeric * coalesce(c.rate_ppm, 0) / 1000000)::bigint,
+         coalesce(c.rate_ppm, 0), coalesce(c.form, 'none'), coalesce(c.form_version, 'none')
+  from given as g join countries as c on c.residency = g.residency
+$$;
+comment on function nexus.distribution_parts(uuid, bigint, uuid, timestamptz) is 'How a total is split over who holds a token now, by largest remainder, equal fractions served in the circle of parties from one on, and what of each part is tax. mint_core::allocation::split is the reference.';
+
+create function nexus.write_distribution_lines(distribution_id uuid, tie_first uuid, at timestamptz) returns table (holders integer, withheld_minor bigint)
+language plpgsql security definer set search_path = ''
+as $$
+declare
+  d public.distributions;
+begin
+  select * into d from public.distributions as x where x.id = write_distribution_lines.distribution_id;
+  -- What sends nothing is paid from the beginning.
+  return query
+  with written as (
+    insert into public.distribution_lines (distribution_id, party_id, entitled_units, amount_minor, withheld_minor, rate_ppm, form, form_version,
+      lot_ids, lot_units, status)
+    select d.id, p.party_id, p.entitled_units, p.amount_minor, p.withheld_minor, p.rate_ppm, p.form, p.form_version,
+           coalesce(l.ids, '{}'), coalesce(l.units, '{}'), case when p.amount_minor > p.withheld_minor then 'payable' else 'paid' end
+    from nexus.distribution_parts(d.property_token_id, d.declared_minor, write_distribution_lines.tie_first, at) as p
+    left join (select t.party_id, array_agg(t.id order by t.id) as ids, array_agg(t.units order by t.id) as units
+               from public.lots as t where t.property_token_id = d.property_token_id and t.units > 0 group by t.party_id) as l on l.party_id = p.party_id
+    order by p.party_id
+    returning distribution_lines.withheld_minor
+  )
+  select count(*)::integer, coalesce(sum(w.withheld_minor), 0)::bigint from written as w;
+end
+$$;
+comment on function nexus.write_distribution_lines(uuid, uuid, timestamptz) is 'Writes all lines of a distribution in one statement, each with the lots of its holder as they are now. The caller holds the token''s lock.';
+
+create function nexus.post_distribution_part(distribution_id uuid, lines_max integer, day date, actor_id uuid, at timestamptz) returns boolean
+language plpgsql security definer set search_path = ''
+  -- Few rows are looked up in long tables: by index, whatever the tables' statistics were when the plan was made.
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+declare
+  d public.distributions;
+  part record;
+  after_party uuid;
+  due integer;
+  accounts bigint[];
+begin
+  select * into d from public.distributions as x where x.id = post_distribution_part.distribution_id;
+  after_party := coalesce(d.posted_up_to, '00000000-0000-0000-0000-000000000000');
+  select count(*)::integer as lines, (array_agg(l.party_id order by l.party_id desc))[1] as last_party,
+         coalesce(array_agg(l.party_id order by l.party_id) filter (where l.net > 0), '{}') as parties,
+         coalesce(array_agg(l.net order by l.party_id) filter (where l.net > 0), '{}') as nets,
+         coalesce(sum(l.withheld_minor), 0)::bigint as withheld, coalesce(sum(l.amount_minor), 0)::bigint as amount
+    into part
+  from (
+    select x.party_id, x.amount_minor, x.withheld_minor, x.amount_minor - x.withheld_minor as net
+    from public.distribution_lines as x
+    where x.distribution_id = d.id and x.party_id > after_party
+    order by x.party_id limit lines_max
+  ) as l;
+  if part.amount > 0 then
+    due := cardinality(part.parties);
+    accounts := ledger.open_accounts(
+      array['payable_to_investors', 'withheld'] || array_fill('payable'::text, array[due]), array_fill(d.currency, array[2 + due]),
+      array[d.property_id, d.property_id] || array_fill(null::uuid, array[due]), array[null, null]::uuid[] || part.parties);
+    if part.withheld = 0 then
+      accounts := accounts[1:1] || accounts[3:];
+    end if;
+    perform ledger.post('distribution:' || d.id || ':allocated:' || part.last_party, 'distribution.allocated', day, post_distribution_part.actor_id,
+      jsonb_build_object('distribution_id', d.id, 'up_to_party_id', part.last_party), accounts,
+      array[-part.amount] || case when part.withheld = 0 then '{}' else array[part.withheld] end || part.nets);
+  end if;
+  -- A line is split over the lots of its holder as the whole is over the holders.
+  insert into public.property_returns (property_id, investment_id, user_id, return_type, currency, currency_decimals, amount_minor, return_date,
+    status, distribution_line_id, lot_id, created_at)
+  select d.property_id, t.investment_id, t.user_id, 'distribution', d.currency, d.currency_decimals,
+         r.whole + case when r.place <= r.amount - r.given then 1 else 0 end, (d.record_at at time zone 'UTC')::date,
+         case when r.status = 'payable' then 'payable' when r.amount > 0 then 'withheld' else 'paid' end, r.line_id, r.lot_id, at
+  from (
+    select e.*, sum(e.whole) over (partition by e.line_id) as given,
+           row_number() over (partition by e.line_id order by e.fraction desc, e.lot_id) as place
+    from (
+      select l.id as line_id, l.amount_minor as amount, l.status, o.lot_id,
+             div(l.amount_minor * o.units::numeric, l.entitled_units)::bigint as whole, mod(l.amount_minor * o.units::numeric, l.entitled_units) as fraction
+      from public.distribution_lines as l cross join lateral unnest(l.lot_ids, l.lot_units) as o (lot_id, units)
+      where l.distribution_id = d.id and l.party_id > after_party and l.party_id <= part.last_party
+    ) as e
+  ) as r
+  join public.lots as t on t.id = r.lot_id;
+  insert into public.payouts (id, rail_key, line_id, party_id, property_id, currency, currency_decimals, amount_minor, due_at, created_at)
+  select gen_random_uuid(), gen_random_uuid(), l.id, l.party_id, d.property_id, d.currency, d.currency_decimals, l.amount_minor - l.withheld_minor, at, at
+  from public.distribution_lines as l
+  where l.distribution_id = d.id and l.party_id > after_party and l.party_id <= part.last_party
+    and l.amount_minor > l.withheld_minor;
+  update public.distributions as x
+  set status = 'paying', posted_up_to = coalesce(part.last_party, x.posted_up_to), posted_at = case when part.lines < lines_max then post_distribution_part.at end
+  where x.id = d.id;
+  return part.lines < lines_max;
+end
+$$;
+comment on function nexus.post_distribution_part(uuid, integer, date, uuid, timestamptz) is 'Credits the next holders of a distribution, in the order of parties, with their lines less tax: one entry, their returns by lot, their payouts. Answers whether those were the last. The caller holds the distribution''s row.';
+
+grant execute on function nexus.distribution_parts(uuid, bigint, uuid, timestamptz), nexus.write_distribution_lines(uuid, uuid, timestamptz),
+  nexus.post_distribution_part(uuid, integer, date, uuid, timestamptz) to nexus_engine;
+
+reset role;
