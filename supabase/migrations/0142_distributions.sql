@@ -10,6 +10,7 @@ create table public.withholding_rates (
   rate_ppm          integer not null,
   form              text not null,
   form_version      text not null,
+  needs_form        boolean not null default false,
   source            text not null,
   is_checked        boolean not null default false,
   valid_from        timestamptz not null,
@@ -18,15 +19,17 @@ create table public.withholding_rates (
   constraint withholding_rates_rate_is_a_part check (rate_ppm between 0 and 1000000),
   constraint withholding_rates_texts_are_bounded check (length(form) between 1 and 50 and length(form_version) between 1 and 50 and length(source) between 1 and 1000),
   constraint withholding_rates_not_backdated check (valid_from >= created_at),
-  constraint withholding_rates_one_at_an_instant unique nulls not distinct (source_country, residency_country, valid_from)
+  constraint withholding_rates_form_is_of_a_country check (not needs_form or residency_country is not null),
+  constraint withholding_rates_one_at_an_instant unique nulls not distinct (source_country, residency_country, valid_from, needs_form)
 );
-comment on table public.withholding_rates is 'Tax withheld of what a property in one country pays to residents of another, from when. A resident''s own row goes before the row for everybody else. Rows are never changed, a new one replaces the old.';
+comment on table public.withholding_rates is 'Tax withheld of what a property in one country pays to residents of another, from when. A resident''s own row goes before the row for everybody else. Rows are never changed: of a pair of countries those with the latest instant hold, one for holders with the form and one for others.';
 comment on column public.withholding_rates.id is 'Identity of the row.';
 comment on column public.withholding_rates.source_country is 'Country of the property.';
 comment on column public.withholding_rates.residency_country is 'Verified country of the holder; null: everybody without a row of his own, and who is not verified.';
 comment on column public.withholding_rates.rate_ppm is 'Part withheld, in millionths. Rounded half up to the smallest unit.';
 comment on column public.withholding_rates.form is 'The form on which the rate rests.';
 comment on column public.withholding_rates.form_version is 'Its version.';
+comment on column public.withholding_rates.needs_form is 'Whether it is only for holders who filed that form for that country and whose form was checked and has not expired; the line then carries their form''s version.';
 comment on column public.withholding_rates.source is 'The law.';
 comment on column public.withholding_rates.is_checked is 'Whether somebody competent has looked.';
 comment on column public.withholding_rates.valid_from is 'First instant at which the row holds. Not before it was recorded.';
@@ -269,23 +272,31 @@ as $$
            total - sum(e.whole) over () as left_over,
            row_number() over (order by e.fraction desc, e.party_id < tie_first, e.party_id) as place
     from exact as e
+  ), forms as (
+    select f.party_id, jsonb_object_agg(f.form, f.form_version) as versions
+    from public.tax_forms as f join public.parties as p on p.id = f.party_id and p.residency_country = f.residency_country
+    where f.status = 'checked' and f.expires_at > distribution_parts.at group by f.party_id
+  ), given as (
+    select r.party_id, r.units, r.whole + case when r.place <= r.left_over then 1 else 0 end as amount, p.residency_country, f.versions
+    from ranked as r join public.parties as p on p.id = r.party_id left join forms as f on f.party_id = r.party_id
   ), countries as (
-    select r.residency, rate.rate_ppm, rate.form, rate.form_version
-    from (select distinct p.residency_country as residency from held as h join public.parties as p on p.id = h.party_id) as r
+    select r.residency_country, r.versions, rate.rate_ppm, rate.form, rate.form_version
+    from (select distinct g.residency_country, g.versions from given as g) as r
     left join lateral (
-      select w.rate_ppm, w.form, w.form_version from public.withholding_rates as w
+      select w.rate_ppm, w.form, case when w.needs_form then r.versions ->> w.form else w.form_version end as form_version
+      from public.withholding_rates as w
       where w.source_country = (select p.country from public.properties as p join public.property_tokens as t on t.property_id = p.id
                                 where t.id = distribution_parts.token_id)
-        and (w.residency_country = r.residency or w.residency_country is null) and w.valid_from <= distribution_parts.at
-      order by w.residency_country is null, w.valid_from desc limit 1) as rate on true
-  ), given as (
-    select r.party_id, r.units, r.whole + case when r.place <= r.left_over then 1 else 0 end as amount, p.residency_country
-    from ranked as r join public.parties as p on p.id = r.party_id
+        and (w.residency_country = r.residency_country or w.residency_country is null) and (not w.needs_form or r.versions ? w.form)
+        and w.valid_from = (select max(x.valid_from) from public.withholding_rates as x where x.source_country = w.source_country
+                            and x.residency_country is not distinct from w.residency_country and x.valid_from <= distribution_parts.at)
+      order by w.residency_country is null, not w.needs_form limit 1) as rate on true
   )
   -- round() on numeric goes half away from zero, which is half up for amounts.
   select g.party_id, g.units, g.amount, round(g.amount::numeric * coalesce(c.rate_ppm, 0) / 1000000)::bigint,
          coalesce(c.rate_ppm, 0), coalesce(c.form, 'none'), coalesce(c.form_version, 'none')
-  from given as g join countries as c on c.residency is not distinct from g.residency_country
+  from given as g
+  join countries as c on c.residency_country is not distinct from g.residency_country and c.versions is not distinct from g.versions
 $$;
 comment on function nexus.distribution_parts(uuid, bigint, uuid, timestamptz) is 'How a total is split over who holds a token now, by largest remainder, equal fractions served in the circle of parties from one on, and what of each part is tax. mint_core::allocation::split is the reference.';
 

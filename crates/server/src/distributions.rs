@@ -7,4 +7,5 @@ pub mod declaring;
 pub mod house;
 pub mod paying;
 pub mod payouts;
+pub mod rates;
 pub mod rent;

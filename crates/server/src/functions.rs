@@ -89,10 +89,12 @@ functions! {
     "answer-entry-test": person => compliance::entry_test::answer;
     "approve-accreditation": officer => compliance::accreditation::approve;
     "approve-gate-override": overseer => documents::gate::approve;
+    "approve-withholding-rate": overseer => distributions::rates::decide;
     "approve-step": overseer => tokenization::approve;
     "audit-property-contract": officer => property_audits::audit;
     "cancel-investment": person => investments::withdrawing::cancel;
     "cancel-offering": person => offerings::preparing::cancel;
+    "check-tax-form": officer => compliance::tax_forms::decide;
     "clear-incident": overseer => payments::incidents::clear;
     "close-offering": admin => offerings::closing::close;
     "create-investment": person => investments::ordering::create;
@@ -103,6 +105,7 @@ functions! {
     "end-party-owner": person => compliance::parties::end_owner;
     "extend-offering": admin => offerings::preparing::extend;
     "fail-offering": admin => offerings::ending::fail_by_admin;
+    "file-tax-form": person => compliance::tax_forms::file;
     "generate-audit-report": person => property_audits::report;
     "generate-tokenization-report": person => tokenization::report::generate;
     "get-accreditation-case": officer => compliance::accreditation::get;
@@ -111,6 +114,7 @@ functions! {
     "get-investment": person => investments::ordering::show;
     "get-kyc-case": officer => compliance::kyc::get;
     "get-register": person => holdings::register::get;
+    "get-tax-form": officer => compliance::tax_forms::get;
     "import-custodian-statement": overseer => payments::custody::import;
     "invite-to-offering": person => offerings::preparing::invite;
     "launch-tokenization": admin => tokenization::launch;
@@ -118,11 +122,13 @@ functions! {
     "list-accreditation-queue": officer => compliance::accreditation::queue;
     "list-custodian-statements": overseer => payments::custody::list;
     "list-kyc-queue": officer => compliance::kyc::queue;
+    "list-tax-forms": officer => compliance::tax_forms::queue;
     "monitor-tokenization": person => tokenization::monitor;
     "move-escrow-to-agent": admin => offerings::closing::move_to_agent;
     "open-offering": admin => offerings::preparing::open;
     "pay-investment": person => payments::sessions::pay;
     "preview-close": admin => offerings::closing::preview;
+    "propose-withholding-rate": admin => distributions::rates::propose;
     "publish-rule-pack": admin => offerings::packs::publish;
     "record-screening": officer => compliance::screening::record;
     "register-entity": person => compliance::parties::register;

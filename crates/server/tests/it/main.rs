@@ -52,6 +52,7 @@ mod site;
 mod states;
 mod storage_tables;
 mod story;
+mod tax;
 mod tidy;
 mod tokenization;
 mod world;
