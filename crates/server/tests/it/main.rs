@@ -49,6 +49,7 @@ mod seed_surface;
 mod serve;
 mod shop;
 mod site;
+mod statements;
 mod states;
 mod storage_tables;
 mod story;
