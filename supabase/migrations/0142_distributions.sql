@@ -9,6 +9,7 @@ create table public.withholding_rates (
   rate_ppm          integer not null,
   form              text not null,
   form_version      text not null,
+  needs_form        boolean not null default false,
   source            text not null,
   is_checked        boolean not null default false,
   valid_from        timestamptz not null,
@@ -17,15 +18,17 @@ create table public.withholding_rates (
   constraint withholding_rates_rate_is_a_part check (rate_ppm between 0 and 1000000),
   constraint withholding_rates_texts_are_bounded check (length(form) between 1 and 50 and length(form_version) between 1 and 50 and length(source) between 1 and 1000),
   constraint withholding_rates_not_backdated check (valid_from >= created_at),
-  constraint withholding_rates_one_at_an_instant unique nulls not distinct (source_country, residency_country, valid_from)
+  constraint withholding_rates_form_is_of_a_country check (not needs_form or residency_country is not null),
+  constraint withholding_rates_one_at_an_instant unique nulls not distinct (source_country, residency_country, valid_from, needs_form)
 );
-comment on table public.withholding_rates is 'Tax withheld of what a property in one country pays to residents of another, from when. A resident''s own row goes before the row for everybody else. Rows are never changed, a new one replaces the old.';
+comment on table public.withholding_rates is 'Tax withheld of what a property in one country pays to residents of another, from when. A resident''s own row goes before the row for everybody else. Rows are never changed: of a pair of countries those with the latest instant hold, one for holders with the form and one for others.';
 comment on column public.withholding_rates.id is 'Identity of the row.';
 comment on column public.withholding_rates.source_country is 'Country of the property.';
 comment on column public.withholding_rates.residency_country is 'Verified country of the holder; null: everybody without a row of his own, and who is not verified.';
 comment on column public.withholding_rates.rate_ppm is 'Part withheld, in millionths. Rounded half up to the smallest unit.';
 comment on column public.withholding_rates.form is 'The form on which the rate rests.';
 comment on column public.withholding_rates.form_version is 'Its version.';
+comment on column public.withholding_rates.needs_form is 'Whether it is only for holders who filed that form for that country and whose form was checked and has not expired; the line then carries their form''s version.';
 comment on column public.withholding_rates.source is 'The law.';
 comment on column public.withholding_rates.is_checked is 'Whether somebody competent has looked.';
 comment on column public.withholding_rates.valid_from is 'First instant at which the row holds. Not before it was recorded.';

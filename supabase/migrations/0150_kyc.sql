@@ -8,12 +8,12 @@ create table public.compliance_terms (
   source     text not null,
   created_at timestamptz not null default now(),
   constraint compliance_terms_pkey primary key (kind, valid_from),
-  constraint compliance_terms_kind_is_known check (kind in ('identity', 'screening', 'accredited', 'sophisticated', 'entry_test', 'net_worth')),
+  constraint compliance_terms_kind_is_known check (kind in ('identity', 'screening', 'accredited', 'sophisticated', 'entry_test', 'net_worth', 'tax_form')),
   constraint compliance_terms_days_are_some check (days_max between 1 and 3660),
   constraint compliance_terms_source_is_not_blank check (source ~ '\S' and length(source) <= 500)
 );
 comment on table public.compliance_terms is 'How long what was verified, screened or stated about a party holds at most, from a day on. Of a kind the row with the latest valid_from that is not in the future holds. Rows are added, never changed.';
-comment on column public.compliance_terms.kind is 'identity, screening, accredited, sophisticated, entry_test, or net_worth: how long a stated net worth counts.';
+comment on column public.compliance_terms.kind is 'identity, screening, accredited, sophisticated, entry_test, net_worth (how long a stated net worth counts) or tax_form.';
 comment on column public.compliance_terms.valid_from is 'First day on which the row holds.';
 comment on column public.compliance_terms.days_max is 'Days from the decision to its end at most.';
 comment on column public.compliance_terms.source is 'Where the number comes from; [?] until somebody competent has checked it.';
@@ -24,7 +24,8 @@ insert into public.compliance_terms (kind, valid_from, days_max, source) values
   ('accredited',    '2000-01-01', 90,  'Reg D 506(c), 17 CFR 230.506(c)(2)(ii): written confirmation not older than three months [?]'),
   ('sophisticated', '2000-01-01', 730, 'Regulation (EU) 2020/1503, Annex II: valid for two years [?]'),
   ('entry_test',    '2000-01-01', 730, 'Regulation (EU) 2020/1503, Article 21(3): assessed again every two years [?]'),
-  ('net_worth',     '2000-01-01', 365, 'Regulation (EU) 2020/1503, Article 21(5): ability to bear loss simulated every year [?]');
+  ('net_worth',     '2000-01-01', 365, 'Regulation (EU) 2020/1503, Article 21(5): ability to bear loss simulated every year [?]'),
+  ('tax_form',      '2000-01-01', 1461, 'Nexus Mint: tax forms are asked for again after four years at most; 26 CFR 1.1441-1(e)(4)(ii) has the third year after signing [?]');
 create trigger compliance_terms_are_append_only before update or delete or truncate on public.compliance_terms
   for each statement execute function nexus.refuse_change();
 alter table public.compliance_terms enable row level security;
@@ -138,7 +139,7 @@ as $$
 begin
   if exists (
     select from public.user_profiles as u
-    where u.id in (new.taken_by, new.decided_by)
+    where u.id in ((to_jsonb(new) ->> 'taken_by')::uuid, new.decided_by)
       and (u.party_id = new.party_id
         or exists (select from public.party_owners as o where o.party_id = new.party_id and o.owner_party_id = u.party_id))
   ) then

@@ -21,5 +21,6 @@ pub mod property_audit;
 pub mod refusal;
 pub mod role;
 pub mod rule_pack;
+pub mod statement;
 pub mod states;
 pub mod tokenization;

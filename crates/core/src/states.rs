@@ -293,6 +293,33 @@ workflows! {
         /// The rail could not; a person decides.
         Failed "failed" => [Due "a second person approved another try"];
     }
+    /// A holder's own tax form.
+    TaxFormStatus in "tax_forms.status": TAX_FORM {
+        /// Filed with its document; no rate rests on it.
+        Filed "filed" => [
+            Checked "an officer of another party compared it with its document",
+            Rejected "an officer says why",
+            Replaced "the holder filed another of its kind"
+        ];
+        /// Rates may rest on it until it expires.
+        Checked "checked" => [Replaced "a newer one of its kind was checked"];
+        /// Not so.
+        Rejected "rejected" => [];
+        /// There is a newer one.
+        Replaced "replaced" => [];
+    }
+    /// A rate of withholding, as an admin proposes it.
+    RateStatus in "withholding_rate_proposals.status": RATE {
+        /// Holds for nobody.
+        Proposed "proposed" => [
+            Approved "an overseer of another party approved it before the day from which it is to hold",
+            Rejected "an overseer says why"
+        ];
+        /// A dated rate, never changed.
+        Approved "approved" => [];
+        /// Not so.
+        Rejected "rejected" => [];
+    }
     /// A verification of a party's identity.
     KycStatus in "kyc_cases.status": KYC_CASE {
         /// Nobody looks at it yet.

@@ -13,6 +13,7 @@ pub mod parties;
 pub mod profile;
 pub mod screening;
 pub mod standing;
+pub mod tax_forms;
 pub mod verify;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -29,6 +30,8 @@ const READS: &[&str] = &[
     "list-kyc-queue",
     "get-accreditation-case",
     "list-accreditation-queue",
+    "get-tax-form",
+    "list-tax-forms",
 ];
 
 /// Whether a call only reads, so that a retry reads again.

@@ -8,4 +8,5 @@ pub mod house;
 pub mod paying;
 pub mod payouts;
 mod performance;
+pub mod rates;
 pub mod rent;

@@ -5,6 +5,7 @@
 //! where such front ends look for it.
 
 mod content;
+mod papers;
 pub mod uploads;
 
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use crate::{
     compliance, currencies, distributions, documents, health, holdings, investments, offerings, payments,
     permission::Person,
     problem::Problem,
-    properties, property_audits, reports, tokenization,
+    properties, property_audits, reports, statements, tokenization,
 };
 
 /// Names of front ends whose work is not built: they answer 501 `not_available`.
@@ -89,10 +90,12 @@ functions! {
     "answer-entry-test": person => compliance::entry_test::answer;
     "approve-accreditation": officer => compliance::accreditation::approve;
     "approve-gate-override": overseer => documents::gate::approve;
+    "approve-withholding-rate": overseer => distributions::rates::decide;
     "approve-step": overseer => tokenization::approve;
     "audit-property-contract": officer => property_audits::audit;
     "cancel-investment": person => investments::withdrawing::cancel;
     "cancel-offering": person => offerings::preparing::cancel;
+    "check-tax-form": officer => compliance::tax_forms::decide;
     "clear-incident": overseer => payments::incidents::clear;
     "close-offering": admin => offerings::closing::close;
     "create-investment": person => investments::ordering::create;
@@ -103,6 +106,7 @@ functions! {
     "end-party-owner": person => compliance::parties::end_owner;
     "extend-offering": admin => offerings::preparing::extend;
     "fail-offering": admin => offerings::ending::fail_by_admin;
+    "file-tax-form": person => compliance::tax_forms::file;
     "generate-audit-report": person => property_audits::report;
     "generate-tokenization-report": person => tokenization::report::generate;
     "get-accreditation-case": officer => compliance::accreditation::get;
@@ -111,6 +115,8 @@ functions! {
     "get-investment": person => investments::ordering::show;
     "get-kyc-case": officer => compliance::kyc::get;
     "get-register": person => holdings::register::get;
+    "get-statement": person => statements::get;
+    "get-tax-form": officer => compliance::tax_forms::get;
     "import-custodian-statement": overseer => payments::custody::import;
     "invite-to-offering": person => offerings::preparing::invite;
     "launch-tokenization": admin => tokenization::launch;
@@ -118,11 +124,13 @@ functions! {
     "list-accreditation-queue": officer => compliance::accreditation::queue;
     "list-custodian-statements": overseer => payments::custody::list;
     "list-kyc-queue": officer => compliance::kyc::queue;
+    "list-tax-forms": officer => compliance::tax_forms::queue;
     "monitor-tokenization": person => tokenization::monitor;
     "move-escrow-to-agent": admin => offerings::closing::move_to_agent;
     "open-offering": admin => offerings::preparing::open;
     "pay-investment": person => payments::sessions::pay;
     "preview-close": admin => offerings::closing::preview;
+    "propose-withholding-rate": admin => distributions::rates::propose;
     "publish-rule-pack": admin => offerings::packs::publish;
     "record-screening": officer => compliance::screening::record;
     "register-entity": person => compliance::parties::register;
@@ -145,7 +153,7 @@ functions! {
 }
 
 /// Names of functions that only look: they run on one snapshot and take no lock.
-const ONLY_LOOK: &[&str] = &["get-register", "preview-close", "preview-distribution"];
+const ONLY_LOOK: &[&str] = &["get-register", "get-statement", "preview-close", "preview-distribution"];
 
 /// The name under which a rail's messages come: raw, signed, without a login.
 pub const WEBHOOK: &str = "process-payment-webhook";
@@ -166,18 +174,22 @@ async fn invoke(
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     if NOT_BUILT.contains(&name.as_str()) {
         return Err(Problem::NotAvailable);
     }
     if name == WEBHOOK {
         payments::messages::take(&app, &headers, &body).await?;
-        return Ok(Json(json!({ "received": true })));
+        return Ok(Json(json!({ "received": true })).into_response());
     }
     let known = BUILT.iter().find(|known| **known == name).ok_or(Problem::NotFound)?;
     let caller = bearer(&app, &headers)?;
     let key = retry_key(&headers)?;
-    run(&app, known, &caller, key, &body).await.map(Json)
+    let answer = run(&app, known, &caller, key, &body).await?;
+    if papers::is_asked(known, &headers, &body) {
+        return papers::written(answer).await;
+    }
+    Ok(Json(answer).into_response())
 }
 
 fn retry_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {

@@ -34,7 +34,7 @@ pub struct Upload {
 /// Where the bucket does not take the file, or too many wait already.
 pub async fn upload(command: &Command, person: &Person, body: Upload, file: &mut Staged) -> Result<Value, Problem> {
     let text = sql!(
-        "select count(*) from public.kyc_documents where user_id = $1 and kyc_case_id is null and accreditation_case_id is null"
+        "select count(*) from public.kyc_documents where user_id = $1 and num_nonnulls(kyc_case_id, accreditation_case_id, tax_form_id) = 0"
     );
     let free: i64 = command.tx.query_one(text, &[&person.user_id()]).await?.try_get(0)?;
     if free >= FREE_MAX {
@@ -109,10 +109,11 @@ pub async fn open_own(command: &Command, person: &Person, id: Uuid) -> Result<St
 pub async fn open(command: &Command, officer: &Officer, id: Uuid, reason: Option<&str>) -> Result<StoredFile, Problem> {
     let reason = reason_of(reason)?;
     let text = sql!(
-        "select d.file_url, coalesce(k.party_id, a.party_id) from public.kyc_documents as d
+        "select d.file_url, coalesce(k.party_id, a.party_id, f.party_id) from public.kyc_documents as d
          left join public.kyc_cases as k on k.id = d.kyc_case_id
          left join public.accreditation_cases as a on a.id = d.accreditation_case_id
-         where d.id = $1 and num_nonnulls(k.id, a.id) > 0"
+         left join public.tax_forms as f on f.id = d.tax_form_id
+         where d.id = $1 and num_nonnulls(k.id, a.id, f.id) > 0"
     );
     let row = command.tx.query_opt(text, &[&id]).await?.ok_or(Problem::NotFound)?;
     if row.try_get::<_, Uuid>(1)? == officer.party_id() {

@@ -185,7 +185,7 @@ pub async fn submit(command: &Command, person: &Person, body: Submit) -> Result<
         })?;
     let text = sql!(
         "update public.kyc_documents set kyc_case_id = $1
-         where id = any ($2) and user_id = $3 and kyc_case_id is null and accreditation_case_id is null"
+         where id = any ($2) and user_id = $3 and num_nonnulls(kyc_case_id, accreditation_case_id, tax_form_id) = 0"
     );
     let bound = command
         .tx

@@ -13,7 +13,7 @@ use crate::shop::{Plan, Shop, WINDOW, id_of};
 use crate::site::Signed;
 
 /// A shop whose offering closed: these buyers hold so many tokens each.
-async fn sold(tokens: &[i64]) -> (Shop, Vec<Signed>) {
+pub(crate) async fn sold(tokens: &[i64]) -> (Shop, Vec<Signed>) {
     let (shop, _) = Shop::selling(Plan::default()).await;
     let mut buyers = Vec::new();
     for &units in tokens {
@@ -28,18 +28,18 @@ async fn sold(tokens: &[i64]) -> (Shop, Vec<Signed>) {
     (shop, buyers)
 }
 
-fn line(shop: &Shop, kind: &str, amount: &str) -> Value {
+pub(crate) fn line(shop: &Shop, kind: &str, amount: &str) -> Value {
     json!({ "accountRef": "operating", "bankReference": Uuid::now_v7().to_string(), "kind": kind, "amount": amount,
             "bookedOn": shop.site.now().date_naive(), "paidFor": "the month" })
 }
 
-fn period(shop: &Shop, lines: &[Value]) -> Value {
+pub(crate) fn period(shop: &Shop, lines: &[Value]) -> Value {
     let day = shop.site.now().date_naive();
     json!({ "propertyId": shop.property_id, "periodFrom": day, "periodTo": day, "lines": lines })
 }
 
 /// Records and approves a period; a day passes.
-async fn earn(shop: &Shop, body: Value) -> Value {
+pub(crate) async fn earn(shop: &Shop, body: Value) -> Value {
     let recorded = shop.site.done(&shop.manager, "record-performance", body).await;
     let id = id_of(&recorded["period"]);
     let answer = shop
@@ -54,17 +54,17 @@ async fn earn(shop: &Shop, body: Value) -> Value {
     answer["period"].clone()
 }
 
-async fn rent(shop: &Shop, amount: &str) -> Value {
+pub(crate) async fn rent(shop: &Shop, amount: &str) -> Value {
     earn(shop, period(shop, &[line(shop, "rent", amount)])).await
 }
 
-async fn propose(shop: &Shop) -> Uuid {
+pub(crate) async fn propose(shop: &Shop) -> Uuid {
     let body = json!({ "propertyId": shop.property_id });
     let answer = shop.site.done(&shop.manager, "declare-distribution", body).await;
     id_of(&answer["distribution"])
 }
 
-async fn declare(shop: &Shop) -> Uuid {
+pub(crate) async fn declare(shop: &Shop) -> Uuid {
     let id = propose(shop).await;
     shop.site
         .done(&shop.officer, "approve-distribution", json!({ "distributionId": id }))
@@ -72,26 +72,26 @@ async fn declare(shop: &Shop) -> Uuid {
     id
 }
 
-async fn pay(shop: &Shop, id: Uuid) {
+pub(crate) async fn pay(shop: &Shop, id: Uuid) {
     shop.site
         .done(&shop.admin, "pay-distribution", json!({ "distributionId": id }))
         .await;
 }
 
-async fn party(shop: &Shop, who: &Signed) -> Uuid {
+pub(crate) async fn party(shop: &Shop, who: &Signed) -> Uuid {
     let client = shop.site.world.admin().await;
     let sql = "select party_id from public.user_profiles where id = $1";
     client.query_one(sql, &[&who.id]).await.unwrap().get(0)
 }
 
-async fn behaves(shop: &Shop, who: &Signed, outcome: &str) {
+pub(crate) async fn behaves(shop: &Shop, who: &Signed, outcome: &str) {
     let client = shop.site.world.admin().await;
     let sql = "insert into nexus.sandbox_receivers (party_id, payout_outcome) values ($1, $2)
                on conflict (party_id) do update set payout_outcome = excluded.payout_outcome";
     client.execute(sql, &[&party(shop, who).await, &outcome]).await.unwrap();
 }
 
-async fn resides(shop: &Shop, who: &Signed, country: &str) {
+pub(crate) async fn resides(shop: &Shop, who: &Signed, country: &str) {
     let client = shop.site.world.admin().await;
     let sql = "update public.parties set residency_country = $2 where id = $1";
     client.execute(sql, &[&party(shop, who).await, &country]).await.unwrap();

@@ -307,6 +307,22 @@ insert into nexus.clock_watch (last_seen_at, paused_at, reason) values (now(), n
 
 insert into public.withholding_rates (source_country, residency_country, rate_ppm, form, form_version, source, is_checked, valid_from)
 values ('AE', 'AE', 1, 'none', '1', 'a law', true, '2100-01-01');
+insert into public.withholding_rate_proposals (id, source_country, residency_country, rate_ppm, form, form_version, needs_form, source, is_checked,
+  valid_from, status, rate_id, proposed_by, decided_by, decided_at, created_at)
+select gen_random_uuid(), 'AE', 'AE', 1, 'none', '1', false, 'a law', true, '2100-01-01', 'approved', id, 'a0000000-0000-4000-8000-000000000006',
+  'a0000000-0000-4000-8000-000000000005', now(), now() from public.withholding_rates where source_country = 'AE';
+insert into public.withholding_rate_proposals (id, source_country, residency_country, rate_ppm, form, form_version, needs_form, source, is_checked,
+  valid_from, status, proposed_by, decided_by, decided_at, reject_reason, created_at)
+values (gen_random_uuid(), 'AE', 'US', 1, 'none', '1', true, 'a law', false, '2100-01-01', 'rejected', 'a0000000-0000-4000-8000-000000000006',
+  'a0000000-0000-4000-8000-000000000005', now(), 'not so', now());
+-- A tax form of each person, with its document.
+insert into public.tax_forms (id, party_id, user_id, form, form_version, residency_country, signed_on, status, decided_by, decided_at, reason,
+  expires_at, created_at)
+select gen_random_uuid(), u.party_id, u.id, 'W-8BEN', '2021-10', 'AE', '2025-01-31', 'rejected',
+  (select o.id from public.user_profiles as o where o.id <> u.id order by o.id desc limit 1), now(), 'unsigned', now() + interval '1 day', now()
+from public.user_profiles as u;
+insert into public.kyc_documents (user_id, tax_form_id, document_type, file_name, file_url)
+select user_id, id, 'tax_form', 't.pdf', 'kyc-documents/' || user_id || '/t.pdf' from public.tax_forms;
 -- Rent: a period, and a distribution, of every property; each person has a line of the distribution of the property whose tokens he has.
 insert into public.rent_periods (id, property_id, currency, currency_decimals, period_from, period_to, status, aside_minor, rent_minor, let_days, given_minor,
   short_minor, distributable_minor, recorded_by, decided_by, decided_at, created_at)

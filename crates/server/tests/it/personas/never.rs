@@ -31,10 +31,12 @@ const CARRY_VALUE_OR_DECIDE: &[&str] = &[
     "public.rent_lines",
     "public.rent_periods",
     "public.smart_contract_events",
+    "public.tax_forms",
     "public.tax_remittances",
     "public.tokenization_processes",
     "public.tokenization_reports",
     "public.tokenization_steps",
+    "public.withholding_rate_proposals",
     "public.withholding_rates",
 ];
 
@@ -133,6 +135,7 @@ const PERSONAL: &[(&str, &[&str])] = &[
     // Officers are shown them by a command, which notes each read: no policy of theirs may come back.
     ("public.kyc_cases", &["engine"]),
     ("public.kyc_documents", &["engine"]),
+    ("public.tax_forms", &["engine"]),
     ("public.notifications", &["service", "engine"]),
     ("public.parties", &["compliance_officer", "admin", "service", "engine"]),
     (

@@ -18,23 +18,31 @@ as $$
            total - sum(e.whole) over () as left_over,
            row_number() over (order by e.fraction desc, e.party_id < tie_first, e.party_id) as place
     from exact as e
+  ), forms as (
+    select f.party_id, jsonb_object_agg(f.form, f.form_version) as versions
+    from public.tax_forms as f join public.parties as p on p.id = f.party_id and p.residency_country = f.residency_country
+    where f.status = 'checked' and f.expires_at > distribution_parts.at group by f.party_id
   ), given as materialized (
-    select r.party_id, r.units, r.whole + case when r.place <= r.left_over then 1 else 0 end as amount, coalesce(p.residency_country, '') as residency
-    from ranked as r join public.parties as p on p.id = r.party_id
+    select r.party_id, r.units, r.whole + case when r.place <= r.left_over then 1 else 0 end as amount,
+           coalesce(p.residency_country, '') as residency, coalesce(f.versions, '{}') as versions
+    from ranked as r join public.parties as p on p.id = r.party_id left join forms as f on f.party_id = r.party_id
   ), countries as (
-    select r.residency, rate.rate_ppm, rate.form, rate.form_version
-    from (select distinct g.residency from given as g) as r
+    select r.residency, r.versions, rate.rate_ppm, rate.form, rate.form_version
+    from (select distinct g.residency, g.versions from given as g) as r
     left join lateral (
-      select w.rate_ppm, w.form, w.form_version from public.withholding_rates as w
+      select w.rate_ppm, w.form, case when w.needs_form then r.versions ->> w.form else w.form_version end as form_version
+      from public.withholding_rates as w
       where w.source_country = (select p.country from public.properties as p join public.property_tokens as t on t.property_id = p.id
                                 where t.id = distribution_parts.token_id)
-        and (w.residency_country = r.residency or w.residency_country is null) and w.valid_from <= distribution_parts.at
-      order by w.residency_country is null, w.valid_from desc limit 1) as rate on true
+        and (w.residency_country = r.residency or w.residency_country is null) and (not w.needs_form or r.versions ? w.form)
+        and w.valid_from = (select max(x.valid_from) from public.withholding_rates as x where x.source_country = w.source_country
+                            and x.residency_country is not distinct from w.residency_country and x.valid_from <= distribution_parts.at)
+      order by w.residency_country is null, not w.needs_form limit 1) as rate on true
   )
   -- round() on numeric goes half away from zero, which is half up for amounts.
   select g.party_id, g.units, g.amount, round(g.amount::numeric * coalesce(c.rate_ppm, 0) / 1000000)::bigint,
          coalesce(c.rate_ppm, 0), coalesce(c.form, 'none'), coalesce(c.form_version, 'none')
-  from given as g join countries as c on c.residency = g.residency
+  from given as g join countries as c on c.residency = g.residency and c.versions = g.versions
 $$;
 comment on function nexus.distribution_parts(uuid, bigint, uuid, timestamptz) is 'How a total is split over who holds a token now, by largest remainder, equal fractions served in the circle of parties from one on, and what of each part is tax. mint_core::allocation::split is the reference.';
 
