@@ -144,8 +144,7 @@ impl Sheet {
     /// then be too small to read is cut.
     pub fn put(
         &mut self,
-        x: f32,
-        y: f32,
+        (x, y): (f32, f32),
         side: Side,
         (size, weight): (f32, Weight),
         colour: Colour,
@@ -194,7 +193,7 @@ impl Sheet {
             let height = size * 1.42;
             self.need(height);
             self.y -= height;
-            self.put(MARGIN, self.y, Side::Left, (size, weight), colour, width, &line);
+            self.put((MARGIN, self.y), Side::Left, (size, weight), colour, width, &line);
         }
     }
 
@@ -202,7 +201,14 @@ impl Sheet {
     pub fn heading(&mut self, text: &str) {
         self.need(84.0);
         self.y -= 26.0;
-        self.put(MARGIN, self.y, Side::Left, (12.5, Weight::SemiBold), NAVY, WIDTH, text);
+        self.put(
+            (MARGIN, self.y),
+            Side::Left,
+            (12.5, Weight::SemiBold),
+            NAVY,
+            WIDTH,
+            text,
+        );
         self.y -= 7.0;
     }
 
@@ -234,7 +240,7 @@ impl Sheet {
             Kind::Group => {
                 let text = row.cells.first().cloned().unwrap_or_default();
                 let style = (TABLE_SIZE, Weight::SemiBold);
-                self.put(MARGIN + 4.0, self.y, Side::Left, style, NAVY, WIDTH - 8.0, &text);
+                self.put((MARGIN + 4.0, self.y), Side::Left, style, NAVY, WIDTH - 8.0, &text);
             }
             Kind::Plain => self.cells(columns, row.cells.clone(), (TABLE_SIZE, Weight::Regular), INK),
             Kind::Sum => self.cells(columns, row.cells.clone(), (TABLE_SIZE, Weight::SemiBold), INK),
@@ -252,7 +258,7 @@ impl Sheet {
                 Side::Right => left + width - 4.0,
             };
             if !text.is_empty() {
-                self.put(x, self.y, column.side, style, colour, width - 8.0, &text);
+                self.put((x, self.y), column.side, style, colour, width - 8.0, &text);
             }
             left += width;
         }

@@ -43,6 +43,9 @@ pub struct Sums {
     pub checks: Vec<Check>,
 }
 
+/// A line with its day and its income.
+type Credited = (NaiveDate, Income, IncomeLine);
+
 /// A posting to what a party is owed, or to what is on its way to it.
 pub struct Credit {
     currency: String,
@@ -200,7 +203,7 @@ impl<'a> Look<'a> {
             .filter(|credit| credit.kind == "payout.confirmed")
             .filter_map(|credit| Some((credit.line_id?, credit.on)))
             .collect();
-        // A line of which all is withheld credits nobody: the first entry of its distribution says when.
+        // A line of which all is withheld credits nobody: the entry of its part says when. A part is named by its last party.
         let text = sql!(
             "with credited as (
                select (e.cause ->> 'distribution_id')::uuid as distribution_id, e.id, e.business_date
@@ -213,8 +216,11 @@ impl<'a> Look<'a> {
              join lateral (
                select x.id, x.business_date from credited as x where x.distribution_id = d.id
                union all
-               select e.id, e.business_date from ledger.entries as e
-               where l.amount_minor = l.withheld_minor and l.amount_minor > 0 and e.key = 'distribution:' || d.id || ':allocated:0' and e.id <= $2
+               (select e.id, e.business_date from ledger.entries as e
+                where l.amount_minor = l.withheld_minor and l.amount_minor > 0 and e.id <= $2
+                  and e.key between 'distribution:' || d.id || ':allocated:' || l.party_id
+                                and 'distribution:' || d.id || ':allocated:ffffffff-ffff-ffff-ffff-ffffffffffff'
+                order by e.key limit 1)
              ) as c on true
              where l.party_id = $1 and c.business_date < $3
              order by d.property_id, d.currency, c.business_date, c.id, l.id limit $4"
@@ -228,7 +234,7 @@ impl<'a> Look<'a> {
         ];
         let rows = bounded(self.command.tx.query(text, params).await?)?;
         let mut before: BTreeMap<String, (u8, Income)> = BTreeMap::new();
-        let mut lines: BTreeMap<(Uuid, String, u8), Vec<(NaiveDate, Income, IncomeLine)>> = BTreeMap::new();
+        let mut lines: BTreeMap<(Uuid, String, u8), Vec<Credited>> = BTreeMap::new();
         for row in &rows {
             let (currency, decimals): (String, u8) = (row.try_get(1)?, digits(row, 2)?);
             let income = Income::of(amount(row.try_get(8)?)?, amount(row.try_get(9)?)?).map_err(Problem::internal)?;
@@ -420,7 +426,7 @@ fn property_income(
     property_id: Uuid,
     currency: String,
     currency_decimals: u8,
-    lines: Vec<(NaiveDate, Income, IncomeLine)>,
+    lines: Vec<Credited>,
 ) -> Result<PropertyIncome, Problem> {
     let sums = by_month(lines.iter().map(|(day, income, _)| (*day, *income))).map_err(Problem::internal)?;
     let all = sums

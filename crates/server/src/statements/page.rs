@@ -21,6 +21,9 @@ use crate::{
 const AMBER: Colour = (1.0, 0.945, 0.835);
 const BROWN: Colour = (0.48, 0.29, 0.0);
 
+/// A row of the summary: what it says, the sum that it shows, how it looks.
+type Summed = (&'static str, fn(&Totals) -> i64, Kind);
+
 const SMALL: (f32, Weight) = (7.5, Weight::Regular);
 
 /// The file, the same bytes for the same statement and names.
@@ -169,10 +172,9 @@ fn title(sheet: &mut Sheet, answer: &Answer) {
     let (bold, regular) = (Weight::SemiBold, Weight::Regular);
     sheet.fill((MARGIN, sheet.y - 2.0), (18.0, 4.0), NAVY);
     sheet.y -= 18.0;
-    sheet.put(MARGIN, sheet.y, Side::Left, (11.0, bold), NAVY, WIDTH, "Nexus Mint");
+    sheet.put((MARGIN, sheet.y), Side::Left, (11.0, bold), NAVY, WIDTH, "Nexus Mint");
     sheet.put(
-        RIGHT,
-        sheet.y,
+        (RIGHT, sheet.y),
         Side::Right,
         (8.5, regular),
         GREY,
@@ -181,8 +183,7 @@ fn title(sheet: &mut Sheet, answer: &Answer) {
     );
     sheet.y -= 42.0;
     sheet.put(
-        MARGIN,
-        sheet.y,
+        (MARGIN, sheet.y),
         Side::Left,
         (25.0, bold),
         NAVY,
@@ -191,7 +192,7 @@ fn title(sheet: &mut Sheet, answer: &Answer) {
     );
     sheet.y -= 17.0;
     let period = format!("{} to {}", day(statement.from), day(statement.to));
-    sheet.put(MARGIN, sheet.y, Side::Left, (10.0, regular), GREY, WIDTH, &period);
+    sheet.put((MARGIN, sheet.y), Side::Left, (10.0, regular), GREY, WIDTH, &period);
     sheet.y -= 20.0;
     sheet.rule(sheet.y, RULE);
     let name = answer
@@ -219,10 +220,10 @@ fn title(sheet: &mut Sheet, answer: &Answer) {
     ];
     for (label, text, note) in facts {
         sheet.y -= 16.0;
-        sheet.put(MARGIN, sheet.y, Side::Left, (8.5, regular), GREY, 80.0, label);
+        sheet.put((MARGIN, sheet.y), Side::Left, (8.5, regular), GREY, 80.0, label);
         let size = if label == "For" { 11.0 } else { 9.0 };
-        sheet.put(MARGIN + 82.0, sheet.y, Side::Left, (size, bold), INK, 240.0, &text);
-        sheet.put(RIGHT, sheet.y, Side::Right, (7.5, regular), GREY, 160.0, &note);
+        sheet.put((MARGIN + 82.0, sheet.y), Side::Left, (size, bold), INK, 240.0, &text);
+        sheet.put((RIGHT, sheet.y), Side::Right, (7.5, regular), GREY, 160.0, &note);
     }
     sheet.y -= 10.0;
     sheet.rule(sheet.y, RULE);
@@ -231,8 +232,7 @@ fn title(sheet: &mut Sheet, answer: &Answer) {
         sheet.fill((MARGIN, sheet.y), (WIDTH, 26.0), AMBER);
         let text = "SIMULATED. Offerings in this statement take no real money; its amounts are not real.";
         sheet.put(
-            MARGIN + 10.0,
-            sheet.y + 9.5,
+            (MARGIN + 10.0, sheet.y + 9.5),
             Side::Left,
             (9.0, bold),
             BROWN,
@@ -246,7 +246,7 @@ fn summary(sheet: &mut Sheet, statement: &Statement) {
     const FIRST: f32 = 0.34;
     /// Currencies side by side, at most; others stand below them.
     const BESIDE: usize = 4;
-    let figures_of: [(&str, fn(&Totals) -> i64, Kind); 11] = [
+    let figures_of: [Summed; 11] = [
         ("Income before tax", |one| one.gross_minor, Kind::Plain),
         ("Tax withheld", |one| one.withheld_minor, Kind::Plain),
         ("Income credited", |one| one.net_minor, Kind::Sum),
@@ -325,11 +325,10 @@ fn foot(sheet: &mut Sheet, answer: &Answer, number: usize, count: usize) {
         "{simulated}Annual statement {} · Party {}",
         statement.year, statement.party_id
     );
-    sheet.put(MARGIN, 40.0, Side::Left, SMALL, GREY, WIDTH * 0.8, &left);
+    sheet.put((MARGIN, 40.0), Side::Left, SMALL, GREY, WIDTH * 0.8, &left);
     let page = format!("Page {number} of {count}");
     sheet.put(
-        RIGHT,
-        40.0,
+        (RIGHT, 40.0),
         Side::Right,
         (7.5, Weight::SemiBold),
         INK,
@@ -338,8 +337,7 @@ fn foot(sheet: &mut Sheet, answer: &Answer, number: usize, count: usize) {
     );
     let digest = format!("Ledger entry {} · SHA-256 {}", statement.known_seq, answer.sha256);
     sheet.put(
-        MARGIN,
-        29.0,
+        (MARGIN, 29.0),
         Side::Left,
         (6.5, Weight::Regular),
         GREY,
@@ -347,8 +345,7 @@ fn foot(sheet: &mut Sheet, answer: &Answer, number: usize, count: usize) {
         &digest,
     );
     sheet.put(
-        RIGHT,
-        29.0,
+        (RIGHT, 29.0),
         Side::Right,
         (6.5, Weight::Regular),
         GREY,

@@ -146,7 +146,8 @@ pub(super) fn income(sheet: &mut Sheet, answer: &Answer) {
             for line in &month.lines {
                 rows.push(plain([
                     day(line.credited_on),
-                    line.paid_on.map_or("not yet".to_owned(), day),
+                    line.paid_on
+                        .map_or(if line.net_minor == 0 { "–" } else { "not yet" }.to_owned(), day),
                     figure(line.entitled_units, decimals),
                     money(line.gross_minor),
                     percent(line.rate_ppm),

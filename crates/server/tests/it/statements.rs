@@ -287,6 +287,34 @@ async fn the_same_question_has_the_same_answer_for_ever() {
 }
 
 #[tokio::test]
+async fn what_is_withheld_whole_is_income_too() {
+    let (shop, _) = Shop::selling(Plan::default()).await;
+    let [one, other] = [shop.buyer().await, shop.buyer().await];
+    for who in [&one, &other] {
+        buy(&shop, who, 10, 0).await;
+    }
+    resides(&shop, &one, "KP").await;
+    let body = json!({ "sourceCountry": "US", "residencyCountry": "KP", "ratePpm": 1_000_000, "form": "none", "formVersion": "1",
+                       "source": "a law", "validFrom": shop.site.now() });
+    let proposed = shop.site.done(&shop.admin, "propose-withholding-rate", body).await;
+    let body = json!({ "proposalId": proposed["proposal"]["id"], "decision": "approved" });
+    shop.site.done(&shop.officer, "approve-withholding-rate", body).await;
+    close(&shop).await;
+    distribute(&shop, "1000.00").await;
+    let answer = statement(&shop, &one, 2030).await;
+    let line = &answer["statement"]["income"][0]["months"][0]["lines"][0];
+    assert_eq!(
+        (&line["withheldMinor"], &line["netMinor"], &line["paidOn"]),
+        (&line["grossMinor"], &json!(0), &Value::Null)
+    );
+    assert_eq!(line["grossMinor"], json!(45_000), "half of 1,000.00 less a tenth");
+    assert_eq!(
+        statement(&shop, &other, 2030).await["statement"]["totals"][0]["grossMinor"],
+        json!(45_000)
+    );
+}
+
+#[tokio::test]
 async fn ones_own_statement_and_any_for_overseers() {
     let (shop, _) = Shop::selling(Plan::default()).await;
     let [one, other] = [shop.buyer().await, shop.buyer().await];
