@@ -278,9 +278,9 @@ mod tests {
                     (first + Days::new(day), Income::of(gross, gross.part_half_up(rate).unwrap()).unwrap())
                 })
                 .collect();
-            let sum = |all: &mut dyn Iterator<Item = Income>| all.try_fold(Income::default(), Income::plus).unwrap();
+            let sum = |all: Vec<Income>| all.into_iter().try_fold(Income::default(), Income::plus).unwrap();
             let months = by_month(lines.iter().copied()).unwrap();
-            prop_assert_eq!(sum(&mut months.values().copied()), sum(&mut lines.iter().map(|line| line.1)));
+            prop_assert_eq!(sum(months.values().copied().collect()), sum(lines.iter().map(|line| line.1).collect()));
             for (month, income) in &months {
                 prop_assert_eq!(income.net.plus(income.withheld).unwrap(), income.gross);
                 prop_assert_eq!(month.day(), 1);
