@@ -5191,6 +5191,25 @@ $function$;
 comment on function nexus.stored_file(text,text) is 'A stored file by its name: no row where there is none whose bytes the platform keeps.';
 grant execute on function nexus.stored_file(text,text) to nexus_engine;
 
+CREATE OR REPLACE FUNCTION nexus.tell_of_change()
+ RETURNS event_trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- Temporary tables are nobody else's, and a refresh or an index changes nothing that is kept.
+  if tg_event = 'sql_drop' then
+    if exists (select from pg_catalog.pg_event_trigger_dropped_objects() as o where not o.is_temporary) then
+      notify pgrst;
+    end if;
+  elsif exists (select from pg_catalog.pg_event_trigger_ddl_commands() as c
+                where c.schema_name is distinct from 'pg_temp'
+                  and c.command_tag not in ('REFRESH MATERIALIZED VIEW', 'CREATE INDEX', 'ALTER INDEX', 'GRANT', 'REVOKE')) then
+    notify pgrst;
+  end if;
+end $function$;
+comment on function nexus.tell_of_change() is 'Notifies the channel pgrst of a changed schema, at the end of the transaction that changed it.';
+
 CREATE OR REPLACE FUNCTION nexus.to_minor(amount numeric, decimals integer)
  RETURNS bigint
  LANGUAGE sql

@@ -13,7 +13,7 @@ use std::{io::Write as _, process::ExitCode};
 
 use nexus_mint::problem::{AnyError, chain};
 
-const USAGE: &str = "usage: nexus-mint-bench analytics [--properties N] [--investments N] [--runs N] | audit [--writers N] [--seconds N] [--runs N] | distribution [--holders N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | rest [--seconds N]";
+const USAGE: &str = "usage: nexus-mint-bench analytics [--properties N] [--investments N] [--runs N] | audit [--writers N] [--seconds N] [--runs N] | distribution [--holders N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | rest [--seconds N] [--rounds N] [--case TEXT] [--against HOST:PORT] | rest cache [--tables N] [--rounds N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,33 +1,31 @@
 //! `rest`: what a request of the REST engine costs beside the statement that it sends.
 //!
-//! `nexus-mint rest` runs as a process of its own; clients at once ask it over kept connections, and then send the same
-//! statements to PostgreSQL themselves, with the same transaction and claims, in one packet each. Every figure is of one
-//! run: the ratio is what counts.
+//! `nexus-mint rest` runs as a process of its own. In each round the same clients ask it, then pgbench sends the very
+//! statements to PostgreSQL, in four round trips and in one packet, and last the clients ask a server that answers a
+//! constant. Everything happens in turn on the same cluster; the ratios of each round count, and of them the middle.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
+mod cache;
+mod client;
+mod direct;
+mod server;
+
+use std::time::Duration;
+
+use nexus_mint::problem::AnyError;
+
+use crate::{
+    cluster,
+    measure::{median, number},
 };
+use client::Rate;
+use direct::Statement;
+use server::{Server, cpu_of_children_us};
 
-use nexus_mint::{attach::Postgres, db::Login, problem::AnyError};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    task::JoinSet,
-};
-
-use crate::{cluster, measure::number};
-
-const SECONDS: u64 = 4;
+const SECONDS: u64 = 2;
+const ROUNDS: u64 = 3;
 const CLIENTS: [usize; 3] = [1, 16, 64];
 
-/// Connections that the engine may have: as many as the direct clients need at most to be busy on a few cores.
+/// Connections that the engine may have, and pgbench at most: enough to be busy on a few cores.
 const CONNECTIONS: usize = 16;
 
 const TABLES: &str = "
@@ -37,6 +35,7 @@ const TABLES: &str = "
     create table bench.items (
       id int primary key, client_id int not null references bench.clients (id), name text not null, price bigint not null,
       note text, created_at timestamptz not null default now());
+    create table bench.notes (id bigint generated always as identity primary key, item_id int not null, body text not null);
     create index on bench.items (client_id);
     create index on bench.items (price);
     insert into bench.clients select n, 'client ' || n from generate_series(1, 1000) n;
@@ -44,248 +43,189 @@ const TABLES: &str = "
       from generate_series(1, 100000) n;
     alter table bench.clients enable row level security;
     alter table bench.items enable row level security;
-    create policy clients_read on bench.clients for select to anon using (true);
-    create policy items_read on bench.items for select to anon using (id > 0);
+    alter table bench.notes enable row level security;
+    create policy clients_read on bench.clients for select to anon
+      using ((select nullif(current_setting('request.jwt.claims', true), '')::json ->> 'role') = 'anon');
+    create policy items_read on bench.items for select to anon
+      using ((select nullif(current_setting('request.jwt.claims', true), '')::json ->> 'role') = 'anon');
+    create policy notes_add on bench.notes for insert to anon
+      with check ((select nullif(current_setting('request.jwt.claims', true), '')::json ->> 'role') = 'anon');
     grant select on bench.clients, bench.items to anon;
+    grant insert on bench.notes to anon;
     analyze bench.clients, bench.items";
 
-/// A request, and the statement that answers it.
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
 struct Case {
     name: &'static str,
+    method: &'static str,
     path: &'static str,
-    statement: &'static str,
+    body: &'static str,
 }
 
-const CASES: [Case; 3] = [
+const fn read(name: &'static str, path: &'static str) -> Case {
     Case {
-        name: "one row by key",
-        path: "/items?id=eq.4711",
-        statement: "select coalesce(json_agg(t), '[]')::text from (select * from bench.items where id = 4711) t",
-    },
+        name,
+        method: "GET",
+        path,
+        body: "",
+    }
+}
+
+const CASES: [Case; 5] = [
+    read("one row by key", "/items?id=eq.4711"),
+    read("20 rows, sorted", "/items?order=price.desc&limit=20"),
+    read(
+        "20 rows with an embed",
+        "/items?select=id,name,clients(name)&order=price.desc&limit=20",
+    ),
+    read("100 rows", "/items?order=id&limit=100"),
     Case {
-        name: "20 rows, sorted",
-        path: "/items?order=price.desc&limit=20",
-        statement: "select coalesce(json_agg(t), '[]')::text
-                    from (select * from bench.items order by price desc limit 20) t",
-    },
-    Case {
-        name: "20 rows with an embed",
-        path: "/items?select=id,name,clients(name)&order=price.desc&limit=20",
-        statement: "select coalesce(json_agg(t), '[]')::text
-                    from (select i.id, i.name, row_to_json(c.*) as clients from bench.items i
-                          left join lateral (select name from bench.clients where id = i.client_id) c on true
-                          order by i.price desc limit 20) t",
+        name: "insert",
+        method: "POST",
+        path: "/notes",
+        body: r#"{"item_id": 4711, "body": "A note about an item"}"#,
     },
 ];
 
-/// How many a second, and how long the slowest hundredth took at least (us).
-struct Rate {
-    each_second: f64,
-    p99_us: u128,
-}
-
 pub(crate) fn run(arguments: &[String]) -> Result<(), AnyError> {
-    let seconds = number(arguments, "--seconds", SECONDS)?;
+    if arguments.first().is_some_and(|first| first == "constant") {
+        return server::constant(number(arguments, "--port", 0)?);
+    }
+    if arguments.first().is_some_and(|first| first == "cache") {
+        return cache::run(arguments);
+    }
+    let time = Duration::from_secs(number(arguments, "--seconds", SECONDS)?);
+    let rounds = number(arguments, "--rounds", ROUNDS)?;
+    let only = arguments.iter().position(|argument| argument == "--case");
+    let only = only.and_then(|at| arguments.get(at + 1));
+    let against = arguments.iter().position(|argument| argument == "--against");
+    let against = against.and_then(|at| arguments.get(at + 1));
     cluster::with_cluster(async |postgres, _| {
         postgres.admin().connect().await?.batch_execute(TABLES).await?;
-        let server = Server::start(postgres).await?;
-        println!("clients  request                 a second  of the statement  p99 us (statement)  own CPU us");
+        let parties = Parties {
+            engine: Server::engine(postgres, CONNECTIONS).await?,
+            constant: Server::constant().await?,
+            other: match against {
+                Some(address) => Some(Server::other(postgres, address, CONNECTIONS).await?),
+                None => None,
+            },
+            postmaster: server::postmaster(postgres).await?,
+        };
+        println!(
+            "ratios of pgbench: sending the same in four round trips, in one packet; CPU of the engine and of the constant (us)"
+        );
+        println!(
+            "clients  request                a second  of four  of one  p99 us  engine CPU  constant  PostgreSQL CPU (pgbench's)"
+        );
         for clients in CLIENTS {
-            for case in &CASES {
-                compare(&server, postgres, case, clients, Duration::from_secs(seconds)).await?;
+            for case in CASES
+                .iter()
+                .filter(|case| only.is_none_or(|only| case.name.contains(only.as_str())))
+            {
+                let statement = Statement::of(postgres, case).await?;
+                parties.compare(case, &statement, clients, time, rounds).await?;
             }
         }
+        println!("memory of the engine now: {:.1} MiB", parties.engine.memory_mib()?);
         Ok(())
     })
 }
 
-async fn compare(
-    server: &Server,
-    postgres: &Postgres,
-    case: &Case,
-    clients: usize,
-    time: Duration,
-) -> Result<(), AnyError> {
-    let address = server.address.clone();
-    // Statements are prepared and files are read before anything counts.
-    measured(clients, time / 4, |stop| ask(address.clone(), case.path, stop)).await?;
-    let before = server.cpu_us()?;
-    let asked = measured(clients, time, |stop| ask(address.clone(), case.path, stop)).await?;
-    let cpu = server.cpu_us()?.saturating_sub(before);
-    let login = postgres.runtime();
-    let direct = measured(clients.min(CONNECTIONS), time, |stop| {
-        send(login.clone(), case.statement, stop)
-    })
-    .await?;
-    let requests = asked.each_second * time.as_secs_f64();
-    println!(
-        "{clients:7}  {:22}  {:8.0}  {:16.2}  {:8} ({:8})  {:10.0}",
-        case.name,
-        asked.each_second,
-        asked.each_second / direct.each_second,
-        asked.p99_us,
-        direct.p99_us,
-        f64::from(u32::try_from(cpu)?) / requests.max(1.0),
-    );
-    Ok(())
+struct Parties {
+    engine: Server,
+    constant: Server,
+    other: Option<Server>,
+    postmaster: u32,
 }
 
-/// Runs clients at once until the time is over; each gives how long its requests took.
-async fn measured<F>(clients: usize, time: Duration, client: impl Fn(Arc<AtomicBool>) -> F) -> Result<Rate, AnyError>
-where
-    F: Future<Output = Result<Vec<u128>, AnyError>> + Send + 'static,
-{
-    let stop = Arc::new(AtomicBool::new(false));
-    let mut running = JoinSet::new();
-    for _ in 0..clients {
-        running.spawn(client(stop.clone()));
-    }
-    tokio::time::sleep(time).await;
-    stop.store(true, Ordering::Relaxed);
-    let mut all = Vec::new();
-    while let Some(took) = running.join_next().await {
-        all.extend(took??);
-    }
-    all.sort_unstable();
-    Ok(Rate {
-        each_second: f64::from(u32::try_from(all.len())?) / time.as_secs_f64(),
-        p99_us: all.get(all.len() * 99 / 100).copied().unwrap_or_default(),
-    })
+/// What one round gave.
+struct Round {
+    engine: Rate,
+    own_cpu: f64,
+    postgres_cpu: f64,
+    constant_cpu: f64,
+    pgbench_cpu: f64,
+    of_four: f64,
+    of_one: f64,
+    other: Option<f64>,
 }
 
-async fn ask(address: String, path: &'static str, stop: Arc<AtomicBool>) -> Result<Vec<u128>, AnyError> {
-    let mut stream = TcpStream::connect(&address).await?;
-    stream.set_nodelay(true)?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\nAccept: application/json\r\n\r\n");
-    let mut took = Vec::new();
-    let mut answer = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
-        let begun = Instant::now();
-        stream.write_all(request.as_bytes()).await?;
-        answer.clear();
-        while !is_whole(&answer)? {
-            if stream.read_buf(&mut answer).await? == 0 {
-                return Err("the server closed the connection".into());
-            }
+impl Parties {
+    async fn compare(
+        &self,
+        case: &Case,
+        statement: &Statement,
+        clients: usize,
+        time: Duration,
+        rounds: u64,
+    ) -> Result<(), AnyError> {
+        // Statements are prepared and files are read before anything counts.
+        client::ask(&self.engine.address, case, clients, time / 4).await?;
+        let mut all = Vec::new();
+        for _ in 0..rounds {
+            all.push(self.round(case, statement, clients, time).await?);
         }
-        took.push(begun.elapsed().as_micros());
-    }
-    Ok(took)
-}
-
-fn is_whole(answer: &[u8]) -> Result<bool, AnyError> {
-    let text = String::from_utf8_lossy(answer);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        return Ok(false);
-    };
-    if !head.starts_with("HTTP/1.1 200") {
-        return Err(format!("the server answered {text}").into());
-    }
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let length: usize = length.ok_or("an answer without a length")?.parse()?;
-    Ok(body.len() >= length)
-}
-
-/// The same transaction by a client of PostgreSQL.
-async fn send(login: Login, statement: &'static str, stop: Arc<AtomicBool>) -> Result<Vec<u128>, AnyError> {
-    let mut login = login;
-    login.pg.options("-c role=anon");
-    let client = login.connect().await?;
-    let claims = client
-        .prepare("select set_config('request.jwt.claims', $1, true)")
-        .await?;
-    let statement = client.prepare(statement).await?;
-    let mut took = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
-        let begun = Instant::now();
-        tokio::try_join!(
-            biased;
-            client.batch_execute("begin read only"),
-            client.execute(&claims, &[&r#"{"role":"anon"}"#]),
-            client.query_one(&statement, &[]),
-            client.batch_execute("commit"),
-        )?;
-        took.push(begun.elapsed().as_micros());
-    }
-    Ok(took)
-}
-
-/// The engine as a process of its own, ended with the measurement.
-struct Server {
-    process: Child,
-    address: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself, which the measurement then said.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Server {
-    async fn start(postgres: &Postgres) -> Result<Server, AnyError> {
-        let program: PathBuf = std::env::current_exe()?.with_file_name("nexus-mint");
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let process = Command::new(&program)
-            .arg("rest")
-            .env("PGRST_DB_URI", url_of(&postgres.runtime())?)
-            .env("PGRST_DB_SCHEMAS", "bench")
-            .env("PGRST_DB_ANON_ROLE", "anon")
-            .env("PGRST_DB_POOL", CONNECTIONS.to_string())
-            .env("PGRST_SERVER_HOST", "127.0.0.1")
-            .env("PGRST_SERVER_PORT", port.to_string())
-            .stdout(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("{}: {error}; build it first, with the same profile", program.display()))?;
-        let server = Server {
-            process,
-            address: format!("127.0.0.1:{port}"),
+        let middle = |value: fn(&Round) -> f64| median(all.iter().map(value).collect());
+        let others: Vec<f64> = all.iter().filter_map(|round| round.other).collect();
+        let other = if others.is_empty() {
+            String::new()
+        } else {
+            format!("  other: {:.2} of one", median(others))
         };
-        for _ in 0..100 {
-            let stop = Arc::new(AtomicBool::new(true));
-            if TcpStream::connect(&server.address).await.is_ok()
-                && ask(server.address.clone(), "/items?limit=1", stop).await.is_ok()
-            {
-                return Ok(server);
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        Err("the engine does not answer".into())
+        println!(
+            "{clients:7}  {:21}  {:8.0}  {:7.2}  {:6.2}  {:6.0}  {:10.0}  {:8.0}  {:4.0} ({:4.0}){other}",
+            case.name,
+            middle(|round| round.engine.each_second),
+            middle(|round| round.of_four),
+            middle(|round| round.of_one),
+            middle(|round| f64::from(round.engine.p99_us)),
+            middle(|round| round.own_cpu),
+            middle(|round| round.constant_cpu),
+            middle(|round| round.postgres_cpu),
+            middle(|round| round.pgbench_cpu),
+        );
+        Ok(())
     }
 
-    /// CPU time so far: two numbers of `/proc`, in hundredths of a second.
-    fn cpu_us(&self) -> Result<u64, AnyError> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        let fields: Vec<&str> = stat
-            .rsplit_once(')')
-            .map_or("", |(_, rest)| rest)
-            .split_whitespace()
-            .collect();
-        let ticks = |at: usize| {
-            fields
-                .get(at)
-                .and_then(|field| field.parse::<u64>().ok())
-                .ok_or("no CPU time in /proc")
+    async fn round(
+        &self,
+        case: &Case,
+        statement: &Statement,
+        clients: usize,
+        time: Duration,
+    ) -> Result<Round, AnyError> {
+        let direct = clients.min(CONNECTIONS);
+        let four = statement.send(direct, time, false).await?;
+        let (own, children) = (self.engine.cpu_us()?, cpu_of_children_us(self.postmaster)?);
+        let engine = client::ask(&self.engine.address, case, clients, time).await?;
+        let (own, children) = (
+            self.engine.cpu_us()?.saturating_sub(own),
+            cpu_of_children_us(self.postmaster)?.saturating_sub(children),
+        );
+        let before = cpu_of_children_us(self.postmaster)?;
+        let one = statement.send(direct, time, true).await?;
+        let pgbench_cpu = cpu_of_children_us(self.postmaster)?.saturating_sub(before);
+        let before = self.constant.cpu_us()?;
+        let constant = client::ask(&self.constant.address, case, clients, time).await?;
+        let constant_cpu = self.constant.cpu_us()?.saturating_sub(before);
+        let other = match &self.other {
+            Some(other) => Some(client::ask(&other.address, case, clients, time).await?.each_second / one.each_second),
+            None => None,
         };
-        Ok((ticks(11)? + ticks(12)?) * 10_000)
+        Ok(Round {
+            own_cpu: each(own, engine.count),
+            postgres_cpu: each(children, engine.count),
+            constant_cpu: each(constant_cpu, constant.count),
+            pgbench_cpu: each(pgbench_cpu, one.count),
+            of_four: engine.each_second / four.each_second,
+            of_one: engine.each_second / one.each_second,
+            other,
+            engine,
+        })
     }
 }
 
-fn url_of(login: &Login) -> Result<String, AnyError> {
-    use tokio_postgres::config::Host;
-    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
-    let Some(Host::Unix(folder)) = login.pg.get_hosts().first() else {
-        return Err("the cluster has no socket".into());
-    };
-    let password = String::from_utf8(login.pg.get_password().unwrap_or_default().to_vec())?;
-    Ok(format!(
-        "postgres://{}:{}@/{}?host={}&port={}",
-        encoded(login.pg.get_user().unwrap_or_default()),
-        encoded(&password),
-        encoded(login.pg.get_dbname().unwrap_or_default()),
-        encoded(&folder.to_string_lossy()),
-        login.pg.get_ports().first().copied().unwrap_or(5432),
-    ))
+fn each(us: u64, count: u32) -> f64 {
+    f64::from(u32::try_from(us).unwrap_or(u32::MAX)) / f64::from(count.max(1))
 }

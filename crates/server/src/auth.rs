@@ -4,6 +4,7 @@
 //! the clock is read in the handlers and in the command line. Absent so far: signing up, signing in, refreshing.
 
 pub mod email;
+pub mod jwks;
 pub mod keys;
 mod refusal;
 pub mod routes;

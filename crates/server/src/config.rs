@@ -73,6 +73,8 @@ settings! {
         "Folder of initdb and postgres for the private cluster";
     JWT_SECRET: "jwt_secret", "NEXUS_MINT_JWT_SECRET", None, "made once",
         "Signs access tokens (HS256), at least 32 characters";
+    JWT_JWKS: "jwt_jwks", "NEXUS_MINT_JWT_JWKS", None, "none",
+        "Public keys of others whose access tokens count as well, as a JSON web key set";
     ANON_KEY: "anon_key", "NEXUS_MINT_ANON_KEY", None, "signed with the JWT secret",
         "API key of visitors, if it must be a given one";
     SERVICE_KEY: "service_key", "NEXUS_MINT_SERVICE_KEY", None, "signed with the JWT secret",
@@ -246,6 +248,8 @@ pub struct Settings {
     pub pg_bin: Option<PathBuf>,
     /// The secret for tokens, if it was said.
     pub jwt_secret: Option<Secret>,
+    /// Public keys of others whose tokens count as well.
+    pub jwt_jwks: Option<jsonwebtoken::jwk::JwkSet>,
     /// The visitors' API key, if it must be a given one.
     pub anon_key: Option<Secret>,
     /// The service's API key, if it must be a given one.
@@ -328,6 +332,7 @@ impl Settings {
             redirect_urls: loader.get(&REDIRECT_URLS, parse::list)?.unwrap_or_default(),
             pg_bin: loader.get(&PG_BIN, parse::absolute_path)?,
             jwt_secret: loader.get(&JWT_SECRET, parse::jwt_secret)?,
+            jwt_jwks: loader.get(&JWT_JWKS, crate::auth::jwks::public_set)?,
             anon_key: loader.get(&ANON_KEY, parse::secret)?,
             service_key: loader.get(&SERVICE_KEY, parse::secret)?,
             file_key: loader.get(&FILE_KEY, parse::key_of_32_bytes)?,

@@ -3,6 +3,7 @@
 //!
 //! - [`engine`]: answers one request; the schema cache and its reload.
 //! - [`session`]: connections of a role, with statements that stay prepared.
+//! - [`wire`]: one such connection, as messages.
 //! - [`catalogue`]: reads the schema cache.
 //! - [`listen`]: reloads it when the database says so.
 //! - [`http`]: requests and answers as axum has them.
@@ -18,3 +19,4 @@ pub mod routes;
 mod run;
 pub mod session;
 pub mod token;
+pub mod wire;

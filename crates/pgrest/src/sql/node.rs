@@ -83,8 +83,9 @@ pub(super) fn select_from(
     }
     order(sql, schema, tree);
     if let Some(limit) = tree.range.limit {
+        // A number and no bind: PostgreSQL plans for a short page only when it knows that it is one.
         sql.push(" LIMIT ");
-        sql.bind(&limit.to_string());
+        sql.push(&limit.to_string());
     }
     if tree.range.offset > 0 {
         sql.push(" OFFSET ");
@@ -105,7 +106,7 @@ pub(super) fn count(sql: &mut Statement, schema: &Schema, tree: &Tree, rows_max:
     }
     if let Some(rows) = rows_max {
         sql.push(" LIMIT ");
-        sql.bind(&rows.to_string());
+        sql.push(&rows.to_string());
     }
 }
 

@@ -35,8 +35,8 @@ fn filters_orders_and_pages() {
     );
     check(
         "GET /clients?order=name.desc.nullslast,id&limit=3&offset=2",
-        &format!(r#"{from} ORDER BY "clients"."name" DESC NULLS LAST, "clients"."id" LIMIT $1 OFFSET $2"#),
-        &["3", "2"],
+        &format!(r#"{from} ORDER BY "clients"."name" DESC NULLS LAST, "clients"."id" LIMIT 3 OFFSET $1"#),
+        &["2"],
     );
     check(
         "GET /projects?select=n:name::varchar,data->a->>0&data->>b=eq.c",
@@ -86,8 +86,8 @@ fn embeds_are_lateral_joins() {
     );
     check(
         "GET /named_projects?select=title,clients(name)&limit=1",
-        r#"SELECT "named_projects"."title" AS "title", row_to_json("pgrst_1_0".*) AS "clients" FROM "api"."named_projects" LEFT JOIN LATERAL (SELECT "clients_1"."name" AS "name" FROM "api"."clients" AS "clients_1" WHERE "clients_1"."id" = "named_projects"."client") AS "pgrst_1_0" ON TRUE LIMIT $1"#,
-        &["1"],
+        r#"SELECT "named_projects"."title" AS "title", row_to_json("pgrst_1_0".*) AS "clients" FROM "api"."named_projects" LEFT JOIN LATERAL (SELECT "clients_1"."name" AS "name" FROM "api"."clients" AS "clients_1" WHERE "clients_1"."id" = "named_projects"."client") AS "pgrst_1_0" ON TRUE LIMIT 1"#,
+        &[],
     );
 }
 

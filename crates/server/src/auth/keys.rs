@@ -1,14 +1,22 @@
 //! The keys that sign and verify tokens, and the two API keys made with them.
 //!
-//! Today there is one shared secret (HS256). A key knows its algorithm, and only that one is tried with it; further
-//! keys, asymmetric ones with a `kid` among them, are further entries.
+//! We sign with one shared secret (HS256). Tokens of the public keys that the configuration names count as well. A key
+//! knows its algorithms, and only those are tried with it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, jwk::JwkSet};
 use serde::Serialize;
 
-use super::token::{ApiRole, TokenError};
+use super::{
+    jwks::{self, VerifyingKey},
+    token::{ApiRole, TokenError, Verified},
+};
 use crate::config::{Config, Secret};
 
 /// Until when our own API keys hold (2100-01-01). They are withdrawn by changing the secret.
@@ -20,15 +28,11 @@ const DEV_KEY_EXPIRES: u64 = 1_983_812_996;
 pub struct Keys {
     signing: EncodingKey,
     verifying: Vec<VerifyingKey>,
+    public: JwkSet,
     anon_key: Secret,
     service_key: Secret,
-}
-
-pub(super) struct VerifyingKey {
-    pub(super) algorithm: Algorithm,
-    /// A key without an id fits every id.
-    pub(super) id: Option<String>,
-    pub(super) key: DecodingKey,
+    /// Tokens whose signature was checked.
+    pub(super) remembered: Mutex<HashMap<String, Arc<Verified>>>,
 }
 
 /// Why the keys cannot be used.
@@ -37,6 +41,9 @@ pub enum KeyError {
     /// Signing failed.
     #[error("cannot sign with the JWT secret")]
     Sign(#[source] jsonwebtoken::errors::Error),
+    /// A public key cannot be used.
+    #[error("jwt_jwks: expected {0}")]
+    Public(String),
     /// A configured API key would not be accepted.
     #[error(
         "{setting}: expected a token of the role {role} that the JWT secret signed, or a key that begins with {prefix}"
@@ -68,17 +75,23 @@ impl Keys {
     /// See [`KeyError`].
     pub fn of(config: &Config, now: DateTime<Utc>) -> Result<Keys, KeyError> {
         let secret = config.jwt_secret.expose().as_bytes();
-        let verifying = vec![VerifyingKey {
-            algorithm: Algorithm::HS256,
+        let mut verifying = vec![VerifyingKey {
+            algorithms: &[Algorithm::HS256],
             id: None,
             key: DecodingKey::from_secret(secret),
         }];
+        let public = config.settings.jwt_jwks.clone().unwrap_or(JwkSet { keys: Vec::new() });
+        for jwk in &public.keys {
+            verifying.push(jwks::key_of(jwk).map_err(KeyError::Public)?);
+        }
         let empty = Secret::new("");
         let mut keys = Keys {
             signing: EncodingKey::from_secret(secret),
             verifying,
+            public,
             anon_key: empty.clone(),
             service_key: empty,
+            remembered: Mutex::default(),
         };
         let given = &config.settings;
         keys.anon_key = keys.api_key(ApiRole::Anon, given.anon_key.as_ref(), given.dev_keys, now)?;
@@ -98,6 +111,12 @@ impl Keys {
         &self.service_key
     }
 
+    /// The public keys whose tokens count, for whoever wants to verify them himself.
+    #[must_use]
+    pub fn public(&self) -> &JwkSet {
+        &self.public
+    }
+
     /// Signs claims, with exactly the bytes that they serialise to.
     ///
     /// # Errors
@@ -112,14 +131,7 @@ impl Keys {
 
     /// The keys that may have signed a token with this header.
     pub(super) fn candidates(&self, algorithm: Algorithm, id: Option<&str>) -> impl Iterator<Item = &VerifyingKey> {
-        let fits = move |key: &&VerifyingKey| match (&key.id, id) {
-            (Some(own), Some(asked)) => own == asked,
-            (None, _) | (_, None) => true,
-        };
-        self.verifying
-            .iter()
-            .filter(move |key| key.algorithm == algorithm)
-            .filter(fits)
+        self.verifying.iter().filter(move |key| key.fits(algorithm, id))
     }
 
     fn api_key(

@@ -38,10 +38,10 @@ async fn health() -> Json<Value> {
 }
 
 /// Public keys only, and a shared secret has none.
-async fn jwks() -> impl axum::response::IntoResponse {
+async fn jwks(State(app): State<App>) -> impl axum::response::IntoResponse {
     (
         [(header::CACHE_CONTROL, "public, max-age=600")],
-        Json(json!({ "keys": [] })),
+        Json(json!(app.keys.public())),
     )
 }
 

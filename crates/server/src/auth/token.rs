@@ -3,7 +3,10 @@
 //! The signature is checked first, with the algorithm of the key and no other; then the claims, strictly: a wrong type
 //! is refused and not passed over. The wording of the refusals is PostgREST's, since clients show and match it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
@@ -16,6 +19,10 @@ use super::keys::Keys;
 
 /// How far two clocks may differ (s): Supabase's value.
 const LEEWAY_S: f64 = 30.0;
+
+/// How many tokens are remembered whose signature was checked: those of everybody who is there at once. Each takes
+/// about 2 KiB.
+const REMEMBERED_MAX: usize = 4096;
 
 /// A role that a token can carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +174,20 @@ struct Header {
     crit: Option<Value>,
 }
 
+/// A token whose signature was checked. Its times are checked each time that it is shown.
+pub(super) struct Verified {
+    caller: Caller,
+    times: Times,
+}
+
+/// Between which instants a token holds (s).
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    expires: f64,
+    from: Option<f64>,
+    issued: Option<f64>,
+}
+
 impl Keys {
     /// Makes sure that `token` is ours and holds at `now`.
     ///
@@ -176,12 +197,41 @@ impl Keys {
         if token.is_empty() {
             return Err(TokenError::Empty);
         }
+        if let Some(known) = self.remembered(token) {
+            known.times.check(now)?;
+            return Ok(known.caller.clone());
+        }
         let parts: Vec<&str> = token.split('.').collect();
         let &[header, payload, signature] = parts.as_slice() else {
             return Err(TokenError::Parts(parts.len()));
         };
         self.check_signature(header, payload, signature)?;
-        caller_of(decoded(payload)?, now)
+        let claims: Map<String, Value> = decoded(payload)?;
+        let times = Times::of(&claims)?;
+        times.check(now)?;
+        let caller = caller_of(claims)?;
+        self.remember(
+            token,
+            Verified {
+                caller: caller.clone(),
+                times,
+            },
+        );
+        Ok(caller)
+    }
+
+    fn remembered(&self, token: &str) -> Option<Arc<Verified>> {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(token).cloned()
+    }
+
+    /// Only what is genuine is remembered, so that nobody outside can push others out.
+    fn remember(&self, token: &str, verified: Verified) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        remembered.insert(token.to_owned(), Arc::new(verified));
     }
 
     /// The caller whom a token or one of our API keys proves. An API key may be opaque: then only the one that is
@@ -243,8 +293,7 @@ fn decoded<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, TokenError> 
     serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed)
 }
 
-fn caller_of(mut claims: Map<String, Value>, now: DateTime<Utc>) -> Result<Caller, TokenError> {
-    check_times(&claims, now)?;
+fn caller_of(mut claims: Map<String, Value>) -> Result<Caller, TokenError> {
     check_audience(&claims)?;
     let role = match text(&claims, "role")? {
         None => ApiRole::Anon,
@@ -265,20 +314,29 @@ fn caller_of(mut claims: Map<String, Value>, now: DateTime<Utc>) -> Result<Calle
     })
 }
 
-fn check_times(claims: &Map<String, Value>, now: DateTime<Utc>) -> Result<(), TokenError> {
-    // As seconds in a float: exact for every instant that a clock can show, and no claim can overflow it.
-    let now = f64::from(u32::try_from(now.timestamp()).unwrap_or(u32::MAX));
-    let expires = number(claims, "exp")?.ok_or(TokenError::NoExpiry)?;
-    if now - LEEWAY_S > expires {
-        return Err(TokenError::Expired);
+impl Times {
+    fn of(claims: &Map<String, Value>) -> Result<Times, TokenError> {
+        Ok(Times {
+            expires: number(claims, "exp")?.ok_or(TokenError::NoExpiry)?,
+            from: number(claims, "nbf")?,
+            issued: number(claims, "iat")?,
+        })
     }
-    if number(claims, "nbf")?.is_some_and(|from| now + LEEWAY_S < from) {
-        return Err(TokenError::NotYetValid);
+
+    fn check(self, now: DateTime<Utc>) -> Result<(), TokenError> {
+        // As seconds in a float: exact for every instant that a clock can show, and no claim can overflow it.
+        let now = f64::from(u32::try_from(now.timestamp()).unwrap_or(u32::MAX));
+        if now - LEEWAY_S > self.expires {
+            return Err(TokenError::Expired);
+        }
+        if self.from.is_some_and(|from| now + LEEWAY_S < from) {
+            return Err(TokenError::NotYetValid);
+        }
+        if self.issued.is_some_and(|issued| now + LEEWAY_S < issued) {
+            return Err(TokenError::IssuedAtFuture);
+        }
+        Ok(())
     }
-    if number(claims, "iat")?.is_some_and(|issued| now + LEEWAY_S < issued) {
-        return Err(TokenError::IssuedAtFuture);
-    }
-    Ok(())
 }
 
 fn check_audience(claims: &Map<String, Value>) -> Result<(), TokenError> {

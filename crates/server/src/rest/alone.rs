@@ -118,11 +118,12 @@ fn alone(settings: RestSettings) -> Result<Alone, AnyError> {
 }
 
 async fn answer(State(alone): State<Arc<Alone>>, request: Request) -> Response {
-    let headers = request.headers().clone();
-    let is_preflight = request.method() == axum::http::Method::OPTIONS
+    let (parts, body) = request.into_parts();
+    let headers = &parts.headers;
+    let is_preflight = parts.method == axum::http::Method::OPTIONS
         && headers.contains_key(header::ORIGIN)
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let is_head = request.method() == axum::http::Method::HEAD;
+    let is_head = parts.method == axum::http::Method::HEAD;
     let (reply, timing) = if is_preflight {
         (
             Reply {
@@ -139,9 +140,9 @@ async fn answer(State(alone): State<Arc<Alone>>, request: Request) -> Response {
             .map_or(0.0, |since| since.as_secs_f64());
         let who = alone.verifier.identify(authorization, now);
         let verified = begun.elapsed();
-        match http::asked(request, "").await {
+        match http::asked(&parts, body, "").await {
             Ok(asked) => {
-                let (reply, timings) = alone.engine.answer(who, asked).await;
+                let (reply, timings) = alone.engine.answer(who, &asked).await;
                 (reply, Some((verified, timings)))
             }
             Err(refusal) => (refused(&refusal), Some((verified, Timings::default()))),
@@ -157,7 +158,7 @@ async fn answer(State(alone): State<Arc<Alone>>, request: Request) -> Response {
     {
         set(added, name, value);
     }
-    alone.share_with_origin(&headers, is_preflight, added);
+    alone.share_with_origin(headers, is_preflight, added);
     response
 }
 

@@ -16,14 +16,13 @@ use pgrest::{
     response::{self, Reply},
     schema::Schema,
 };
-use serde_json::{Map, Value};
 use tokio::sync::{Mutex, OnceCell};
-use tokio_postgres::{error::SqlState, types::ToSql};
 
 use super::{
     catalogue,
     run::{self, Failure, Setup},
     session::{NoSession, Sessions},
+    wire::{Fault, Row, WireError},
 };
 use crate::{
     db::{ConnectError, Login, sql},
@@ -265,17 +264,8 @@ impl Engine {
         self.schema.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Answers a request. The work goes on to its end when the client goes away, so that no connection is lost.
-    pub async fn answer(self: &Arc<Engine>, who: Result<Identity, Refusal>, asked: Asked) -> (Reply, Timings) {
-        let engine = self.clone();
-        let work = tokio::spawn(async move { engine.work(who, &asked).await });
-        work.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a request failed");
-            (Refusal::Internal.reply().into(), Timings::default())
-        })
-    }
-
-    async fn work(&self, who: Result<Identity, Refusal>, asked: &Asked) -> (Reply, Timings) {
+    /// Answers a request. When the client goes away, what it asked for goes on to its end: see [`super::session::Borrowed`].
+    pub async fn answer(&self, who: Result<Identity, Refusal>, asked: &Asked) -> (Reply, Timings) {
         let mut timings = Timings::default();
         let who = match who {
             Ok(who) => who,
@@ -359,37 +349,35 @@ impl Engine {
     ) -> Result<response::Outcome, Failed> {
         let mut borrowed = self.sessions.borrow(&who.role).await?;
         let setup = self.setup(who, asked, request, &plan.settings);
-        let outcome = run::run(&mut borrowed.session, &setup, plan).await;
-        self.sessions.give_back(borrowed);
-        Ok(outcome?)
+        let session = borrowed.session().map_err(Failure::Database)?;
+        Ok(run::run(session, &setup, plan).await?)
     }
 
-    fn setup(&self, who: &Identity, asked: &Asked, request: &Request, settings: &[(String, String)]) -> Setup {
-        let path = std::iter::once(&request.schema).chain(&self.behaviour.extra_search_path);
-        let path: Vec<String> = path.map(|schema| quoted(schema)).collect();
-        let mut headers: Map<String, Value> = Map::new();
-        let mut cookies: Map<String, Value> = Map::new();
-        for (name, value) in &asked.headers {
-            if name == "cookie" {
-                let pairs = value.split(';').filter_map(|pair| pair.trim().split_once('='));
-                cookies.extend(pairs.map(|(name, value)| (name.to_owned(), Value::from(value))));
-            } else {
-                headers.insert(name.clone(), Value::from(value.as_str()));
-            }
+    fn setup<'a>(
+        &self,
+        who: &Identity,
+        asked: &'a Asked,
+        request: &'a Request,
+        settings: &'a [(String, String)],
+    ) -> Setup<'a> {
+        let mut search_path = quoted(&request.schema);
+        for schema in &self.behaviour.extra_search_path {
+            search_path.push_str(", ");
+            search_path.push_str(&quoted(schema));
         }
+        let cookies = asked.headers.iter().filter(|(name, _)| name == "cookie");
+        let cookies = cookies.flat_map(|(_, value)| value.split(';').filter_map(|pair| pair.trim().split_once('=')));
+        let headers = asked.headers.iter().filter(|(name, _)| name != "cookie");
         let timezone = request.preferences.timezone.as_ref();
-        let mut more: Vec<(String, String)> = timezone
-            .map(|zone| ("timezone".to_owned(), zone.clone()))
-            .into_iter()
-            .collect();
-        more.extend(settings.iter().cloned());
+        let mut more: Vec<(&str, &str)> = timezone.map(|zone| ("timezone", zone.as_str())).into_iter().collect();
+        more.extend(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         Setup {
-            search_path: path.join(", "),
-            claims: who.claims.to_string(),
-            method: asked.method.clone(),
-            path: request.path.clone(),
-            headers: Value::Object(headers).to_string(),
-            cookies: Value::Object(cookies).to_string(),
+            search_path,
+            claims: who.claims.clone(),
+            method: &asked.method,
+            path: &request.path,
+            headers: object(headers.map(|(name, value)| (name.as_str(), value.as_str()))),
+            cookies: object(cookies),
             more,
             before: self.behaviour.pre_request.as_deref().map(pgrest::sql::before),
         }
@@ -429,39 +417,58 @@ impl Engine {
 
     /// What the caller's role may use.
     async fn privileges(&self, who: &Identity, schema: &str) -> Result<Privileges, Failed> {
-        let borrowed = self.sessions.borrow(&who.role).await?;
-        let client = &borrowed.session.client;
-        let by_schema: [&(dyn ToSql + Sync); 1] = [&schema];
-        let relations = client.query(
+        let mut borrowed = self.sessions.borrow(&who.role).await?;
+        let session = borrowed.session().map_err(Failure::Database)?;
+        let of_schema = [schema];
+        let relations = session.rows(
             sql!(
                 "select c.relname::text
                  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-                 where n.nspname = $1 and c.relkind in ('r', 'v', 'm', 'f', 'p')
+                 where n.nspname = $1::text and c.relkind in ('r', 'v', 'm', 'f', 'p')
                    and (pg_catalog.pg_has_role(c.relowner, 'usage')
                         or pg_catalog.has_table_privilege(c.oid, 'select, insert, update, delete')
                         or pg_catalog.has_any_column_privilege(c.oid, 'select, insert, update'))"
             ),
-            &by_schema,
+            &of_schema,
         );
-        let routines = client.query(
+        let relations = relations.await.map_err(Failure::Database)?;
+        let routines = session.rows(
             sql!(
                 "select p.oid
                  from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-                 where n.nspname = $1 and pg_catalog.has_function_privilege(p.oid, 'execute')"
+                 where n.nspname = $1::text and pg_catalog.has_function_privilege(p.oid, 'execute')"
             ),
-            &by_schema,
+            &of_schema,
         );
-        let found = tokio::try_join!(relations, routines);
-        self.sessions.give_back(borrowed);
-        let (relations, routines) = found.map_err(Failure::Database)?;
-        let privileges = || {
-            Ok::<_, tokio_postgres::Error>(Privileges {
-                relations: relations.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?,
-                routines: routines.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?,
-            })
-        };
-        Ok(privileges().map_err(Failure::Database)?)
+        let routines = routines.await.map_err(Failure::Database)?;
+        let name = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let id = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_be_bytes);
+        let first = |row: &Row| row.columns().next().flatten().map(<[u8]>::to_vec);
+        Ok(Privileges {
+            relations: relations.iter().filter_map(first).map(|bytes| name(&bytes)).collect(),
+            routines: routines
+                .iter()
+                .filter_map(first)
+                .filter_map(|bytes| id(&bytes))
+                .collect(),
+        })
     }
+}
+
+/// A JSON object of texts. Of a name that comes twice, PostgreSQL takes the last.
+fn object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = b"{".to_vec();
+    for (name, value) in members {
+        if text.len() > 1 {
+            text.push(b',');
+        }
+        // Writing texts to memory cannot fail.
+        let _ = serde_json::to_writer(&mut text, name);
+        text.push(b':');
+        let _ = serde_json::to_writer(&mut text, value);
+    }
+    text.push(b'}');
+    String::from_utf8(text).unwrap_or_default()
 }
 
 fn settled(reply: Reply) -> Attempt {
@@ -498,37 +505,48 @@ fn failed(failure: &Failed, who: &Identity) -> Attempt {
                 "the certificates to trust cannot be used".to_owned(),
             ))
         }
-        Failed::Session(NoSession::Refused(error)) | Failed::Statement(Failure::Database(error)) => {
-            refused_by_server(error, who)
-        }
+        Failed::Session(NoSession::Refused(error)) => match error.as_db_error() {
+            Some(said) => {
+                let fault = Fault {
+                    code: said.code().code().to_owned(),
+                    message: said.message().to_owned(),
+                    detail: said.detail().map(str::to_owned),
+                    hint: said.hint().map(str::to_owned),
+                };
+                refused_by_server(&fault, who)
+            }
+            None => unavailable(error),
+        },
+        Failed::Session(NoSession::Unreachable(error)) => unavailable(error),
+        Failed::Session(NoSession::Begin(error)) | Failed::Statement(Failure::Database(error)) => match error {
+            WireError::Refused(fault) => refused_by_server(fault, who),
+            WireError::Lost(_) => unavailable(error),
+        },
         Failed::Statement(Failure::Refused(refusal)) => Attempt::of(refusal),
     }
 }
 
-fn refused_by_server(error: &tokio_postgres::Error, who: &Identity) -> Attempt {
-    let Some(fault) = error.as_db_error() else {
-        tracing::warn!(cause = %chain(error), "the database is not available");
-        return Attempt::of(&Refusal::NoConnection("the connection was lost".to_owned()));
-    };
+fn unavailable(error: &(dyn std::error::Error + 'static)) -> Attempt {
+    tracing::warn!(cause = %chain(error), "the database is not available");
+    Attempt::of(&Refusal::NoConnection("the connection was lost".to_owned()))
+}
+
+/// SQLSTATEs of a column, a table and a function that are not there.
+const NOT_THERE: [&str; 3] = ["42703", "42P01", "42883"];
+
+fn refused_by_server(fault: &Fault, who: &Identity) -> Attempt {
     let reply = ServerFault {
-        code: fault.code().code(),
-        message: fault.message(),
-        detail: fault.detail(),
-        hint: fault.hint(),
+        code: &fault.code,
+        message: &fault.message,
+        detail: fault.detail.as_deref(),
+        hint: fault.hint.as_deref(),
     }
     .reply(who.is_authenticated);
-    let may_be_stale = [
-        SqlState::UNDEFINED_COLUMN,
-        SqlState::UNDEFINED_TABLE,
-        SqlState::UNDEFINED_FUNCTION,
-    ]
-    .iter()
-    .any(|code| code == fault.code());
     if reply.status >= 500 {
-        tracing::warn!(cause = %chain(error), "a statement failed");
+        tracing::warn!(code = fault.code, fault.message, "a statement failed");
     }
     Attempt {
         reply: reply.into(),
-        may_be_stale,
+        may_be_stale: NOT_THERE.contains(&fault.code.as_str()),
     }
 }

@@ -4,8 +4,7 @@ use std::convert::Infallible;
 
 use axum::{
     body::{Body, to_bytes},
-    extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request::Parts},
     response::Response,
 };
 use bytes::Bytes;
@@ -24,8 +23,7 @@ const QUERY_BYTES_MAX: usize = 64 * 1024;
 ///
 /// # Errors
 /// When it is larger than the server takes.
-pub async fn asked(request: Request, prefix: &str) -> Result<Asked, Refusal> {
-    let (parts, body) = request.into_parts();
+pub async fn asked(parts: &Parts, body: Body, prefix: &str) -> Result<Asked, Refusal> {
     let path = parts.uri.path();
     let path = path.strip_prefix(prefix).unwrap_or(path);
     let path = if path.is_empty() { "/" } else { path }.to_owned();

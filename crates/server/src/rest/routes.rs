@@ -71,14 +71,15 @@ pub fn routes() -> Router<App> {
 }
 
 async fn answer(State(app): State<App>, request: Request) -> Response {
-    let is_head = request.method() == Method::HEAD;
-    let who = match who(&app, request.headers()) {
+    let (parts, body) = request.into_parts();
+    let is_head = parts.method == Method::HEAD;
+    let who = match who(&app, &parts.headers) {
         Ok(who) => who,
         Err(reply) => return http::response(reply, is_head),
     };
     let engine: &Arc<Engine> = &app.rest;
-    let reply = match http::asked(request, PREFIX).await {
-        Ok(asked) => engine.answer(who, asked).await.0,
+    let reply = match http::asked(&parts, body, PREFIX).await {
+        Ok(asked) => engine.answer(who, &asked).await.0,
         Err(refusal) => refusal.reply().into(),
     };
     http::response(reply, is_head)

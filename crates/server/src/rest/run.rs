@@ -1,41 +1,38 @@
 //! Runs one planned statement in one transaction, and reads its row.
 //!
-//! BEGIN, the claims, the statement and COMMIT are sent at once where the statement is prepared and nothing has to be
-//! looked at before it may last: one round trip.
+//! What a request sets, its statement and the end are sent at once: one round trip, also for a statement that was never
+//! seen before. Only where a write must be looked at before it may last, its end is a round trip of its own.
 
-use std::error::Error as StdError;
+use std::{io, sync::Arc};
 
-use bytes::BytesMut;
 use pgrest::{
     plan::{Access, StatementPlan},
     response::{self, Outcome},
-    sql::Statement as Sql,
-};
-use tokio_postgres::{
-    Client, Error, Row, Statement,
-    types::{Format, FromSql, IsNull, ToSql, Type},
 };
 
-use super::session::Session;
+use super::{
+    session::{CLAIMS, Session},
+    wire::{Fault, Heard, Row, WireError},
+};
 use crate::db::sql;
 
 /// What a transaction has set before its statement runs.
 #[derive(Debug, Clone)]
-pub(super) struct Setup {
+pub(super) struct Setup<'a> {
     /// `search_path`
     pub(super) search_path: String,
     /// `request.jwt.claims`
-    pub(super) claims: String,
+    pub(super) claims: Arc<str>,
     /// `request.method`
-    pub(super) method: String,
+    pub(super) method: &'a str,
     /// `request.path`
-    pub(super) path: String,
+    pub(super) path: &'a str,
     /// `request.headers`
     pub(super) headers: String,
     /// `request.cookies`
     pub(super) cookies: String,
     /// Whatever else.
-    pub(super) more: Vec<(String, String)>,
+    pub(super) more: Vec<(&'a str, &'a str)>,
     /// A call before all else.
     pub(super) before: Option<String>,
 }
@@ -44,261 +41,281 @@ pub(super) struct Setup {
 #[derive(Debug)]
 pub(super) enum Failure {
     /// PostgreSQL refused, or is gone.
-    Database(Error),
+    Database(WireError),
     /// The outcome must not last.
     Refused(pgrest::error::Refusal),
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
+impl From<WireError> for Failure {
+    fn from(error: WireError) -> Failure {
         Failure::Database(error)
     }
 }
 
-/// Runs a plan. Afterwards the session has no transaction open, unless the connection is lost.
-pub(super) async fn run(session: &mut Session, setup: &Setup, plan: &StatementPlan) -> Result<Outcome, Failure> {
-    let begin = begin(plan);
-    let main = session.prepared(&plan.statement.text);
-    let estimate = plan.estimate.as_ref().map(|estimate| session.prepared(&estimate.text));
-    let ready = match (main, estimate) {
-        (Some(main), None) => Some((main, None)),
-        (Some(main), Some(Some(estimate))) => Some((main, Some(estimate))),
-        _ => None,
-    };
-    // Where something else has to be set first, the statement cannot be sent behind it unseen.
-    let at_once = !plan.has_checks() && setup.more.is_empty() && setup.before.is_none();
-    if let (Some((main, estimate)), true) = (&ready, at_once) {
-        let client = &session.client;
-        let (begun, set, estimated, rows, ended) = tokio::join!(
-            biased;
-            client.batch_execute(&begin),
-            prepare_transaction(client, &session.claims, setup),
-            estimated(client, estimate.as_ref(), plan),
-            query(client, main, &plan.statement),
-            end(client, plan.rollback),
-        );
-        let outcome = first(begun, set, estimated, rows);
-        if outcome.is_err() {
-            session.forget(&plan.statement.text);
-        }
-        let (estimate, rows) = outcome?;
-        ended?;
-        return Ok(outcome_of(plan, estimate, &rows)?);
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Database(error.into())
     }
-    let result = step_by_step(session, &begin, setup, plan, ready).await;
-    let ended = if result.is_ok() {
-        end(&session.client, plan.rollback).await
-    } else {
-        // What failed is undone; its own error is the one to tell.
-        let _ = session.client.batch_execute("rollback").await;
-        Ok(())
-    };
-    let outcome = result?;
-    ended?;
-    Ok(outcome)
 }
 
-async fn step_by_step(
-    session: &mut Session,
-    begin: &str,
-    setup: &Setup,
-    plan: &StatementPlan,
-    ready: Option<(Statement, Option<Statement>)>,
-) -> Result<Outcome, Failure> {
-    let client = &session.client;
-    let (begun, set) = tokio::join!(
-        biased;
-        client.batch_execute(begin),
-        prepare_transaction(client, &session.claims, setup),
-    );
-    begun.and(set)?;
-    let (main, estimate) = match ready {
-        Some(ready) => ready,
-        None => {
-            let main = client.prepare(&plan.statement.text).await?;
-            let estimate = match &plan.estimate {
-                Some(estimate) => Some((client.prepare(&estimate.text).await?, &estimate.text)),
-                None => None,
-            };
-            // A question for a plan names its options in its text; it is not worth keeping.
-            if !plan.is_explain {
-                session.keep(&plan.statement.text, &main);
-            }
-            if let Some((statement, text)) = &estimate {
-                session.keep(text, statement);
-            }
-            (main, estimate.map(|(statement, _)| statement))
+/// Runs a plan. Afterwards the session has no transaction open, unless the connection is lost.
+pub(super) async fn run(session: &mut Session, setup: &Setup<'_>, plan: &StatementPlan) -> Result<Outcome, Failure> {
+    let was_prepared = session.prepared(&plan.statement.text).is_some();
+    let outcome = once(session, setup, plan).await;
+    match outcome {
+        // A statement that was prepared before the schema changed: nothing has happened yet.
+        Err(Failure::Database(WireError::Refused(fault)))
+            if was_prepared && ["0A000", "26000"].contains(&fault.code.as_str()) =>
+        {
+            once(session, setup, plan).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// How many commands of a transaction have been heard of, and which of them are asked for their rows.
+#[derive(Default)]
+struct Expected {
+    commands: u32,
+    estimate: Option<u32>,
+    main: u32,
+    /// Texts that are prepared under a new name if all goes well.
+    new: Vec<(String, String)>,
+}
+
+async fn once(session: &mut Session, setup: &Setup<'_>, plan: &StatementPlan) -> Result<Outcome, Failure> {
+    // No message can carry it; PostgreSQL would say so of a value.
+    if plan.statement.text.contains('\0') {
+        let fault = Fault {
+            code: "22021".to_owned(),
+            message: "invalid byte sequence for encoding \"UTF8\": 0x00".to_owned(),
+            ..Fault::default()
+        };
+        return Err(WireError::Refused(Box::new(fault)).into());
+    }
+    let is_write = plan.access == Access::ReadWrite;
+    // A read that must be one row may as well be looked at when it is over.
+    let waits = is_write && plan.has_checks();
+    let level = isolation(plan);
+    let is_explicit = waits || plan.rollback || level.is_some();
+    let mut expected = Expected::default();
+    let written = write(session, setup, plan, is_explicit.then_some(level), &mut expected);
+    let outcome = match written {
+        Ok(()) if waits => with_checks(session, plan, &expected).await,
+        Ok(()) => at_once(session, plan, &expected).await,
+        Err(error) => {
+            session.wire.abandon();
+            Err(error.into())
         }
     };
-    let client = &session.client;
-    let (estimated, rows) = tokio::join!(
-        biased;
-        estimated(client, estimate.as_ref(), plan),
-        query(client, &main, &plan.statement),
-    );
-    let outcome = estimated.and_then(|estimate| Ok((estimate, rows?)));
-    if outcome.is_err() {
-        session.forget(&plan.statement.text);
+    match &outcome {
+        Ok(_) => {
+            for (text, name) in expected.new {
+                session.keep(&text, name);
+            }
+        }
+        Err(failure) => {
+            let is_outdated = match failure {
+                // Syntax errors and missing names, among them those of a schema that changed.
+                Failure::Database(WireError::Refused(fault)) => ["42", "0A", "26", "XX"]
+                    .iter()
+                    .any(|class| fault.code.starts_with(class)),
+                Failure::Database(WireError::Lost(_)) | Failure::Refused(_) => false,
+            };
+            if is_outdated {
+                session.forget(&plan.statement.text);
+            }
+            for (_, name) in expected.new {
+                session.let_go(name);
+            }
+        }
     }
-    let (estimate, rows) = outcome?;
-    let outcome = outcome_of(plan, estimate, &rows)?;
+    // Buffers are given back, and what an error left open is ended.
+    session.wire.settle().await?;
+    outcome
+}
+
+/// Writes everything up to the statement's own end.
+fn write(
+    session: &mut Session,
+    setup: &Setup<'_>,
+    plan: &StatementPlan,
+    begin: Option<Option<&'static str>>,
+    expected: &mut Expected,
+) -> io::Result<()> {
+    session.tidy()?;
+    if let Some(level) = begin {
+        session.wire.command(&begin_text(plan, level))?;
+        expected.commands += 1;
+    }
+    let read_only = match plan.access {
+        Access::ReadOnly => "on",
+        Access::ReadWrite => "off",
+    };
+    let claims = [
+        &setup.search_path,
+        &*setup.claims,
+        setup.method,
+        setup.path,
+        &setup.headers,
+        &setup.cookies,
+        read_only,
+    ];
+    session.wire.run(CLAIMS, claims.map(Some))?;
+    expected.commands += 1;
+    for (name, value) in &setup.more {
+        let set = sql!("select pg_catalog.set_config($1::text, $2::text, true)");
+        session.wire.parse("", set)?;
+        session.wire.run("", [Some(*name), Some(*value)])?;
+        expected.commands += 1;
+    }
+    if let Some(before) = &setup.before {
+        session.wire.command(before)?;
+        expected.commands += 1;
+    }
+    if let Some(estimate) = &plan.estimate {
+        expected.estimate = Some(expected.commands);
+        statement(session, estimate, true, expected)?;
+    }
+    expected.main = expected.commands;
+    // A plan that is asked for is not worth keeping.
+    statement(session, &plan.statement, !plan.is_explain, expected)
+}
+
+fn statement(
+    session: &mut Session,
+    statement: &pgrest::sql::Statement,
+    keeps: bool,
+    expected: &mut Expected,
+) -> io::Result<()> {
+    let values = statement.binds.iter().map(Option::as_deref);
+    expected.commands += 1;
+    if !keeps {
+        session.wire.parse("", &statement.text)?;
+        return session.wire.run("", values);
+    }
+    if let Some(name) = session.prepared(&statement.text) {
+        let name = name.to_owned();
+        return session.wire.run(&name, values);
+    }
+    let name = session.new_name();
+    session.wire.parse(&name, &statement.text)?;
+    session.wire.run(&name, values)?;
+    expected.new.push((statement.text.clone(), name));
+    Ok(())
+}
+
+async fn at_once(session: &mut Session, plan: &StatementPlan, expected: &Expected) -> Result<Outcome, Failure> {
+    let wire = &mut session.wire;
+    if plan.rollback {
+        // What would have been refused at the end is to be refused now.
+        wire.command("set constraints all immediate")?;
+        wire.command("rollback")?;
+    } else if isolation(plan).is_some() {
+        wire.command("commit")?;
+    }
+    wire.sync();
+    wire.send().await?;
+    let outcome = hear(session, plan, expected, None).await?;
     plan.verify(&outcome).map_err(Failure::Refused)?;
     Ok(outcome)
 }
 
-fn first<A, B, C, D>(
-    begun: Result<A, Error>,
-    set: Result<B, Error>,
-    estimated: Result<C, Error>,
-    rows: Result<D, Error>,
-) -> Result<(C, D), Error> {
-    begun?;
-    set?;
-    Ok((estimated?, rows?))
+async fn with_checks(session: &mut Session, plan: &StatementPlan, expected: &Expected) -> Result<Outcome, Failure> {
+    session.wire.flush();
+    session.wire.send().await?;
+    let outcome = hear(session, plan, expected, Some(expected.commands)).await?;
+    // What is not ended here is undone when the session settles.
+    plan.verify(&outcome).map_err(Failure::Refused)?;
+    let wire = &mut session.wire;
+    if plan.rollback {
+        wire.command("set constraints all immediate")?;
+        wire.command("rollback")?;
+    } else {
+        wire.command("commit")?;
+    }
+    wire.sync();
+    wire.send().await?;
+    while !matches!(wire.hear().await?, Heard::Ready) {}
+    Ok(outcome)
 }
 
-fn begin(plan: &StatementPlan) -> String {
+/// Hears until everything is through, or so many commands.
+async fn hear(
+    session: &mut Session,
+    plan: &StatementPlan,
+    expected: &Expected,
+    until: Option<u32>,
+) -> Result<Outcome, Failure> {
+    let mut done = 0;
+    let mut estimate = None;
+    let mut rows = Vec::new();
+    loop {
+        match session.wire.hear().await? {
+            Heard::Row(row) if done == expected.main => rows.push(row),
+            Heard::Row(row) if Some(done) == expected.estimate => {
+                let json = row.columns().next().flatten();
+                estimate = json.and_then(|json| response::planned_rows(&String::from_utf8_lossy(json)));
+            }
+            Heard::Row(_) => {}
+            Heard::Done => done += 1,
+            Heard::Ready => break,
+        }
+        if Some(done) == until {
+            break;
+        }
+    }
+    Ok(outcome_of(plan, estimate, &rows))
+}
+
+/// The isolation that a role or a function asks for, where it is one.
+fn isolation(plan: &StatementPlan) -> Option<&'static str> {
+    let asked = plan.isolation.as_deref()?;
+    ["serializable", "repeatable read", "read committed"]
+        .into_iter()
+        .find(|level| *level == asked)
+}
+
+fn begin_text(plan: &StatementPlan, level: Option<&str>) -> String {
     let access = match plan.access {
         Access::ReadOnly => "read only",
         Access::ReadWrite => "read write",
     };
-    let level = plan.isolation.as_deref().and_then(|asked| {
-        ["serializable", "repeatable read", "read committed"]
-            .into_iter()
-            .find(|level| *level == asked)
-    });
     match level {
         Some(level) => format!("begin isolation level {level} {access}"),
         None => format!("begin {access}"),
     }
 }
 
-async fn end(client: &Client, rollback: bool) -> Result<(), Error> {
-    if !rollback {
-        return client.batch_execute("commit").await;
-    }
-    // What would have been refused at the end is to be refused now.
-    let (checked, ended) = tokio::join!(
-        biased;
-        client.batch_execute("set constraints all immediate"),
-        client.batch_execute("rollback"),
-    );
-    // In a transaction that only reads, there is nothing to check; in one that failed, its own error is told.
-    match checked {
-        Err(error) if error.code().is_some_and(|code| code.code() == "25P02") => ended,
-        Err(error) => Err(error),
-        Ok(()) => ended,
-    }
-}
-
-async fn prepare_transaction(client: &Client, claims: &Statement, setup: &Setup) -> Result<(), Error> {
-    let params: [&(dyn ToSql + Sync); 6] = [
-        &setup.search_path,
-        &setup.claims,
-        &setup.method,
-        &setup.path,
-        &setup.headers,
-        &setup.cookies,
-    ];
-    if setup.more.is_empty() && setup.before.is_none() {
-        client.execute(claims, &params).await?;
-        return Ok(());
-    }
-    let more = async {
-        for (name, value) in &setup.more {
-            let set = sql!("select pg_catalog.set_config($1, $2, true)");
-            client.execute(set, &[name, value]).await?;
-        }
-        match &setup.before {
-            Some(before) => client.batch_execute(before).await,
-            None => Ok(()),
-        }
-    };
-    client.execute(claims, &params).await?;
-    more.await
-}
-
-async fn estimated(client: &Client, statement: Option<&Statement>, plan: &StatementPlan) -> Result<Option<i64>, Error> {
-    let (Some(statement), Some(sql)) = (statement, &plan.estimate) else {
-        return Ok(None);
-    };
-    let rows = query(client, statement, sql).await?;
-    let json = rows
-        .first()
-        .map(|row| row.try_get::<_, Option<Raw>>(0))
-        .transpose()?
-        .flatten();
-    Ok(json.and_then(|json| response::planned_rows(&String::from_utf8_lossy(&json.0))))
-}
-
-async fn query(client: &Client, statement: &Statement, sql: &Sql) -> Result<Vec<Row>, Error> {
-    let texts: Vec<Text<'_>> = sql.binds.iter().map(|bind| Text(bind.as_deref())).collect();
-    let params: Vec<&(dyn ToSql + Sync)> = texts.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
-    client.query(statement, &params).await
-}
-
 /// The one row, or the lines of a plan.
-fn outcome_of(plan: &StatementPlan, estimate: Option<i64>, rows: &[Row]) -> Result<Outcome, Error> {
+fn outcome_of(plan: &StatementPlan, estimate: Option<i64>, rows: &[Row]) -> Outcome {
     if plan.is_explain {
-        let lines = rows
-            .iter()
-            .map(|row| row.try_get::<_, Option<Raw>>(0))
-            .collect::<Result<Vec<_>, _>>()?;
-        let lines: Vec<Vec<u8>> = lines.into_iter().flatten().map(|line| line.0).collect();
-        return Ok(Outcome {
+        let lines: Vec<&[u8]> = rows.iter().filter_map(|row| row.columns().next().flatten()).collect();
+        return Outcome {
             body: lines.join(&b'\n'),
             ..Outcome::default()
-        });
+        };
     }
     let Some(row) = rows.first() else {
-        return Ok(Outcome::default());
+        return Outcome::default();
     };
-    Ok(Outcome {
-        total: response::total_of(plan, row.try_get(0)?, estimate),
-        rows: row.try_get(1)?,
-        body: row.try_get::<_, Option<Raw>>(2)?.map_or(Vec::new(), |raw| raw.0),
-        headers: row.try_get(3)?,
-        status: row.try_get(4)?,
-        location: row.try_get(5)?,
-        inserted: row.try_get(6)?,
-    })
-}
-
-/// A value of any type, as text.
-#[derive(Debug)]
-struct Text<'a>(Option<&'a str>);
-
-impl ToSql for Text<'_> {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
-        let Some(text) = self.0 else {
-            return Ok(IsNull::Yes);
-        };
-        out.extend_from_slice(text.as_bytes());
-        Ok(IsNull::No)
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    fn to_sql_checked(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
-        self.to_sql(ty, out)
-    }
-
-    fn encode_format(&self, _: &Type) -> Format {
-        Format::Text
+    let mut columns = row.columns();
+    let mut next = || columns.next().flatten();
+    Outcome {
+        total: response::total_of(plan, next().and_then(number), estimate),
+        rows: next().and_then(number).unwrap_or_default(),
+        body: next().map_or(Vec::new(), <[u8]>::to_vec),
+        headers: next().map(text),
+        status: next().map(text),
+        location: next().map(text),
+        inserted: next().and_then(number),
     }
 }
 
-/// A value of any type as PostgreSQL sent it.
-struct Raw(Vec<u8>);
+fn number(bytes: &[u8]) -> Option<i64> {
+    Some(i64::from_be_bytes(bytes.try_into().ok()?))
+}
 
-impl<'a> FromSql<'a> for Raw {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Raw, Box<dyn StdError + Sync + Send>> {
-        Ok(Raw(raw.to_vec()))
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    io,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -12,9 +13,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_postgres::{Client, Error, Statement};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_postgres::Error;
 
+use super::wire::{self, Heard, Row, Wire, WireError};
 use crate::db::{ConnectError, Login, sql};
 
 /// Statements that stay prepared on a connection: a page of an application has a few dozen, and each costs PostgreSQL
@@ -24,9 +29,15 @@ const STATEMENTS_MAX: usize = 256;
 /// How long a connection attempt may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
+/// How long a statement whose client went away may still take before its connection is given up.
+const SETTLE_MAX: Duration = Duration::from_secs(60);
+
 /// How many roles' connections are kept at most. Roles come from verified tokens, so there are as many as the
 /// database has.
 const ROLES_MAX: usize = 1000;
+
+/// The statement that sets what every request sets.
+pub(super) const CLAIMS: &str = "claims";
 
 /// What sessions need to know.
 #[derive(Debug, Clone)]
@@ -48,24 +59,29 @@ pub struct Sessions {
     /// Settings that the database has for each role.
     role_settings: Mutex<HashMap<String, Vec<(String, String)>>>,
     all: Arc<Semaphore>,
-    roles: Mutex<HashMap<String, Role>>,
+    roles: Mutex<HashMap<Arc<str>, Arc<Role>>>,
     live: Arc<AtomicUsize>,
 }
 
 struct Role {
     free: Arc<Semaphore>,
-    idle: Vec<Session>,
+    idle: Mutex<Vec<Session>>,
 }
 
 /// One connection.
 pub struct Session {
-    /// The driver's handle.
-    pub client: Client,
-    statements: HashMap<String, (Statement, u64)>,
+    /// The connection itself.
+    pub wire: Wire,
+    statements: HashMap<String, Kept>,
+    /// Statements that PostgreSQL has and nobody needs any more.
+    unneeded: Vec<String>,
     ticks: u64,
-    /// Sets what every request sets.
-    pub claims: Statement,
     live: Arc<AtomicUsize>,
+}
+
+struct Kept {
+    name: String,
+    used: u64,
 }
 
 impl Drop for Session {
@@ -74,12 +90,52 @@ impl Drop for Session {
     }
 }
 
-/// A session that goes back to the others when it is given back, and to nobody when it is dropped.
+/// A session that goes back to the others when it is dropped. One that was left in the midst of a statement goes back when
+/// that has ended: a client that goes away costs no connection.
 pub struct Borrowed {
+    session: Option<Session>,
+    role: Arc<Role>,
+    permits: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+}
+
+impl Borrowed {
     /// The session.
-    pub session: Session,
-    role: String,
-    permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    ///
+    /// # Errors
+    /// Never, while it is borrowed.
+    pub fn session(&mut self) -> Result<&mut Session, WireError> {
+        let gone = || WireError::Lost(io::ErrorKind::NotConnected.into());
+        self.session.as_mut().ok_or_else(gone)
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let (Some(mut session), Some(permits)) = (self.session.take(), self.permits.take()) else {
+            return;
+        };
+        if session.wire.is_settled() {
+            self.role.take_back(session);
+            return;
+        }
+        let (Ok(runtime), false) = (Handle::try_current(), session.wire.is_lost()) else {
+            return;
+        };
+        let role = self.role.clone();
+        runtime.spawn(async move {
+            let settled = tokio::time::timeout(SETTLE_MAX, session.wire.settle()).await;
+            if let Ok(Ok(())) = settled {
+                role.take_back(session);
+            }
+            drop(permits);
+        });
+    }
+}
+
+impl Role {
+    fn take_back(&self, session: Session) {
+        lock(&self.idle).push(session);
+    }
 }
 
 /// Why there is no session.
@@ -91,6 +147,12 @@ pub enum NoSession {
     /// PostgreSQL did not let us in, or not as this role.
     #[error("PostgreSQL did not let us in")]
     Refused(#[from] Error),
+    /// PostgreSQL could not be reached.
+    #[error("PostgreSQL cannot be reached")]
+    Unreachable(#[source] io::Error),
+    /// PostgreSQL let us in, but refused what every connection begins with.
+    #[error("a connection could not begin")]
+    Begin(#[from] WireError),
     /// The certificates cannot be read.
     #[error(transparent)]
     Certificates(ConnectError),
@@ -130,134 +192,196 @@ impl Sessions {
     ///
     /// # Errors
     /// See [`NoSession`].
-    pub async fn borrow(&self, role: &str) -> Result<Borrowed, NoSession> {
-        let wait = self.limits.wait;
-        let free = self.role(role);
-        let permits = tokio::time::timeout(wait, async {
-            let of_role = free.acquire_owned().await.map_err(|_| NoSession::Busy)?;
-            let of_all = self.all.clone().acquire_owned().await.map_err(|_| NoSession::Busy)?;
-            Ok::<_, NoSession>((of_role, of_all))
-        });
-        let permits = permits.await.map_err(|_| NoSession::Busy)??;
-        let session = match self.idle(role) {
-            Some(session) => session,
-            None => self.connect(role).await?,
+    pub async fn borrow(&self, name: &str) -> Result<Borrowed, NoSession> {
+        let role = self.role(name);
+        let permits = match (
+            role.free.clone().try_acquire_owned(),
+            self.all.clone().try_acquire_owned(),
+        ) {
+            (Ok(of_role), Ok(of_all)) => (of_role, of_all),
+            (of_role, _) => self.wait(&role, of_role.ok()).await?,
         };
-        Ok(Borrowed {
-            session,
-            role: role.to_owned(),
-            permits,
-        })
+        let mut borrowed = Borrowed {
+            session: None,
+            role,
+            permits: Some(permits),
+        };
+        while let Some(mut session) = borrowed.role.idle() {
+            if session.wire.is_alive().await {
+                borrowed.session = Some(session);
+                return Ok(borrowed);
+            }
+        }
+        borrowed.session = Some(self.connect(name).await?);
+        Ok(borrowed)
     }
 
-    /// Takes a session back whose transaction has ended.
-    pub fn give_back(&self, borrowed: Borrowed) {
-        let Borrowed { session, role, permits } = borrowed;
-        if !session.client.is_closed()
-            && let Some(role) = lock(&self.roles).get_mut(&role)
-        {
-            role.idle.push(session);
-        }
-        drop(permits);
+    async fn wait(
+        &self,
+        role: &Role,
+        of_role: Option<OwnedSemaphorePermit>,
+    ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), NoSession> {
+        let permits = tokio::time::timeout(self.limits.wait, async {
+            let of_role = match of_role {
+                Some(permit) => permit,
+                None => role.free.clone().acquire_owned().await.map_err(|_| NoSession::Busy)?,
+            };
+            let of_all = self.all.clone().acquire_owned().await.map_err(|_| NoSession::Busy)?;
+            Ok((of_role, of_all))
+        });
+        permits.await.map_err(|_| NoSession::Busy)?
     }
 
     /// Closes every session that nobody uses.
     pub fn close(&self) {
-        lock(&self.roles).values_mut().for_each(|role| role.idle.clear());
+        lock(&self.roles).values().for_each(|role| lock(&role.idle).clear());
     }
 
-    fn role(&self, role: &str) -> Arc<Semaphore> {
+    fn role(&self, name: &str) -> Arc<Role> {
         let mut roles = lock(&self.roles);
-        if roles.len() >= ROLES_MAX && !roles.contains_key(role) {
-            roles.retain(|_, role| !role.idle.is_empty());
+        if let Some(role) = roles.get(name) {
+            return role.clone();
         }
-        let role = roles.entry(role.to_owned()).or_insert_with_key(|name| Role {
+        if roles.len() >= ROLES_MAX {
+            roles.retain(|_, role| !lock(&role.idle).is_empty());
+        }
+        let role = Arc::new(Role {
             free: Arc::new(Semaphore::new((self.share)(name).min(self.limits.connections_max))),
-            idle: Vec::new(),
+            idle: Mutex::default(),
         });
-        role.free.clone()
-    }
-
-    fn idle(&self, role: &str) -> Option<Session> {
-        let mut roles = lock(&self.roles);
-        let idle = &mut roles.get_mut(role)?.idle;
-        while let Some(session) = idle.pop() {
-            if !session.client.is_closed() {
-                return Some(session);
-            }
-        }
-        None
+        roles.insert(Arc::from(name), role.clone());
+        role
     }
 
     async fn connect(&self, role: &str) -> Result<Session, NoSession> {
         if self.live.load(Ordering::Relaxed) >= self.limits.connections_max {
             // Another role's idle connection makes room.
-            let spare = lock(&self.roles).values_mut().find_map(|role| role.idle.pop());
+            let spare = lock(&self.roles).values().find_map(|role| role.idle());
             drop(spare);
         }
         let mut pg = self.login.pg.clone();
         let options = format!("{} {}", pg.get_options().unwrap_or_default(), (self.options)(role));
-        pg.options(options.trim_start()).connect_timeout(CONNECT_MAX);
-        let tls = self.login.connector().map_err(NoSession::Certificates)?;
-        let (client, connection) = pg.connect(tls).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a database connection ended");
-            }
-        });
-        let settings = lock(&self.role_settings).get(role).cloned().unwrap_or_default();
-        for (name, value) in settings {
-            let set = sql!("select pg_catalog.set_config($1, $2, false)");
-            client.execute(set, &[&name, &value]).await?;
+        pg.options(options.trim_start());
+        if pg.get_application_name().is_none() {
+            pg.application_name("nexus-mint rest");
         }
-        let claims = client
-            .prepare(sql!(
-                "select pg_catalog.set_config('search_path', $1, true),
-                        pg_catalog.set_config('request.jwt.claims', $2, true),
-                        pg_catalog.set_config('request.method', $3, true),
-                        pg_catalog.set_config('request.path', $4, true),
-                        pg_catalog.set_config('request.headers', $5, true),
-                        pg_catalog.set_config('request.cookies', $6, true)"
-            ))
-            .await?;
+        let tls = self.login.connector().map_err(NoSession::Certificates)?;
+        let wire = wire::connect(&pg, &tls, CONNECT_MAX).await?;
         self.live.fetch_add(1, Ordering::Relaxed);
-        Ok(Session {
-            client,
+        let mut session = Session {
+            wire,
             statements: HashMap::new(),
+            unneeded: Vec::new(),
             ticks: 0,
-            claims,
             live: self.live.clone(),
-        })
+        };
+        let settings = lock(&self.role_settings).get(role).cloned().unwrap_or_default();
+        session.begin(&settings).await?;
+        Ok(session)
+    }
+}
+
+impl Role {
+    fn idle(&self) -> Option<Session> {
+        lock(&self.idle).pop()
     }
 }
 
 impl Session {
-    /// A statement that is prepared already.
-    pub fn prepared(&mut self, text: &str) -> Option<Statement> {
-        self.ticks += 1;
-        let (statement, used) = self.statements.get_mut(text)?;
-        *used = self.ticks;
-        Some(statement.clone())
+    async fn begin(&mut self, settings: &[(String, String)]) -> Result<(), WireError> {
+        let wire = &mut self.wire;
+        for (name, value) in settings {
+            wire.parse("", sql!("select pg_catalog.set_config($1::text, $2::text, false)"))?;
+            wire.run("", [Some(name.as_str()), Some(value.as_str())])?;
+        }
+        wire.parse(
+            CLAIMS,
+            sql!(
+                "select pg_catalog.set_config('search_path', $1::text, true),
+                        pg_catalog.set_config('request.jwt.claims', $2::text, true),
+                        pg_catalog.set_config('request.method', $3::text, true),
+                        pg_catalog.set_config('request.path', $4::text, true),
+                        pg_catalog.set_config('request.headers', $5::text, true),
+                        pg_catalog.set_config('request.cookies', $6::text, true),
+                        pg_catalog.set_config('transaction_read_only', $7::text, true)"
+            ),
+        )?;
+        wire.sync();
+        wire.send().await?;
+        while !matches!(wire.hear().await?, Heard::Ready) {}
+        Ok(())
     }
 
-    /// Keeps a statement prepared; the one that was not used for longest makes room.
-    pub fn keep(&mut self, text: &str, statement: &Statement) {
-        if self.statements.len() >= STATEMENTS_MAX {
-            let oldest = self
-                .statements
-                .iter()
-                .min_by_key(|(_, (_, used))| *used)
-                .map(|(text, _)| text.clone());
-            if let Some(oldest) = oldest {
-                self.statements.remove(&oldest);
+    /// The rows of a statement that is run once, in a transaction of its own.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn rows(&mut self, text: &'static str, values: &[&str]) -> Result<Vec<Row>, WireError> {
+        self.wire.parse("", text)?;
+        self.wire.run("", values.iter().map(|value| Some(*value)))?;
+        self.wire.sync();
+        self.wire.send().await?;
+        let mut rows = Vec::new();
+        loop {
+            match self.wire.hear().await {
+                Ok(Heard::Row(row)) => rows.push(row),
+                Ok(Heard::Done) => {}
+                Ok(Heard::Ready) => return Ok(rows),
+                Err(error) => {
+                    self.wire.settle().await?;
+                    return Err(error);
+                }
             }
         }
-        self.statements.insert(text.to_owned(), (statement.clone(), self.ticks));
+    }
+
+    /// The name of a statement that is prepared already.
+    pub fn prepared(&mut self, text: &str) -> Option<&str> {
+        self.ticks += 1;
+        let kept = self.statements.get_mut(text)?;
+        kept.used = self.ticks;
+        Some(&kept.name)
+    }
+
+    /// A name for a statement that is about to be prepared.
+    pub fn new_name(&mut self) -> String {
+        self.ticks += 1;
+        format!("s{}", self.ticks)
+    }
+
+    /// Keeps a statement that was prepared under a name; the one that was not used for longest makes room.
+    pub fn keep(&mut self, text: &str, name: String) {
+        if self.statements.len() >= STATEMENTS_MAX {
+            let oldest = self.statements.iter().min_by_key(|(_, kept)| kept.used);
+            if let Some(oldest) = oldest.map(|(text, _)| text.clone()) {
+                self.forget(&oldest);
+            }
+        }
+        let used = self.ticks;
+        self.statements.insert(text.to_owned(), Kept { name, used });
     }
 
     /// Forgets a statement, so that it is prepared again.
     pub fn forget(&mut self, text: &str) {
-        self.statements.remove(text);
+        if let Some(kept) = self.statements.remove(text) {
+            self.unneeded.push(kept.name);
+        }
+    }
+
+    /// PostgreSQL may forget a name, whether or not it came to know it.
+    pub fn let_go(&mut self, name: String) {
+        self.unneeded.push(name);
+    }
+
+    /// Writes what PostgreSQL may forget.
+    ///
+    /// # Errors
+    /// When a name is none.
+    pub fn tidy(&mut self) -> io::Result<()> {
+        for name in self.unneeded.drain(..) {
+            self.wire.close(&name)?;
+        }
+        Ok(())
     }
 }
 

@@ -12,12 +12,13 @@ use base64::{
 };
 use jsonwebtoken::{
     Algorithm, DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet},
+    jwk::{Jwk, JwkSet},
 };
 use pgrest::error::Refusal;
 use serde_json::{Map, Value};
 
 use super::engine::Identity;
+use crate::auth::jwks::{HMAC, VerifyingKey, key_of};
 
 /// How far two clocks may differ (s).
 const LEEWAY_S: f64 = 30.0;
@@ -27,18 +28,12 @@ const REMEMBERED_MAX: usize = 1000;
 
 /// Verifies tokens.
 pub struct Verifier {
-    keys: Vec<Key>,
+    keys: Vec<VerifyingKey>,
     audience: Option<String>,
     role_claim: Vec<Step>,
     anonymous: Option<Arc<str>>,
     visitors_claims: Arc<str>,
     remembered: Mutex<HashMap<String, Arc<Verified>>>,
-}
-
-struct Key {
-    id: Option<String>,
-    algorithms: &'static [Algorithm],
-    key: DecodingKey,
 }
 
 struct Verified {
@@ -54,16 +49,6 @@ pub enum Step {
     /// An element.
     Index(usize),
 }
-
-const HMAC: &[Algorithm] = &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
-const RSA: &[Algorithm] = &[
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-];
 
 /// Reads `.role`, `.a."b c"[0]`.
 ///
@@ -214,10 +199,7 @@ impl Verifier {
             .and_then(|name| name.parse::<Algorithm>().ok());
         let algorithm = algorithm.ok_or_else(|| refused("Wrong or unsupported encoding algorithm"))?;
         let id = known.get("kid").and_then(Value::as_str);
-        let fits = |key: &&Key| {
-            key.algorithms.contains(&algorithm) && (id.is_none() || key.id.is_none() || key.id.as_deref() == id)
-        };
-        let mut tried = self.keys.iter().filter(fits).peekable();
+        let mut tried = self.keys.iter().filter(|key| key.fits(algorithm, id)).peekable();
         if tried.peek().is_none() {
             return Err(refused("No suitable key or wrong key type"));
         }
@@ -270,7 +252,7 @@ fn decoded(part: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }
 
-fn keys_of(secret: &str, is_base64: bool) -> Result<Vec<Key>, String> {
+fn keys_of(secret: &str, is_base64: bool) -> Result<Vec<VerifyingKey>, String> {
     if let Ok(set) = serde_json::from_str::<JwkSet>(secret) {
         return set.keys.iter().map(key_of).collect();
     }
@@ -288,30 +270,11 @@ fn keys_of(secret: &str, is_base64: bool) -> Result<Vec<Key>, String> {
     if bytes.len() < 32 {
         return Err("at least 32 characters".to_owned());
     }
-    Ok(vec![Key {
+    Ok(vec![VerifyingKey {
         id: None,
         algorithms: HMAC,
         key: DecodingKey::from_secret(&bytes),
     }])
-}
-
-// The library may come to know further kinds.
-#[allow(clippy::wildcard_enum_match_arm)]
-fn key_of(jwk: &Jwk) -> Result<Key, String> {
-    let algorithms: &[Algorithm] = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => RSA,
-        AlgorithmParameters::OctetKey(_) => HMAC,
-        AlgorithmParameters::OctetKeyPair(_) => &[Algorithm::EdDSA],
-        AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P384 => &[Algorithm::ES384],
-        AlgorithmParameters::EllipticCurve(_) => &[Algorithm::ES256],
-        // Kinds of keys that did not exist when this was written.
-        _ => return Err("a key of type RSA, EC, OKP or oct".to_owned()),
-    };
-    Ok(Key {
-        id: jwk.common.key_id.clone(),
-        algorithms,
-        key: DecodingKey::from_jwk(jwk).map_err(|error| format!("a usable JSON web key: {error}"))?,
-    })
 }
 
 #[cfg(test)]

@@ -169,3 +169,71 @@ fn the_caller_carries_what_was_checked() {
     let visitor = verify(&keys().sign(&json!({ "exp": NOW })).unwrap()).unwrap();
     assert_eq!(serde_json::from_str::<Value>(visitor.claims()).unwrap()["role"], "anon");
 }
+
+#[test]
+fn a_token_that_is_remembered_ends_all_the_same() {
+    let keys = keys();
+    let token = keys.sign(&json!({ "role": "authenticated", "exp": NOW + 60 })).unwrap();
+    let at = |seconds: i64| keys.verify(&token, DateTime::from_timestamp(NOW + seconds, 0).unwrap());
+    assert_eq!(at(0).unwrap().role(), ApiRole::Authenticated);
+    assert_eq!(at(90).unwrap().role(), ApiRole::Authenticated, "with the leeway");
+    assert_eq!(at(91).unwrap_err(), TokenError::Expired);
+    assert_eq!(keys.remembered.lock().unwrap().len(), 1);
+    let forged = format!("{token}A");
+    assert!(keys.verify(&forged, DateTime::from_timestamp(NOW, 0).unwrap()).is_err());
+    assert_eq!(
+        keys.remembered.lock().unwrap().len(),
+        1,
+        "what is not genuine is not remembered"
+    );
+}
+
+/// The keys and tokens of RFC 7515, A.3 (ES256), and of RFC 8037, A.4 (EdDSA, whose payload is no object).
+#[test]
+fn public_keys_of_others_count_where_they_are_configured() {
+    let set = json!({ "keys": [
+        { "kty": "EC", "crv": "P-256", "kid": "joe", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+          "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" },
+        { "kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" },
+    ] })
+    .to_string();
+    let joe = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb2\
+               90Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+    let ed = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhij\
+              cNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+    let now = DateTime::from_timestamp(1_300_819_000, 0).unwrap();
+    let keys = keys_with(true, [("NEXUS_MINT_JWT_JWKS", &set), ("UNUSED", "")]).unwrap();
+    assert_eq!(keys.verify(joe, now).unwrap().role(), ApiRole::Anon, "it has no role");
+    assert_eq!(
+        keys.verify(ed, now).unwrap_err(),
+        TokenError::Malformed,
+        "genuine, but no claims"
+    );
+    let changed = joe.replace("DtEh", "DtEi");
+    assert_eq!(keys.verify(&changed, now).unwrap_err(), TokenError::Signature);
+    assert_eq!(verify(joe).unwrap_err(), TokenError::Algorithm, "without the key");
+    let as_secret = with_header(&json!({ "alg": "HS256", "kid": "joe" }), &json!({ "exp": NOW }));
+    assert!(keys.verify(&as_secret, now).is_ok(), "our own secret has no id");
+    assert_eq!(
+        json!(keys.public())["keys"][0]["kid"],
+        "joe",
+        "and everybody may know them"
+    );
+}
+
+#[test]
+fn only_public_keys_are_taken() {
+    use crate::auth::jwks::public_set;
+    let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    assert!(public_set("").is_err());
+    assert!(public_set("{}").is_err());
+    assert!(public_set(&json!({ "keys": [{ "kty": "oct", "k": "AAAA", "kid": "a" }] }).to_string()).is_err());
+    let with = |more: Value| {
+        let mut key = json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
+        key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        public_set(&json!({ "keys": [key] }).to_string())
+    };
+    assert!(with(json!({ "kid": "a", "d": x })).unwrap_err().contains("public"));
+    assert!(with(json!({})).unwrap_err().contains("kid"));
+    assert_eq!(with(json!({ "kid": "a" })).unwrap().keys.len(), 1);
+}

@@ -1,0 +1,337 @@
+//! A connection to PostgreSQL as bytes: messages are written one behind the other and sent at once, and their answers
+//! are read by the task that wants them.
+//!
+//! The driver's own client serves one task beside each connection and asks for a statement's types before it runs; here a
+//! request is one packet to PostgreSQL and one back, also the first time that its statement is seen.
+//!
+//! A [`Wire`] may be left in the midst of an answer: [`Wire::settle`] brings it back to where the next request can begin.
+
+mod connect;
+
+use std::io;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use postgres_protocol::{
+    IsNull,
+    message::{
+        backend::{DataRowBody, ErrorResponseBody, Message},
+        frontend,
+    },
+};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+pub use connect::connect;
+
+/// What is read at once at least (bytes): most answers whole.
+const READ_BYTES: usize = 8 * 1024;
+
+/// Buffers that a large request or answer left behind are given back beyond this (bytes).
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+
+/// The status of a connection without a transaction.
+const IDLE: u8 = b'I';
+
+/// A stream of bytes, both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
+
+/// A connection that nobody else reads or writes.
+pub struct Wire {
+    stream: Box<dyn Stream>,
+    out: BytesMut,
+    input: BytesMut,
+    /// Messages were written behind the last Sync.
+    is_open: bool,
+    /// Syncs whose ReadyForQuery has not come.
+    owed: u32,
+    /// The transaction status that the last ReadyForQuery told.
+    status: u8,
+    is_lost: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The connection is of no more use.
+    #[error("the connection was lost")]
+    Lost(#[from] io::Error),
+    /// PostgreSQL refused.
+    #[error("{}: {}", .0.code, .0.message)]
+    Refused(Box<Fault>),
+}
+
+/// What PostgreSQL said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fault {
+    /// SQLSTATE
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// More of it.
+    pub detail: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    fn of(body: &ErrorResponseBody) -> Fault {
+        use fallible_iterator::FallibleIterator as _;
+        let mut fault = Fault::default();
+        let mut fields = body.fields();
+        while let Ok(Some(field)) = fields.next() {
+            let text = String::from_utf8_lossy(field.value_bytes()).into_owned();
+            match field.type_() {
+                b'C' => fault.code = text,
+                b'M' => fault.message = text,
+                b'D' => fault.detail = Some(text),
+                b'H' => fault.hint = Some(text),
+                _ => {}
+            }
+        }
+        fault
+    }
+}
+
+/// What an answer brings, as far as anybody wants to know.
+pub enum Heard {
+    /// A row of the command that runs.
+    Row(Row),
+    /// A command is through.
+    Done,
+    /// Everything up to a Sync is through.
+    Ready,
+}
+
+/// A row: columns as PostgreSQL sent them, in binary.
+pub struct Row(Bytes);
+
+impl Row {
+    /// The columns, in order.
+    pub fn columns(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        let mut rest: &[u8] = &self.0;
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk::<4>()?;
+            match usize::try_from(i32::from_be_bytes(*length)) {
+                Ok(length) => {
+                    let (value, after) = after.split_at_checked(length)?;
+                    rest = after;
+                    Some(Some(value))
+                }
+                // -1: null.
+                Err(_) => {
+                    rest = after;
+                    Some(None)
+                }
+            }
+        })
+    }
+}
+
+impl From<DataRowBody> for Row {
+    fn from(body: DataRowBody) -> Row {
+        Row(body.buffer_bytes().clone())
+    }
+}
+
+impl Wire {
+    /// A wire over a stream on which the login is over.
+    #[must_use]
+    pub fn over(stream: Box<dyn Stream>) -> Wire {
+        Wire {
+            stream,
+            out: BytesMut::new(),
+            input: BytesMut::new(),
+            is_open: false,
+            owed: 0,
+            status: IDLE,
+            is_lost: false,
+        }
+    }
+
+    /// Whether the next request can begin right away.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !self.is_open && self.owed == 0 && self.status == IDLE && !self.is_lost
+    }
+
+    /// Whether nothing can be had from it any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
+    /// Whether PostgreSQL still holds its end. Whatever it said unasked is a reason to begin anew: nearly always that it
+    /// ends the connection.
+    pub async fn is_alive(&mut self) -> bool {
+        let (stream, input) = (&mut self.stream, &mut self.input);
+        let quiet = std::future::poll_fn(|context| {
+            let mut byte = [0];
+            let mut buffer = tokio::io::ReadBuf::new(&mut byte);
+            let heard = std::pin::Pin::new(&mut **stream).poll_read(context, &mut buffer);
+            std::task::Poll::Ready(heard.is_pending())
+        });
+        quiet.await && input.is_empty() && !self.is_lost
+    }
+
+    /// Writes a statement under a name; without one it is the next [`Wire::run`]'s alone.
+    ///
+    /// # Errors
+    /// When it is larger than the protocol can carry.
+    pub fn parse(&mut self, name: &str, text: &str) -> io::Result<()> {
+        self.is_open = true;
+        frontend::parse(name, text, [], &mut self.out)
+    }
+
+    /// Runs a statement with values of no type; the answer's columns are binary.
+    ///
+    /// # Errors
+    /// When it is larger than the protocol can carry.
+    pub fn run<'a>(&mut self, name: &str, values: impl IntoIterator<Item = Option<&'a str>>) -> io::Result<()> {
+        self.is_open = true;
+        let value = |value: Option<&str>, out: &mut BytesMut| match value {
+            Some(text) => {
+                out.put_slice(text.as_bytes());
+                Ok(IsNull::No)
+            }
+            None => Ok(IsNull::Yes),
+        };
+        frontend::bind("", name, [], values, value, [1], &mut self.out).map_err(|error| match error {
+            frontend::BindError::Serialization(error) => error,
+            frontend::BindError::Conversion(error) => io::Error::other(error),
+        })?;
+        frontend::execute("", 0, &mut self.out)
+    }
+
+    /// Runs a command that has no values.
+    ///
+    /// # Errors
+    /// When it is larger than the protocol can carry.
+    pub fn command(&mut self, text: &str) -> io::Result<()> {
+        self.parse("", text)?;
+        self.run("", [])
+    }
+
+    /// Lets go of a statement; that there is none is no error.
+    ///
+    /// # Errors
+    /// When the name is none.
+    pub fn close(&mut self, name: &str) -> io::Result<()> {
+        self.is_open = true;
+        frontend::close(b'S', name, &mut self.out)
+    }
+
+    /// Ends what was written. Without a transaction of its own, it is one.
+    pub fn sync(&mut self) {
+        frontend::sync(&mut self.out);
+        self.is_open = false;
+        self.owed += 1;
+    }
+
+    /// Asks for the answers so far, without an end.
+    pub fn flush(&mut self) {
+        frontend::flush(&mut self.out);
+    }
+
+    /// Sends what was written.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn send(&mut self) -> Result<(), WireError> {
+        let Wire { stream, out, .. } = self;
+        let sent = async {
+            while !out.is_empty() {
+                if stream.write_buf(out).await? == 0 {
+                    return Err(io::ErrorKind::WriteZero.into());
+                }
+            }
+            stream.flush().await
+        };
+        let sent = sent.await;
+        self.noted(sent)
+    }
+
+    /// The next thing heard that matters.
+    ///
+    /// # Errors
+    /// What PostgreSQL refused; then everything up to the next Sync is passed over. Or the connection is lost.
+    pub async fn hear(&mut self) -> Result<Heard, WireError> {
+        loop {
+            let parsed = Message::parse(&mut self.input);
+            let Some(message) = self.noted(parsed)? else {
+                self.input.reserve(READ_BYTES);
+                let read = self.stream.read_buf(&mut self.input).await;
+                if self.noted(read)? == 0 {
+                    self.is_lost = true;
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
+                continue;
+            };
+            match message {
+                Message::DataRow(row) => return Ok(Heard::Row(row.into())),
+                Message::CommandComplete(_) | Message::EmptyQueryResponse | Message::PortalSuspended => {
+                    return Ok(Heard::Done);
+                }
+                Message::ErrorResponse(body) => return Err(WireError::Refused(Box::new(Fault::of(&body)))),
+                Message::ReadyForQuery(body) => {
+                    self.status = body.status();
+                    self.owed = self.owed.saturating_sub(1);
+                    return Ok(Heard::Ready);
+                }
+                // A statement of ours copies nothing; what is left is notices, settings and confirmations.
+                Message::CopyInResponse(_) | Message::CopyOutResponse(_) => {
+                    self.is_lost = true;
+                    return Err(io::Error::from(io::ErrorKind::InvalidData).into());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Hears everything that is still to come, and ends a transaction that is still open.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn settle(&mut self) -> Result<(), WireError> {
+        if self.is_open {
+            self.sync();
+        }
+        self.send().await?;
+        while self.owed > 0 {
+            self.pass_over().await?;
+        }
+        if self.status != IDLE {
+            let written = self.command("rollback");
+            self.noted(written)?;
+            self.sync();
+            self.send().await?;
+            while self.owed > 0 {
+                self.pass_over().await?;
+            }
+        }
+        for buffer in [&mut self.input, &mut self.out] {
+            if buffer.capacity() > KEPT_BYTES_MAX && buffer.is_empty() {
+                *buffer = BytesMut::new();
+            }
+        }
+        Ok(())
+    }
+
+    async fn pass_over(&mut self) -> Result<(), WireError> {
+        match self.hear().await {
+            Ok(_) | Err(WireError::Refused(_)) => Ok(()),
+            Err(error @ WireError::Lost(_)) => Err(error),
+        }
+    }
+
+    /// Gives the connection up: what was written is not whole.
+    pub fn abandon(&mut self) {
+        self.out.clear();
+        self.is_lost = true;
+    }
+
+    fn noted<T>(&mut self, result: io::Result<T>) -> Result<T, WireError> {
+        self.is_lost |= result.is_err();
+        Ok(result?)
+    }
+}

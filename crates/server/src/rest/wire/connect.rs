@@ -1,0 +1,199 @@
+//! The login, which is the driver's: it begins on a stream that is lent to it, and the stream comes back.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpSocket, TcpStream, UnixStream, lookup_host},
+};
+use tokio_postgres::{
+    Config, NoTls,
+    config::Host,
+    tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::Wire;
+use crate::rest::session::NoSession;
+
+/// Connects to the first host that answers.
+///
+/// # Errors
+/// What the last one said.
+pub async fn connect(config: &Config, tls: &MakeRustlsConnect, time_max: Duration) -> Result<Wire, NoSession> {
+    let mut last = NoSession::Unreachable(io::Error::new(io::ErrorKind::NotFound, "no host is named"));
+    let addresses = config.get_hostaddrs();
+    for (at, host) in config.get_hosts().iter().enumerate() {
+        let ports = config.get_ports();
+        let port = ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+        let one = async {
+            match host {
+                Host::Unix(folder) => {
+                    let stream = UnixStream::connect(folder.join(format!(".s.PGSQL.{port}")));
+                    plain(config, stream.await.map_err(NoSession::Unreachable)?).await
+                }
+                Host::Tcp(name) => {
+                    let address = addresses.get(at).map(|address| SocketAddr::new(*address, port));
+                    let stream = by_tcp(name, port, address).await.map_err(NoSession::Unreachable)?;
+                    encrypted(config, stream, tls, name).await
+                }
+            }
+        };
+        match tokio::time::timeout(time_max, one).await {
+            Ok(Ok(wire)) => return Ok(wire),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = NoSession::Unreachable(io::ErrorKind::TimedOut.into()),
+        }
+    }
+    Err(last)
+}
+
+/// A connection whose other end is asked now and then whether it is still there.
+async fn by_tcp(name: &str, port: u16, known: Option<SocketAddr>) -> io::Result<TcpStream> {
+    let addresses: Vec<SocketAddr> = match known {
+        Some(address) => vec![address],
+        None => lookup_host((name, port)).await?.collect(),
+    };
+    let mut last = io::ErrorKind::NotFound.into();
+    for address in addresses {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        socket.set_keepalive(true)?;
+        socket.set_nodelay(true)?;
+        match socket.connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn plain(config: &Config, stream: UnixStream) -> Result<Wire, NoSession> {
+    let lent = Lent::new(stream);
+    let begun = config.connect_raw(lent.clone(), NoTls).await?;
+    let stream = lent.back();
+    // Never polled: it sends nothing when it goes.
+    drop(begun);
+    Ok(Wire::over(Box::new(stream.ok_or_else(gone)?)))
+}
+
+async fn encrypted(config: &Config, stream: TcpStream, tls: &MakeRustlsConnect, name: &str) -> Result<Wire, NoSession> {
+    let connect = MakeTlsConnect::<Lent<TcpStream>>::make_tls_connect(&mut tls.clone(), name);
+    let connect = connect.map_err(|error| NoSession::Unreachable(io::Error::other(error)))?;
+    let raw = Lent::new(stream);
+    let secured = Lent::empty();
+    let keeping = Keeping {
+        connect,
+        kept: secured.clone(),
+    };
+    let begun = config.connect_raw(raw.clone(), keeping).await?;
+    let wire = match secured.back() {
+        Some(stream) => Wire::over(Box::new(stream)),
+        None => Wire::over(Box::new(raw.back().ok_or_else(gone)?)),
+    };
+    drop(begun);
+    Ok(wire)
+}
+
+fn gone() -> NoSession {
+    NoSession::Unreachable(io::ErrorKind::NotConnected.into())
+}
+
+/// A stream that can be taken back.
+struct Lent<S>(Arc<Mutex<Option<S>>>);
+
+impl<S> Clone for Lent<S> {
+    fn clone(&self) -> Lent<S> {
+        Lent(self.0.clone())
+    }
+}
+
+impl<S> Lent<S> {
+    fn new(stream: S) -> Lent<S> {
+        Lent(Arc::new(Mutex::new(Some(stream))))
+    }
+
+    fn empty() -> Lent<S> {
+        Lent(Arc::default())
+    }
+
+    fn back(&self) -> Option<S> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<S: Unpin> Lent<S> {
+    fn poll<T>(&self, poll: impl FnOnce(Pin<&mut S>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            Some(stream) => poll(Pin::new(stream)),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Lent<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.poll(|stream| stream.poll_read(context, buffer))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Lent<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll(|stream| stream.poll_write(context, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(|stream| stream.poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(|stream| stream.poll_shutdown(context))
+    }
+}
+
+impl<S: TlsStream + Unpin> TlsStream for Lent<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        let stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stream
+            .as_ref()
+            .map_or_else(ChannelBinding::none, TlsStream::channel_binding)
+    }
+}
+
+/// Encrypts, and keeps a hand on the encrypted stream.
+struct Keeping<C: TlsConnect<Lent<TcpStream>>> {
+    connect: C,
+    kept: Lent<C::Stream>,
+}
+
+impl<C> TlsConnect<Lent<TcpStream>> for Keeping<C>
+where
+    C: TlsConnect<Lent<TcpStream>>,
+    C::Future: Send + 'static,
+    C::Stream: Send + 'static,
+    C::Error: 'static,
+{
+    type Stream = Lent<C::Stream>;
+    type Error = C::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
+
+    fn connect(self, stream: Lent<TcpStream>) -> Self::Future {
+        let Keeping { connect, kept } = self;
+        let encrypting = connect.connect(stream);
+        Box::pin(async move {
+            let encrypted = encrypting.await?;
+            *kept.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(encrypted);
+            Ok(kept)
+        })
+    }
+}
