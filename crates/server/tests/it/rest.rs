@@ -529,6 +529,29 @@ async fn nothing_that_is_asked_ends_in_a_fault_of_ours() {
         let answer = site.ask(Some(&service), get(path)).await;
         assert!(answer.status < 500, "{path}: {answer:?}");
     }
+    let headers = [
+        ("accept-profile", "public\"; drop table x; --"),
+        ("prefer", "timezone=UTC'; drop table x; --"),
+        ("prefer", "count=exact, tx=rollback, handling=strict, max-affected=-1"),
+        ("range", "9-'; --"),
+        ("range", "18446744073709551616-"),
+        (
+            "accept",
+            "application/vnd.pgrst.plan+json; for=\"'; --\"; options=analyze|'",
+        ),
+        ("accept", "*/*;q=x, ;;;"),
+        ("cookie", "a='; drop table x; --; \"=\\; =;"),
+        ("x-any", "\\\"'; select pg_sleep(9) --"),
+        ("authorization", "Bearer '; --"),
+    ];
+    for (name, value) in headers {
+        let request = Request::builder()
+            .uri("/rest/v1/properties?limit=1")
+            .header("apikey", site.app.keys.anon_key())
+            .header(name, value);
+        let answer = site.send(request.body(Body::empty()).unwrap()).await;
+        assert!(answer.status < 500, "{name}: {value}: {answer:?}");
+    }
     let bodies = [
         "",
         "{",
