@@ -12,7 +12,9 @@ use nexus_mint::auth::token::ApiRole;
 use nexus_mint::auth::users;
 use nexus_mint::config::{BaseUrl, Environment, Flags, Settings};
 use nexus_mint::db::{Db, Login};
+use nexus_mint::rest::catalogue;
 use nexus_mint::router::router;
+use pgrest::name::QualifiedName;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;
@@ -395,6 +397,24 @@ async fn whoever_changes_the_schema_tells_the_cache() {
         assert_eq!(told_by(statement).await, times, "{statement}");
     }
     driving.abort();
+}
+
+#[tokio::test]
+async fn a_login_without_rights_of_its_own_reads_the_cache() {
+    let world = World::own_database().await;
+    world
+        .admin()
+        .await
+        .batch_execute("create schema hidden create table kept (id int generated always as identity primary key)")
+        .await
+        .unwrap();
+    let client = Login::local(&world.runtime_config()).connect().await.unwrap();
+    let schema = catalogue::load(&client, &["hidden".to_owned()], &[], Vec::new())
+        .await
+        .unwrap();
+    let kept = schema.relation(&QualifiedName::of("hidden", "kept")).unwrap();
+    let default = kept.column("id").unwrap().default.as_deref();
+    assert_eq!(default, Some("nextval('hidden.kept_id_seq')"));
 }
 
 #[tokio::test]
