@@ -51,6 +51,10 @@ impl Schema {
 }
 
 fn is_meant(way: &Relationship, target: &str, hint: Option<&str>) -> bool {
+    // A function is meant by its own name alone, never by that of the table that it gives rows of.
+    if matches!(&way.cardinality, Cardinality::Computed { .. }) {
+        return false;
+    }
     let is_self = way.origin == way.target;
     let by_name = way.target.name == target;
     // Of a relation to itself, its name means the many that point here; the one pointed to is named by column.

@@ -77,8 +77,11 @@ async fn read(
                     not (a.attnotnull or t.typnotnull),
                     case when a.attgenerated <> '' then null
                          when a.attidentity <> '' then
-                           pg_catalog.format('nextval(%L)', pg_catalog.pg_get_serial_sequence(
-                             pg_catalog.format('%I.%I', n.nspname, c.relname), a.attname))
+                           (select pg_catalog.format('nextval(%L)', o.objid::pg_catalog.regclass)
+                            from pg_catalog.pg_depend o
+                            where o.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and o.refobjid = a.attrelid
+                              and o.refobjsubid = a.attnum and o.deptype = 'i'
+                              and o.classid = 'pg_catalog.pg_class'::pg_catalog.regclass limit 1)
                          else coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), t.typdefault) end,
                     case when t.oid in (1042, 1043) and a.atttypmod > 4 then a.atttypmod - 4 end,
                     (select pg_catalog.array_agg(e.enumlabel::text order by e.enumsortorder)

@@ -294,6 +294,23 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_nobody_signed_is_not_taken(
+            header in "(\\{\"alg\":\"(HS256|none|RS256|ES256|EdDSA)\"(,\"kid\":\"[a-z]?\")?\\}|[ -~]{0,20})",
+            claims in "(\\{\"role\":\"[a-z]{0,5}\",\"exp\":[0-9e.-]{1,6}\\}|[ -~]{0,20})",
+            rest in "[A-Za-z0-9_.-]{0,60}",
+        ) {
+            let path = role_claim(".role").unwrap();
+            let verifier = Verifier::new(Some("a secret of at least thirty-two letters"), false, None, path, None).unwrap();
+            let made = format!("{}.{}.{rest}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+            for token in [&made, &rest] {
+                let shown = format!("Bearer {token}");
+                proptest::prop_assert!(verifier.identify(Some(&shown), 0.0).is_err());
+            }
+        }
+    }
+
     #[test]
     fn claims_are_checked_strictly() {
         let path = role_claim(".role").unwrap();

@@ -12,7 +12,9 @@ use nexus_mint::auth::token::ApiRole;
 use nexus_mint::auth::users;
 use nexus_mint::config::{BaseUrl, Environment, Flags, Settings};
 use nexus_mint::db::{Db, Login};
+use nexus_mint::rest::catalogue;
 use nexus_mint::router::router;
+use pgrest::name::QualifiedName;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;
@@ -398,6 +400,24 @@ async fn whoever_changes_the_schema_tells_the_cache() {
 }
 
 #[tokio::test]
+async fn a_login_without_rights_of_its_own_reads_the_cache() {
+    let world = World::own_database().await;
+    world
+        .admin()
+        .await
+        .batch_execute("create schema hidden create table kept (id int generated always as identity primary key)")
+        .await
+        .unwrap();
+    let client = Login::local(&world.runtime_config()).connect().await.unwrap();
+    let schema = catalogue::load(&client, &["hidden".to_owned()], &[], Vec::new())
+        .await
+        .unwrap();
+    let kept = schema.relation(&QualifiedName::of("hidden", "kept")).unwrap();
+    let default = kept.column("id").unwrap().default.as_deref();
+    assert_eq!(default, Some("nextval('hidden.kept_id_seq')"));
+}
+
+#[tokio::test]
 async fn the_old_cache_serves_until_the_new_one_is_whole() {
     let site = Site::shared().await;
     let service = site.service();
@@ -528,6 +548,29 @@ async fn nothing_that_is_asked_ends_in_a_fault_of_ours() {
     for path in evil {
         let answer = site.ask(Some(&service), get(path)).await;
         assert!(answer.status < 500, "{path}: {answer:?}");
+    }
+    let headers = [
+        ("accept-profile", "public\"; drop table x; --"),
+        ("prefer", "timezone=UTC'; drop table x; --"),
+        ("prefer", "count=exact, tx=rollback, handling=strict, max-affected=-1"),
+        ("range", "9-'; --"),
+        ("range", "18446744073709551616-"),
+        (
+            "accept",
+            "application/vnd.pgrst.plan+json; for=\"'; --\"; options=analyze|'",
+        ),
+        ("accept", "*/*;q=x, ;;;"),
+        ("cookie", "a='; drop table x; --; \"=\\; =;"),
+        ("x-any", "\\\"'; select pg_sleep(9) --"),
+        ("authorization", "Bearer '; --"),
+    ];
+    for (name, value) in headers {
+        let request = Request::builder()
+            .uri("/rest/v1/properties?limit=1")
+            .header("apikey", site.app.keys.anon_key())
+            .header(name, value);
+        let answer = site.send(request.body(Body::empty()).unwrap()).await;
+        assert!(answer.status < 500, "{name}: {value}: {answer:?}");
     }
     let bodies = [
         "",

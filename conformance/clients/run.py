@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Run the cases of real clients, npm's @supabase/supabase-js and PyPI's supabase, against `nexus-mint serve` on a
+throw-away PostgreSQL of its own.
+
+usage: conformance/clients/run.py [PROGRAM]
+
+The packages are fetched by npm and pip at the versions named here; where one of the two is not installed, its cases are
+skipped, and said so. The last line is 'N passed, N failed, N skipped'.
+"""
+import glob
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+JS = "@supabase/supabase-js@2.109.0"
+PYTHON = "supabase==2.34.1"
+# Supabase's public keys for local development, which --dev-keys takes.
+ANON = (
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6ImFub24iLCJleHAiOjE5ODM4MTI5OTZ9."
+    "CRXP1A7WOeoJeXxjNni43kdQwgnWNReilDMblYTn_I0"
+)
+SERVICE = (
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6InNlcnZpY2Vfcm9sZSIsImV4cCI6MTk4MzgxMjk5Nn0."
+    "EGIM96RAZx35lJzdJsyH-qQwv8Hdp7fsn3W0YpN81IU"
+)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def postgresql():
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[-2]))
+    return found[-1] if found else os.path.dirname(shutil.which("initdb") or "")
+
+
+def as_user():
+    """PostgreSQL refuses to run as root."""
+    return {"user": "postgres"} if os.geteuid() == 0 else {}
+
+
+def clients(folder):
+    """Installs what can be had, and gives each client's name and command."""
+    found = []
+    if shutil.which("npm"):
+        shutil.copy(HERE / "rest.mjs", folder)
+        install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), JS]
+        if subprocess.run(install, cwd=folder).returncode == 0:
+            found.append(("supabase-js", ["node", str(folder / "rest.mjs")]))
+    environment = folder / "python"
+    try:
+        subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True, stderr=subprocess.DEVNULL)
+        pip = [str(environment / "bin/pip"), "install", "-q", "--disable-pip-version-check", PYTHON]
+        subprocess.run(pip, check=True)
+        found.append(("supabase-py", [str(environment / "bin/python"), str(HERE / "rest.py")]))
+    except (subprocess.CalledProcessError, OSError):
+        pass
+    return found
+
+
+def main():
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    program = sys.argv[1] if len(sys.argv) > 1 else str(target / "debug/nexus-mint")
+    binaries = postgresql()
+    if not binaries:
+        print("skipped: the clients' cases: no PostgreSQL is installed\n0 passed, 0 failed, 1 skipped")
+        return 0
+    folder = Path(tempfile.mkdtemp(prefix="nexus-mint-clients-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    folder.chmod(0o755)
+    data, user = folder / "data", as_user()
+    data.mkdir()
+    if user:
+        shutil.chown(data, user["user"])
+    port, listen, started = free_port(), free_port(), []
+    passed = failed = skipped = 0
+    try:
+        quiet = dict(check=True, stdout=subprocess.DEVNULL, cwd="/")
+        subprocess.run(
+            [f"{binaries}/initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"],
+            **quiet, **user,
+        )
+        settings = {"fsync": "off", "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": ""}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        started.append(subprocess.Popen(
+            [f"{binaries}/postgres", "-D", str(data), *options], cwd="/", stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, **user,
+        ))
+        url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+        for _ in range(100):
+            if subprocess.run([f"{binaries}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]).returncode == 0:
+                break
+            time.sleep(0.1)
+        environment = dict(
+            os.environ, DATABASE_URL=url, NEXUS_MINT_DATA_DIR=str(folder / "home"), NEXUS_MINT_LOG="error",
+            NEXUS_MINT_REST_SCHEMAS="lab,public", NEXUS_MINT_REST_PLANS="true", NEXUS_MINT_LISTEN=f"127.0.0.1:{listen}",
+        )
+        subprocess.run([program, "migrate"], env=environment, **quiet)
+        psql = [f"{binaries}/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url, "-f", str(HERE / "lab.sql")]
+        subprocess.run(psql, **quiet)
+        started.append(subprocess.Popen([program, "serve", "--dev-keys"], env=environment))
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{listen}/ready", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.1)
+        found = clients(folder)
+        skipped = 2 - len(found)
+        if skipped:
+            print("skipped: the cases of a client that could not be installed; found:", [name for name, _ in found])
+        for name, command in found:
+            done = subprocess.run([*command, f"http://127.0.0.1:{listen}", ANON, SERVICE], text=True, capture_output=True)
+            sums = re.search(r"^(\d+) passed, (\d+) failed, \d+ skipped$", done.stdout, re.M)
+            lines = [line for line in done.stdout.splitlines() if not (sums and line == sums.group(0))]
+            print("\n".join([f"{name}: {sums.group(0) if sums else 'ended early'}", *lines]))
+            if not sums:
+                print(done.stderr)
+                failed += 1
+                continue
+            passed, failed = passed + int(sums.group(1)), failed + int(sums.group(2))
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
