@@ -13,7 +13,7 @@ use crate::shop::{Plan, Shop, WINDOW, id_of};
 use crate::site::Signed;
 
 /// A shop whose offering closed: these buyers hold so many tokens each.
-async fn sold(tokens: &[i64]) -> (Shop, Vec<Signed>) {
+pub(crate) async fn sold(tokens: &[i64]) -> (Shop, Vec<Signed>) {
     let (shop, _) = Shop::selling(Plan::default()).await;
     let mut buyers = Vec::new();
     for &units in tokens {
@@ -54,7 +54,7 @@ async fn earn(shop: &Shop, body: Value) -> Value {
     answer["period"].clone()
 }
 
-async fn rent(shop: &Shop, amount: &str) -> Value {
+pub(crate) async fn rent(shop: &Shop, amount: &str) -> Value {
     earn(shop, period(shop, &[line(shop, "rent", amount)])).await
 }
 
@@ -72,7 +72,7 @@ async fn declare(shop: &Shop) -> Uuid {
     id
 }
 
-async fn pay(shop: &Shop, id: Uuid) {
+pub(crate) async fn pay(shop: &Shop, id: Uuid) {
     shop.site
         .done(&shop.admin, "pay-distribution", json!({ "distributionId": id }))
         .await;
@@ -419,7 +419,7 @@ async fn the_databases_split_is_the_references() {
         .await
         .unwrap()
         .get(0);
-    let sql = "select party_id, entitled_units, amount_minor from nexus.distribution_parts($1, $2, $3, now()) order by party_id";
+    let sql = "select party_id, entitled_units, amount_minor from nexus.distribution_parts($1, $2, $3, now(), null, null) order by party_id";
     for round in 0..200_i64 {
         // Small totals, where nearly every unit is a remainder, and the largest.
         let total = if round < 150 {

@@ -55,5 +55,6 @@ mod states;
 mod storage_tables;
 mod story;
 mod tidy;
+mod token_seconds;
 mod tokenization;
 mod world;
