@@ -697,14 +697,14 @@ comment on table public.distribution_lines is 'One holder''s part of a distribut
 comment on column public.distribution_lines.id is 'Identity of the line.';
 comment on column public.distribution_lines.distribution_id is 'The distribution.';
 comment on column public.distribution_lines.party_id is 'The holder.';
-comment on column public.distribution_lines.entitled_units is 'Tokens that he held at the record date, in smallest units.';
+comment on column public.distribution_lines.entitled_units is 'What counts of his: tokens held at the record date, in smallest units, or these times seconds in the period.';
 comment on column public.distribution_lines.amount_minor is 'His part before tax, in smallest units.';
 comment on column public.distribution_lines.withheld_minor is 'Tax withheld of it, in smallest units.';
 comment on column public.distribution_lines.rate_ppm is 'The rate of that tax, in millionths.';
 comment on column public.distribution_lines.form is 'The form on which the rate rests; none where no rate is known for the property''s country.';
 comment on column public.distribution_lines.form_version is 'Its version.';
-comment on column public.distribution_lines.lot_ids is 'His lots at the record date: over them the line is split when it is posted, whatever became of them since.';
-comment on column public.distribution_lines.lot_units is 'What of entitled_units each of them had.';
+comment on column public.distribution_lines.lot_ids is 'His lots that count: over them the line is split when it is posted, whatever became of them since.';
+comment on column public.distribution_lines.lot_units is 'What of entitled_units each of them had; of token-seconds, what the lots that are left have, or 1 each where none is.';
 comment on column public.distribution_lines.status is 'payable, sent, paid or failed; docs/STATES.md.';
 CREATE INDEX distribution_lines_open_idx ON public.distribution_lines USING btree (distribution_id) WHERE (status <> 'paid'::text);
 CREATE INDEX distribution_lines_party_id_idx ON public.distribution_lines USING btree (party_id);
@@ -732,6 +732,13 @@ create table public.distributions (
   currency text not null,
   currency_decimals smallint not null,
   status text default 'proposed'::text not null,
+  seconds_from timestamp with time zone,
+  seconds_to timestamp with time zone,
+  basis text generated always as (
+CASE
+    WHEN (seconds_from IS NULL) THEN 'register'::text
+    ELSE 'token_seconds'::text
+END) stored not null,
   declared_minor bigint not null,
   declared_amount numeric generated always as (nexus.from_minor(declared_minor, (currency_decimals)::integer)) stored,
   withheld_minor bigint default 0 not null,
@@ -754,6 +761,7 @@ create table public.distributions (
   constraint distributions_declared_passed_the_gate CHECK (((status = ANY (ARRAY['declared'::text, 'paying'::text, 'paid'::text])) = (declare_pass_id IS NOT NULL))),
   constraint distributions_need_two_persons CHECK ((declared_by <> proposed_by)),
   constraint distributions_paid_has_a_date CHECK (((status = 'paid'::text) = (paid_at IS NOT NULL))),
+  constraint distributions_period_is_over CHECK ((((seconds_from IS NULL) = (seconds_to IS NULL)) AND (seconds_to > seconds_from) AND (seconds_to <= COALESCE(record_at, created_at)) AND ((EXTRACT(epoch FROM seconds_from) % (1)::numeric) = (0)::numeric) AND ((EXTRACT(epoch FROM seconds_to) % (1)::numeric) = (0)::numeric))),
   constraint distributions_posted_is_paying CHECK ((((status = ANY (ARRAY['paying'::text, 'paid'::text])) = (posted_up_to IS NOT NULL)) AND ((posted_at IS NULL) OR (status = ANY (ARRAY['paying'::text, 'paid'::text]))) AND ((status <> 'paid'::text) OR (posted_at IS NOT NULL)))),
   constraint distributions_status_is_known CHECK ((status = ANY (ARRAY['proposed'::text, 'declared'::text, 'paying'::text, 'paid'::text, 'cancelled'::text]))),
   constraint distributions_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
@@ -769,11 +777,14 @@ comment on column public.distributions.property_token_id is 'The token whose hol
 comment on column public.distributions.currency is 'Its currency.';
 comment on column public.distributions.currency_decimals is 'Decimals of that currency.';
 comment on column public.distributions.status is 'proposed, declared, paying, paid or cancelled; docs/STATES.md.';
+comment on column public.distributions.seconds_from is 'First second of the period whose token-seconds decide; null where the register at the record date does.';
+comment on column public.distributions.seconds_to is 'The end of that period, itself not in it.';
+comment on column public.distributions.basis is 'register: tokens held at the record date; token_seconds: tokens times seconds in the period.';
 comment on column public.distributions.declared_minor is 'What is distributed before tax, in smallest units: the sum of its lines.';
 comment on column public.distributions.declared_amount is 'What is distributed before tax.';
 comment on column public.distributions.withheld_minor is 'What of it is tax, in smallest units.';
 comment on column public.distributions.holders is 'How many lines it has.';
-comment on column public.distributions.record_at is 'The instant whose register decides: under the token''s lock.';
+comment on column public.distributions.record_at is 'The instant whose register decides, or up to which token-seconds are known: under the token''s lock.';
 comment on column public.distributions.register_entry_id is 'The ledger''s last entry at that instant: later entries change nothing.';
 comment on column public.distributions.tie_first is 'Where the circle of parties begins in which equal fractions are served; another one each time.';
 comment on column public.distributions.declare_pass_id is 'The gate pass on which it rests.';
@@ -3488,6 +3499,7 @@ comment on column public.token_movements.last_entry_id is 'The last ledger entry
 comment on column public.token_movements.held_units is 'All tokens held after it, in smallest units.';
 comment on column public.token_movements.holders is 'Parties that hold any after it.';
 comment on column public.token_movements.created_at is 'When the row was made.';
+CREATE INDEX token_movements_last_entry_idx ON public.token_movements USING btree (property_token_id, last_entry_id);
 CREATE INDEX token_movements_moved_at_idx ON public.token_movements USING btree (property_token_id, moved_at, number);
 CREATE TRIGGER log_deletes AFTER DELETE ON public.token_movements REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('last_entry_id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.token_movements REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('last_entry_id');
@@ -4117,18 +4129,23 @@ $function$;
 comment on function nexus.chat_room_ids() is 'Rooms that the caller is in.';
 grant execute on function nexus.chat_room_ids() to authenticated, service_role;
 
-CREATE OR REPLACE FUNCTION nexus.distribution_parts(token_id uuid, total bigint, tie_first uuid, at timestamp with time zone)
+CREATE OR REPLACE FUNCTION nexus.distribution_parts(token_id uuid, total bigint, tie_first uuid, at timestamp with time zone, seconds_from timestamp with time zone, seconds_to timestamp with time zone)
  RETURNS TABLE(party_id uuid, entitled_units bigint, amount_minor bigint, withheld_minor bigint, rate_ppm integer, form text, form_version text)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO ''
 AS $function$
-  with held as (
-    select a.party_id, b.balance as units, sum(b.balance) over () as entitled
+  with basis as (
+    select a.party_id, b.balance::numeric as units
     from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
-    where a.asset = 'token:' || distribution_parts.token_id and a.purpose = 'held' and b.balance > 0
+    where seconds_from is null and a.asset = 'token:' || distribution_parts.token_id and a.purpose = 'held' and b.balance > 0
+    union all
+    select s.party_id, s.token_seconds
+    from ledger.token_seconds(distribution_parts.token_id, seconds_from, seconds_to, 9223372036854775807) as s where seconds_from is not null
+  ), held as (
+    select b.party_id, b.units, sum(b.units) over () as entitled from basis as b
   ), exact as (
-    select h.party_id, h.units, div(total * h.units::numeric, h.entitled)::bigint as whole, mod(total * h.units::numeric, h.entitled) as fraction
+    select h.party_id, h.units, div(total * h.units, h.entitled)::bigint as whole, mod(total * h.units, h.entitled) as fraction
     from held as h
   ), ranked as (
     select e.party_id, e.units, e.whole,
@@ -4149,12 +4166,13 @@ AS $function$
       order by w.residency_country is null, w.valid_from desc limit 1) as rate on true
   )
   -- round() on numeric goes half away from zero, which is half up for amounts.
-  select g.party_id, g.units, g.amount, round(g.amount::numeric * coalesce(c.rate_ppm, 0) / 1000000)::bigint,
+  -- A line's check refuses what is too many to be exact.
+  select g.party_id, least(g.units, 9007199254740992)::bigint, g.amount, round(g.amount::numeric * coalesce(c.rate_ppm, 0) / 1000000)::bigint,
          coalesce(c.rate_ppm, 0), coalesce(c.form, 'none'), coalesce(c.form_version, 'none')
   from given as g join countries as c on c.residency = g.residency
 $function$;
-comment on function nexus.distribution_parts(uuid,bigint,uuid,timestamp with time zone) is 'How a total is split over who holds a token now, by largest remainder, equal fractions served in the circle of parties from one on, and what of each part is tax. mint_core::allocation::split is the reference.';
-grant execute on function nexus.distribution_parts(uuid,bigint,uuid,timestamp with time zone) to nexus_engine;
+comment on function nexus.distribution_parts(uuid,bigint,uuid,timestamp with time zone,timestamp with time zone,timestamp with time zone) is 'How a total is split over who holds a token now, or over its token-seconds in a period, by largest remainder, equal fractions served in the circle of parties from one on, and what of each part is tax. mint_core::allocation::split is the reference.';
+grant execute on function nexus.distribution_parts(uuid,bigint,uuid,timestamp with time zone,timestamp with time zone,timestamp with time zone) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.erase_audit_details(audit_ids bigint[], reason text)
  RETURNS bigint
@@ -4881,9 +4899,12 @@ begin
            row_number() over (partition by e.line_id order by e.fraction desc, e.lot_id) as place
     from (
       select l.id as line_id, l.amount_minor as amount, l.status, o.lot_id,
-             div(l.amount_minor * o.units::numeric, l.entitled_units)::bigint as whole, mod(l.amount_minor * o.units::numeric, l.entitled_units) as fraction
-      from public.distribution_lines as l cross join lateral unnest(l.lot_ids, l.lot_units) as o (lot_id, units)
-      where l.distribution_id = d.id and l.party_id > after_party and l.party_id <= part.last_party
+             div(l.amount_minor * o.units::numeric, l.weight)::bigint as whole, mod(l.amount_minor * o.units::numeric, l.weight) as fraction
+      from (
+        select x.*, (select sum(u) from unnest(x.lot_units) as u) as weight from public.distribution_lines as x
+        where x.distribution_id = d.id and x.party_id > after_party and x.party_id <= part.last_party
+      ) as l
+      cross join lateral unnest(l.lot_ids, l.lot_units) as o (lot_id, units)
     ) as e
   ) as r
   join public.lots as t on t.id = r.lot_id;
@@ -5249,9 +5270,20 @@ begin
       lot_ids, lot_units, status)
     select d.id, p.party_id, p.entitled_units, p.amount_minor, p.withheld_minor, p.rate_ppm, p.form, p.form_version,
            coalesce(l.ids, '{}'), coalesce(l.units, '{}'), case when p.amount_minor > p.withheld_minor then 'payable' else 'paid' end
-    from nexus.distribution_parts(d.property_token_id, d.declared_minor, write_distribution_lines.tie_first, at) as p
-    left join (select t.party_id, array_agg(t.id order by t.id) as ids, array_agg(t.units order by t.id) as units
-               from public.lots as t where t.property_token_id = d.property_token_id and t.units > 0 group by t.party_id) as l on l.party_id = p.party_id
+    from nexus.distribution_parts(d.property_token_id, d.declared_minor, write_distribution_lines.tie_first, at, d.seconds_from, d.seconds_to) as p
+    left join (
+      select t.party_id, array_agg(t.id order by t.id) as ids, array_agg(t.units order by t.id) as units
+      from (
+        select x.party_id, x.id,
+               case when d.seconds_from is null then x.units
+                    when sum(x.seconds) over (partition by x.party_id) = 0 then 1
+                    else least(x.seconds, 9007199254740992)::bigint end as units
+        from (
+          select t.party_id, t.id, t.units,
+                 t.units * greatest(0, extract(epoch from d.seconds_to - greatest(d.seconds_from, date_trunc('second', t.acquired_at)))) as seconds
+          from public.lots as t where t.property_token_id = d.property_token_id
+        ) as x
+      ) as t where t.units > 0 group by t.party_id) as l on l.party_id = p.party_id
     order by p.party_id
     returning distribution_lines.withheld_minor
   )
@@ -6126,6 +6158,28 @@ AS $function$
 $function$;
 comment on function ledger.register_at(uuid,bigint,uuid,integer) is 'Who holds how many of a token after a ledger entry, in the order of parties after one of them; all of them where no number of rows is given. Walks each account''s postings back from the last.';
 grant execute on function ledger.register_at(uuid,bigint,uuid,integer) to nexus_engine;
+
+CREATE OR REPLACE FUNCTION ledger.token_seconds(property_token_id uuid, from_at timestamp with time zone, to_at timestamp with time zone, known_entry_id bigint)
+ RETURNS TABLE(party_id uuid, token_seconds numeric)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  -- Each change counts for the seconds from its own on until the end, so that the order of changes does not matter.
+  select a.party_id, sum(p.amount * extract(epoch from to_at - greatest(from_at, date_trunc('second', m.moved_at))))
+  from ledger.accounts as a
+  join ledger.postings as p on p.account_id = a.id
+  cross join lateral (
+    select x.moved_at from public.token_movements as x
+    where x.property_token_id = token_seconds.property_token_id and x.last_entry_id >= p.entry_id
+    order by x.last_entry_id limit 1) as m
+  where a.asset = 'token:' || token_seconds.property_token_id and a.purpose = 'held' and p.entry_id <= known_entry_id
+    and date_trunc('second', m.moved_at) < to_at
+  group by a.party_id
+  having sum(p.amount * extract(epoch from to_at - greatest(from_at, date_trunc('second', m.moved_at)))) > 0
+$function$;
+comment on function ledger.token_seconds(uuid,timestamp with time zone,timestamp with time zone,bigint) is 'Tokens times seconds of each holder in a period of whole seconds, as known at a ledger entry. mint_core::entitlement::token_seconds is the reference.';
+grant execute on function ledger.token_seconds(uuid,timestamp with time zone,timestamp with time zone,bigint) to nexus_engine;
 
 create table ledger.accounts (
   id bigint generated always as identity not null,

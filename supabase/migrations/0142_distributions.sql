@@ -47,6 +47,9 @@ create table public.distributions (
   currency          text not null,
   currency_decimals smallint not null,
   status            text not null default 'proposed',
+  seconds_from      timestamptz,
+  seconds_to        timestamptz,
+  basis             text not null generated always as (case when seconds_from is null then 'register' else 'token_seconds' end) stored,
   declared_minor    bigint not null,
   declared_amount   numeric generated always as (nexus.from_minor(declared_minor, currency_decimals)) stored,
   withheld_minor    bigint not null default 0,
@@ -74,6 +77,9 @@ create table public.distributions (
   constraint distributions_declared_passed_the_gate check ((status in ('declared', 'paying', 'paid')) = (declare_pass_id is not null)),
   constraint distributions_declared_is_whole check ((status in ('declared', 'paying', 'paid')) = (num_nulls(record_at, register_entry_id, tie_first, declared_by) = 0)
     and (status in ('proposed', 'cancelled') or holders > 0)),
+  -- What is counted is over (L16), and every second of it whole.
+  constraint distributions_period_is_over check ((seconds_from is null) = (seconds_to is null) and seconds_to > seconds_from
+    and seconds_to <= coalesce(record_at, created_at) and extract(epoch from seconds_from) % 1 = 0 and extract(epoch from seconds_to) % 1 = 0),
   constraint distributions_need_two_persons check (declared_by <> proposed_by),
   constraint distributions_posted_is_paying check ((status in ('paying', 'paid')) = (posted_up_to is not null)
     and (posted_at is null or status in ('paying', 'paid')) and (status <> 'paid' or posted_at is not null)),
@@ -86,11 +92,14 @@ comment on column public.distributions.property_token_id is 'The token whose hol
 comment on column public.distributions.currency is 'Its currency.';
 comment on column public.distributions.currency_decimals is 'Decimals of that currency.';
 comment on column public.distributions.status is 'proposed, declared, paying, paid or cancelled; docs/STATES.md.';
+comment on column public.distributions.seconds_from is 'First second of the period whose token-seconds decide; null where the register at the record date does.';
+comment on column public.distributions.seconds_to is 'The end of that period, itself not in it.';
+comment on column public.distributions.basis is 'register: tokens held at the record date; token_seconds: tokens times seconds in the period.';
 comment on column public.distributions.declared_minor is 'What is distributed before tax, in smallest units: the sum of its lines.';
 comment on column public.distributions.declared_amount is 'What is distributed before tax.';
 comment on column public.distributions.withheld_minor is 'What of it is tax, in smallest units.';
 comment on column public.distributions.holders is 'How many lines it has.';
-comment on column public.distributions.record_at is 'The instant whose register decides: under the token''s lock.';
+comment on column public.distributions.record_at is 'The instant whose register decides, or up to which token-seconds are known: under the token''s lock.';
 comment on column public.distributions.register_entry_id is 'The ledger''s last entry at that instant: later entries change nothing.';
 comment on column public.distributions.tie_first is 'Where the circle of parties begins in which equal fractions are served; another one each time.';
 comment on column public.distributions.declare_pass_id is 'The gate pass on which it rests.';
@@ -140,14 +149,14 @@ comment on table public.distribution_lines is 'One holder''s part of a distribut
 comment on column public.distribution_lines.id is 'Identity of the line.';
 comment on column public.distribution_lines.distribution_id is 'The distribution.';
 comment on column public.distribution_lines.party_id is 'The holder.';
-comment on column public.distribution_lines.entitled_units is 'Tokens that he held at the record date, in smallest units.';
+comment on column public.distribution_lines.entitled_units is 'What counts of his: tokens held at the record date, in smallest units, or these times seconds in the period.';
 comment on column public.distribution_lines.amount_minor is 'His part before tax, in smallest units.';
 comment on column public.distribution_lines.withheld_minor is 'Tax withheld of it, in smallest units.';
 comment on column public.distribution_lines.rate_ppm is 'The rate of that tax, in millionths.';
 comment on column public.distribution_lines.form is 'The form on which the rate rests; none where no rate is known for the property''s country.';
 comment on column public.distribution_lines.form_version is 'Its version.';
-comment on column public.distribution_lines.lot_ids is 'His lots at the record date: over them the line is split when it is posted, whatever became of them since.';
-comment on column public.distribution_lines.lot_units is 'What of entitled_units each of them had.';
+comment on column public.distribution_lines.lot_ids is 'His lots that count: over them the line is split when it is posted, whatever became of them since.';
+comment on column public.distribution_lines.lot_units is 'What of entitled_units each of them had; of token-seconds, what the lots that are left have, or 1 each where none is.';
 comment on column public.distribution_lines.status is 'payable, sent, paid or failed; docs/STATES.md.';
 create index distribution_lines_party_id_idx on public.distribution_lines (party_id);
 create index distribution_lines_open_idx on public.distribution_lines (distribution_id) where status <> 'paid';

@@ -2,16 +2,42 @@
 -- have a million lines. `mint_core::allocation` and `mint_core::distribution` are their reference, and tests compare them.
 set role nexus_owner;
 
-create function nexus.distribution_parts(token_id uuid, total bigint, tie_first uuid, at timestamptz)
+create index token_movements_last_entry_idx on public.token_movements (property_token_id, last_entry_id);
+
+create function ledger.token_seconds(property_token_id uuid, from_at timestamptz, to_at timestamptz, known_entry_id bigint)
+returns table (party_id uuid, token_seconds numeric)
+language sql stable set search_path = ''
+as $$
+  -- Each change counts for the seconds from its own on until the end, so that the order of changes does not matter.
+  select a.party_id, sum(p.amount * extract(epoch from to_at - greatest(from_at, date_trunc('second', m.moved_at))))
+  from ledger.accounts as a
+  join ledger.postings as p on p.account_id = a.id
+  cross join lateral (
+    select x.moved_at from public.token_movements as x
+    where x.property_token_id = token_seconds.property_token_id and x.last_entry_id >= p.entry_id
+    order by x.last_entry_id limit 1) as m
+  where a.asset = 'token:' || token_seconds.property_token_id and a.purpose = 'held' and p.entry_id <= known_entry_id
+    and date_trunc('second', m.moved_at) < to_at
+  group by a.party_id
+  having sum(p.amount * extract(epoch from to_at - greatest(from_at, date_trunc('second', m.moved_at)))) > 0
+$$;
+comment on function ledger.token_seconds(uuid, timestamptz, timestamptz, bigint) is 'Tokens times seconds of each holder in a period of whole seconds, as known at a ledger entry. mint_core::entitlement::token_seconds is the reference.';
+
+create function nexus.distribution_parts(token_id uuid, total bigint, tie_first uuid, at timestamptz, seconds_from timestamptz, seconds_to timestamptz)
 returns table (party_id uuid, entitled_units bigint, amount_minor bigint, withheld_minor bigint, rate_ppm integer, form text, form_version text)
 language sql stable security definer set search_path = ''
 as $$
-  with held as (
-    select a.party_id, b.balance as units, sum(b.balance) over () as entitled
+  with basis as (
+    select a.party_id, b.balance::numeric as units
     from ledger.accounts as a join ledger.balances as b on b.account_id = a.id
-    where a.asset = 'token:' || distribution_parts.token_id and a.purpose = 'held' and b.balance > 0
+    where seconds_from is null and a.asset = 'token:' || distribution_parts.token_id and a.purpose = 'held' and b.balance > 0
+    union all
+    select s.party_id, s.token_seconds
+    from ledger.token_seconds(distribution_parts.token_id, seconds_from, seconds_to, 9223372036854775807) as s where seconds_from is not null
+  ), held as (
+    select b.party_id, b.units, sum(b.units) over () as entitled from basis as b
   ), exact as (
-    select h.party_id, h.units, div(total * h.units::numeric, h.entitled)::bigint as whole, mod(total * h.units::numeric, h.entitled) as fraction
+    select h.party_id, h.units, div(total * h.units, h.entitled)::bigint as whole, mod(total * h.units, h.entitled) as fraction
     from held as h
   ), ranked as (
     select e.party_id, e.units, e.whole,
@@ -40,11 +66,12 @@ as $$
       order by w.residency_country is null, not w.needs_form limit 1) as rate on true
   )
   -- round() on numeric goes half away from zero, which is half up for amounts.
-  select g.party_id, g.units, g.amount, round(g.amount::numeric * coalesce(c.rate_ppm, 0) / 1000000)::bigint,
+  -- A line's check refuses what is too many to be exact.
+  select g.party_id, least(g.units, 9007199254740992)::bigint, g.amount, round(g.amount::numeric * coalesce(c.rate_ppm, 0) / 1000000)::bigint,
          coalesce(c.rate_ppm, 0), coalesce(c.form, 'none'), coalesce(c.form_version, 'none')
   from given as g join countries as c on c.residency = g.residency and c.versions = g.versions
 $$;
-comment on function nexus.distribution_parts(uuid, bigint, uuid, timestamptz) is 'How a total is split over who holds a token now, by largest remainder, equal fractions served in the circle of parties from one on, and what of each part is tax. mint_core::allocation::split is the reference.';
+comment on function nexus.distribution_parts(uuid, bigint, uuid, timestamptz, timestamptz, timestamptz) is 'How a total is split over who holds a token now, or over its token-seconds in a period, by largest remainder, equal fractions served in the circle of parties from one on, and what of each part is tax. mint_core::allocation::split is the reference.';
 
 create function nexus.write_distribution_lines(distribution_id uuid, tie_first uuid, at timestamptz) returns table (holders integer, withheld_minor bigint)
 language plpgsql security definer set search_path = ''
@@ -60,9 +87,20 @@ begin
       lot_ids, lot_units, status)
     select d.id, p.party_id, p.entitled_units, p.amount_minor, p.withheld_minor, p.rate_ppm, p.form, p.form_version,
            coalesce(l.ids, '{}'), coalesce(l.units, '{}'), case when p.amount_minor > p.withheld_minor then 'payable' else 'paid' end
-    from nexus.distribution_parts(d.property_token_id, d.declared_minor, write_distribution_lines.tie_first, at) as p
-    left join (select t.party_id, array_agg(t.id order by t.id) as ids, array_agg(t.units order by t.id) as units
-               from public.lots as t where t.property_token_id = d.property_token_id and t.units > 0 group by t.party_id) as l on l.party_id = p.party_id
+    from nexus.distribution_parts(d.property_token_id, d.declared_minor, write_distribution_lines.tie_first, at, d.seconds_from, d.seconds_to) as p
+    left join (
+      select t.party_id, array_agg(t.id order by t.id) as ids, array_agg(t.units order by t.id) as units
+      from (
+        select x.party_id, x.id,
+               case when d.seconds_from is null then x.units
+                    when sum(x.seconds) over (partition by x.party_id) = 0 then 1
+                    else least(x.seconds, 9007199254740992)::bigint end as units
+        from (
+          select t.party_id, t.id, t.units,
+                 t.units * greatest(0, extract(epoch from d.seconds_to - greatest(d.seconds_from, date_trunc('second', t.acquired_at)))) as seconds
+          from public.lots as t where t.property_token_id = d.property_token_id
+        ) as x
+      ) as t where t.units > 0 group by t.party_id) as l on l.party_id = p.party_id
     order by p.party_id
     returning distribution_lines.withheld_minor
   )
@@ -119,9 +157,12 @@ begin
            row_number() over (partition by e.line_id order by e.fraction desc, e.lot_id) as place
     from (
       select l.id as line_id, l.amount_minor as amount, l.status, o.lot_id,
-             div(l.amount_minor * o.units::numeric, l.entitled_units)::bigint as whole, mod(l.amount_minor * o.units::numeric, l.entitled_units) as fraction
-      from public.distribution_lines as l cross join lateral unnest(l.lot_ids, l.lot_units) as o (lot_id, units)
-      where l.distribution_id = d.id and l.party_id > after_party and l.party_id <= part.last_party
+             div(l.amount_minor * o.units::numeric, l.weight)::bigint as whole, mod(l.amount_minor * o.units::numeric, l.weight) as fraction
+      from (
+        select x.*, (select sum(u) from unnest(x.lot_units) as u) as weight from public.distribution_lines as x
+        where x.distribution_id = d.id and x.party_id > after_party and x.party_id <= part.last_party
+      ) as l
+      cross join lateral unnest(l.lot_ids, l.lot_units) as o (lot_id, units)
     ) as e
   ) as r
   join public.lots as t on t.id = r.lot_id;
@@ -138,7 +179,8 @@ end
 $$;
 comment on function nexus.post_distribution_part(uuid, integer, date, uuid, timestamptz) is 'Credits the next holders of a distribution, in the order of parties, with their lines less tax: one entry, their returns by lot, their payouts. Answers whether those were the last. The caller holds the distribution''s row.';
 
-grant execute on function nexus.distribution_parts(uuid, bigint, uuid, timestamptz), nexus.write_distribution_lines(uuid, uuid, timestamptz),
+grant execute on function ledger.token_seconds(uuid, timestamptz, timestamptz, bigint),
+  nexus.distribution_parts(uuid, bigint, uuid, timestamptz, timestamptz, timestamptz), nexus.write_distribution_lines(uuid, uuid, timestamptz),
   nexus.post_distribution_part(uuid, integer, date, uuid, timestamptz) to nexus_engine;
 
 reset role;

@@ -12,6 +12,7 @@ pub mod closing;
 pub mod compliance;
 pub mod distribution;
 pub mod eligibility;
+pub mod entitlement;
 pub mod fees;
 pub mod money;
 pub mod offering;

@@ -1,6 +1,10 @@
-//! Declaring: asked for by one person, declared by another, from the register at that instant, through the evidence gate.
+//! Declaring: asked for by one person, declared by another, from the register at that instant or the token-seconds of a
+//! period that is over, through the evidence gate.
 
-use mint_core::{account::Purpose, book::Move, distribution::can_declare, money::Amount, refusal::Refusal};
+use chrono::{DateTime, Utc};
+use mint_core::{
+    account::Purpose, book::Move, distribution::can_declare, entitlement::can_count, money::Amount, refusal::Refusal,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -8,7 +12,7 @@ use uuid::Uuid;
 use super::house::{House, acts_for, of};
 use crate::{
     command::Command,
-    db::sql,
+    db::{OnConstraint as _, sql},
     documents::gate::{self, Action, OfferingKind},
     offerings::{preparing::four_eyes, record::amount, supply::one},
     outbox,
@@ -29,12 +33,37 @@ async fn take_time(command: &Command) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What is to be distributed: a decimal figure, or everything that can be.
+/// What is to be distributed: a decimal figure, or everything that can be; to whom: by the register when it is declared, or by
+/// the token-seconds of a period.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Wish {
     property_id: Uuid,
     amount: Option<String>,
+    seconds_from: Option<DateTime<Utc>>,
+    seconds_to: Option<DateTime<Utc>>,
+}
+
+/// From when until when token-seconds count; nothing where the register does.
+type Period = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
+impl Wish {
+    /// The period whose token-seconds decide, if they do.
+    fn period(&self, command: &Command) -> Result<Period, Problem> {
+        let (from, to) = match (self.seconds_from, self.seconds_to) {
+            (None, None) => return Ok((None, None)),
+            (Some(from), Some(to)) => (from, to),
+            (Some(_), None) | (None, Some(_)) => {
+                let text = "secondsFrom and secondsTo: a period has both";
+                return Err(Problem::Invalid(text.to_owned()));
+            }
+        };
+        if from.timestamp_subsec_nanos() != 0 || to.timestamp_subsec_nanos() != 0 {
+            return Err(Problem::Invalid("secondsFrom, secondsTo: whole seconds".to_owned()));
+        }
+        can_count(from.timestamp(), to.timestamp(), command.now.timestamp())?;
+        Ok((Some(from), Some(to)))
+    }
 }
 
 /// A distribution, by its id.
@@ -54,15 +83,17 @@ pub struct DistributionAnswer {
 /// Asks for a distribution. Another person declares it.
 ///
 /// # Errors
-/// `distribution.nothing`, `distribution.cash`.
+/// `distribution.nothing`, `distribution.cash`, `distribution.period`.
 pub async fn propose(command: &Command, person: &Person, body: Wish) -> Result<DistributionAnswer, Problem> {
     acts_for(command, person, body.property_id).await?;
     let house = House::lock(command, body.property_id).await?;
     let total = wished(command, &house, body.amount.as_deref()).await?;
+    let (seconds_from, seconds_to) = body.period(command)?;
     let id = Uuid::now_v7();
     let text = sql!(
-        "insert into public.distributions (id, property_id, property_token_id, currency, currency_decimals, declared_minor, proposed_by, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)"
+        "insert into public.distributions (id, property_id, property_token_id, currency, currency_decimals, declared_minor, proposed_by, created_at,
+           seconds_from, seconds_to)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
     );
     let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
         &id,
@@ -73,6 +104,8 @@ pub async fn propose(command: &Command, person: &Person, body: Wish) -> Result<D
         &total.get(),
         &person.user_id(),
         &command.now,
+        &seconds_from,
+        &seconds_to,
     ];
     command.tx.execute(text, params).await?;
     shown(command, id).await
@@ -88,7 +121,7 @@ async fn wished(command: &Command, house: &House, figure: Option<&str>) -> Resul
     Ok(total)
 }
 
-/// Declares a distribution: from then on it is owed to whoever holds the token at this instant.
+/// Declares a distribution: from then on it is owed to whoever holds the token at this instant, or held it in its period.
 ///
 /// # Errors
 /// `four_eyes`, what the gate misses, `distribution.cash`, `distribution.holders`.
@@ -125,7 +158,14 @@ pub async fn declare(
         .try_get(0)?;
     take_time(command).await?;
     let text = sql!("select holders, withheld_minor from nexus.write_distribution_lines($1, $2, $3)");
-    let row = command.tx.query_one(text, &[&id, &tie_first, &command.now]).await?;
+    let row = command
+        .tx
+        .query_one(text, &[&id, &tie_first, &command.now])
+        .await
+        .on_constraint("distribution_lines_entitled_is_exact", || {
+            let reason = "a holder's token-seconds are too many to be exact";
+            Refusal::new("distribution.period", reason, "name a shorter period").into()
+        })?;
     let (holders, withheld): (i32, i64) = (row.try_get(0)?, row.try_get(1)?);
     if holders == 0 {
         let remedy = "close an offering first";
@@ -219,7 +259,7 @@ pub struct Preview {
 /// is declared.
 ///
 /// # Errors
-/// [`Problem::NotFound`].
+/// [`Problem::NotFound`], `distribution.period`.
 pub async fn preview(command: &Command, _overseer: &Overseer, body: Wish) -> Result<Preview, Problem> {
     let house = House::load(command, body.property_id).await?;
     let has = of(&house.balances(command).await?, Purpose::OperatingCash);
@@ -228,8 +268,9 @@ pub async fn preview(command: &Command, _overseer: &Overseer, body: Wish) -> Res
         None => has,
     };
     take_time(command).await?;
+    let (seconds_from, seconds_to) = body.period(command)?;
     let text = sql!(
-        "with parts as materialized (select p.* from nexus.distribution_parts($1, $2, $3, $4) as p)
+        "with parts as materialized (select p.* from nexus.distribution_parts($1, $2, $3, $4, $6, $7) as p)
          select (select count(*) from parts), (select coalesce(sum(p.withheld_minor), 0)::bigint from parts as p),
                 (select coalesce(jsonb_agg(to_jsonb(l)), '[]') from (select p.* from parts as p order by p.amount_minor desc, p.party_id limit $5) as l)"
     );
@@ -243,6 +284,8 @@ pub async fn preview(command: &Command, _overseer: &Overseer, body: Wish) -> Res
                 &Uuid::nil(),
                 &command.now,
                 &PREVIEW_LINES_MAX,
+                &seconds_from,
+                &seconds_to,
             ],
         )
         .await?;

@@ -419,7 +419,7 @@ async fn the_databases_split_is_the_references() {
         .await
         .unwrap()
         .get(0);
-    let sql = "select party_id, entitled_units, amount_minor from nexus.distribution_parts($1, $2, $3, now()) order by party_id";
+    let sql = "select party_id, entitled_units, amount_minor from nexus.distribution_parts($1, $2, $3, now(), null, null) order by party_id";
     for round in 0..200_i64 {
         // Small totals, where nearly every unit is a remainder, and the largest.
         let total = if round < 150 {

@@ -197,8 +197,8 @@ const LAWS: &[(&str, &str)] = &[
          where l.party_id <= d.posted_up_to
            and l.amount_minor <> coalesce((select sum(r.amount_minor) from public.property_returns as r where r.distribution_line_id = l.id), 0)
          union all
-         select l.id::text from public.distribution_lines as l
-         where l.entitled_units <> (select coalesce(sum(u), 0) from unnest(l.lot_units) as u)",
+         select l.id::text from public.distribution_lines as l join public.distributions as d on d.id = l.distribution_id
+         where d.basis = 'register' and l.entitled_units <> (select coalesce(sum(u), 0) from unnest(l.lot_units) as u)",
     ),
     (
         "L11: a line and its payout agree",

@@ -59,5 +59,6 @@ mod storage_tables;
 mod story;
 mod tax;
 mod tidy;
+mod token_seconds;
 mod tokenization;
 mod world;

@@ -38,13 +38,13 @@ fn units(answer: &Value) -> Vec<i64> {
     units
 }
 
-async fn party_of(client: &Client, login: Uuid) -> Uuid {
+pub(crate) async fn party_of(client: &Client, login: Uuid) -> Uuid {
     let sql = "select party_id from public.user_profiles where id = $1";
     client.query_one(sql, &[&login]).await.unwrap().get(0)
 }
 
-/// Moves tokens between two holders' accounts and lots as a command would, at the site's instant, in one transaction.
-async fn moves(shop: &Shop, client: &Client, token: Uuid, from: &Signed, to: &Signed, units: i64) {
+/// Moves tokens of one lot between two holders' accounts and lots as a command would, at the site's instant, in one transaction.
+pub(crate) async fn moves(shop: &Shop, client: &Client, token: Uuid, from: &Signed, to: &Signed, units: i64) {
     let (giver, getter) = (party_of(client, from.id).await, party_of(client, to.id).await);
     client.batch_execute("begin").await.unwrap();
     let sql = "select ledger.post('test:' || gen_random_uuid(), 'tokens.transferred', '2030-01-01', null, '{}',
@@ -60,7 +60,8 @@ async fn moves(shop: &Shop, client: &Client, token: Uuid, from: &Signed, to: &Si
         .query_one(sql, &[&token, &entry, &shop.site.now()])
         .await
         .unwrap();
-    let sql = "with taken as (update public.lots set units = units - $3 where party_id = $1 returning *)
+    let sql = "with taken as (update public.lots set units = units - $3
+                 where id = (select id from public.lots where party_id = $1 and units >= $3 order by id limit 1) returning *)
                insert into public.lots (party_id, user_id, property_id, property_token_id, investment_id, parent_lot_id, units, cost_minor, acquired_at, tax_acquired_at)
                select $2, $4, property_id, property_token_id, investment_id, id, $3, 0, acquired_at, tax_acquired_at from taken";
     client.execute(sql, &[&giver, &getter, &units, &to.id]).await.unwrap();

@@ -341,9 +341,11 @@ with passed as (
   select id, 'declare', gen_random_uuid(), 'issuer_owns', now() from public.properties returning id, property_id, subject_id
 )
 insert into public.distributions (id, property_id, property_token_id, currency, currency_decimals, status, declared_minor, holders, record_at,
-  register_entry_id, tie_first, declare_pass_id, proposed_by, declared_by, posted_up_to, posted_at, paid_at, created_at)
+  register_entry_id, tie_first, declare_pass_id, proposed_by, declared_by, posted_up_to, posted_at, paid_at, created_at,
+  seconds_from, seconds_to)
 select p.subject_id, p.property_id, t.id, 'USD', 2, 'paid', 86, 1, now(), 1, gen_random_uuid(), p.id, 'a0000000-0000-4000-8000-000000000003',
-  'a0000000-0000-4000-8000-000000000005', 'ffffffff-ffff-ffff-ffff-ffffffffffff', now(), now(), now()
+  'a0000000-0000-4000-8000-000000000005', 'ffffffff-ffff-ffff-ffff-ffffffffffff', now(), now(), now(),
+  '2025-01-01T00:00:00Z', '2025-02-01T00:00:00Z'
 from passed as p join lateral (
   select t.id from public.property_tokens as t where t.property_id = p.property_id order by t.status <> 'launched', t.id limit 1) as t on true;
 insert into public.distribution_lines (distribution_id, party_id, entitled_units, amount_minor, withheld_minor, rate_ppm, form, form_version, status)
