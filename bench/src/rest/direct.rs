@@ -130,6 +130,10 @@ impl Statement {
 }
 
 /// Where pgbench is: Debian keeps it off the path.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a program of the machine, not a setting of ours"
+)]
 fn pgbench() -> Result<PathBuf, AnyError> {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()

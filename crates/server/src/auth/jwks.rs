@@ -71,8 +71,9 @@ pub fn key_of(jwk: &Jwk) -> Result<VerifyingKey, String> {
 pub fn public_set(text: &str) -> Result<JwkSet, String> {
     let wrong = "a JSON web key set: {\"keys\": [...]}";
     let raw: serde_json::Value = serde_json::from_str(text).map_err(|_| wrong.to_owned())?;
-    let has_private = raw["keys"]
-        .as_array()
+    let has_private = raw
+        .get("keys")
+        .and_then(serde_json::Value::as_array)
         .is_some_and(|keys| keys.iter().any(|key| key.get("d").is_some() || key.get("k").is_some()));
     if has_private {
         return Err("public keys only: neither a shared secret (k) nor a private part (d)".to_owned());

@@ -6,7 +6,7 @@ use mint_core::role::Role;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::stage::{Player, Stage};
+use super::stage::{Player, Stage, at};
 use crate::{
     auth::{
         email::Email,
@@ -109,15 +109,15 @@ pub(super) async fn verify(stage: &Arc<Stage>, staff: &Staff, people: &[Player])
     let officer = staff.officer.clone();
     let many = people.iter().cloned().enumerate().collect();
     stage
-        .each("verifying", many, move |stage, (at, person): (usize, Player)| {
+        .each("verifying", many, move |stage, (number, person): (usize, Player)| {
             let officer = officer.clone();
-            async move { verify_one(&stage, &officer, &person, at).await }
+            async move { verify_one(&stage, &officer, &person, number).await }
         })
         .await?;
     Ok(())
 }
 
-async fn verify_one(stage: &Stage, officer: &Player, person: &Player, at: usize) -> Result<(), AnyError> {
+async fn verify_one(stage: &Stage, officer: &Player, person: &Player, number: usize) -> Result<(), AnyError> {
     let fields: Map<String, Value> = [("documentType", "passport"), ("fileName", "passport.pdf")]
         .map(|(field, value)| (field.to_owned(), json!(value)))
         .into_iter()
@@ -125,19 +125,19 @@ async fn verify_one(stage: &Stage, officer: &Player, person: &Player, at: usize)
     let document = paper(&["Simulated passport", &person.name]);
     let filed = stage.filed(person, "upload-kyc-document", fields, document).await?;
     let body = json!({
-        "action": "submit", "level": "basic", "documentIds": [filed["document"]["id"]],
+        "action": "submit", "level": "basic", "documentIds": [at(&filed, "/document/id")],
         "submission": { "legalName": person.name },
     });
     let submitted = stage.done(person, "verify-kyc", body).await?;
-    let case = &submitted["case"]["id"];
+    let case = at(&submitted, "/case/id");
     stage
         .done(officer, "verify-kyc", json!({ "action": "take", "caseId": case }))
         .await?;
     let body = json!({ "caseId": case, "reason": "to compare the passport with what was submitted" });
     let opened = stage.done(officer, "get-kyc-case", body).await?;
-    let body = json!({ "partyId": opened["case"]["partyId"], "status": "clear", "provider": "simulated" });
+    let body = json!({ "partyId": at(&opened, "/case/partyId"), "status": "clear", "provider": "simulated" });
     stage.done(officer, "record-screening", body).await?;
-    let country = COUNTRIES.get(at % COUNTRIES.len()).unwrap_or(&"US");
+    let country = COUNTRIES.get(number % COUNTRIES.len()).unwrap_or(&"US");
     let body = json!({ "action": "approve", "caseId": case, "legalName": person.name, "country": country });
     stage.done(officer, "verify-kyc", body).await?;
     Ok(())

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     cast::{Staff, paper},
-    stage::Stage,
+    stage::{Stage, at},
 };
 use crate::{
     db::{Actor, sql},
@@ -111,7 +111,7 @@ impl House {
             .collect();
             let page = paper(&["Simulated", kind, plot.name]);
             let filed = stage.filed(&staff.manager, "upload-document", fields, page).await?;
-            let body = json!({ "documentId": filed["document"]["id"], "decision": "accepted" });
+            let body = json!({ "documentId": at(&filed, "/document/id"), "decision": "accepted" });
             stage.done(&staff.officer, "review-document", body).await?;
         }
         Ok(House { id, plot })
@@ -122,7 +122,7 @@ impl House {
         let House { id, plot } = self;
         let body = json!({ "action": "create_process", "propertyId": id });
         let made = stage.done(&staff.manager, "monitor-tokenization", body).await?;
-        let process = &made["process"]["id"];
+        let process = at(&made, "/process/id");
         for step in [
             "submission",
             "valuation",
@@ -136,7 +136,7 @@ impl House {
                 "audit" => {
                     let body = json!({ "propertyId": id });
                     let audit = stage.done(&staff.officer, "audit-property-contract", body).await?;
-                    (&staff.second_officer, json!({ "auditId": audit["auditId"] }))
+                    (&staff.second_officer, json!({ "auditId": at(&audit, "/auditId") }))
                 }
                 "token_configuration" => {
                     let token = json!({
@@ -161,7 +161,7 @@ impl House {
             "hardCap": plot.tokens, "opensAt": now, "closesAt": now + plot.window, "longStopAt": now + plot.window * 2,
         });
         let made = stage.done(&staff.manager, "create-offering", terms).await?;
-        let offering_id: Uuid = serde_json::from_value(made["offering"]["id"].clone())?;
+        let offering_id: Uuid = serde_json::from_value(at(&made, "/offering/id").clone())?;
         stage
             .done(
                 &staff.second_admin,

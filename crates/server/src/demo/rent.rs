@@ -4,7 +4,12 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{cast::Staff, houses::Offered, sale::id_of, stage::Stage};
+use super::{
+    cast::Staff,
+    houses::Offered,
+    sale::id_of,
+    stage::{Stage, at},
+};
 use crate::{
     db::{Actor, sql},
     problem::AnyError,
@@ -28,7 +33,7 @@ pub(super) async fn earn(stage: &Stage, staff: &Staff, house: &Offered) -> Resul
             "propertyId": house.id, "periodFrom": from, "periodTo": until, "lines": lines, "accrued": { "taxes": "420" },
         });
         let recorded = stage.done(&staff.manager, "record-performance", body).await?;
-        let body = json!({ "periodId": id_of(&recorded["period"])?, "decision": "approved" });
+        let body = json!({ "periodId": id_of(at(&recorded, "/period"))?, "decision": "approved" });
         stage.done(&staff.officer, "approve-performance", body).await?;
     }
     Ok("two months, each line of the bank once; taxes, insurance, maintenance and the manager come first".to_owned())
@@ -45,7 +50,7 @@ fn line(month: i32, kind: &str, amount: &str, booked_on: NaiveDate, paid_for: &s
 pub(super) async fn distribute(stage: &Stage, staff: &Staff, house: &Offered) -> Result<String, AnyError> {
     let body = json!({ "propertyId": house.id });
     let proposed = stage.done(&staff.manager, "declare-distribution", body).await?;
-    let id = id_of(&proposed["distribution"])?;
+    let id = id_of(at(&proposed, "/distribution"))?;
     let body = json!({ "distributionId": id });
     stage.done(&staff.officer, "approve-distribution", body.clone()).await?;
     stage.done(&staff.admin, "pay-distribution", body).await?;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     houses::Offered,
-    stage::{Player, Stage},
+    stage::{Player, Stage, at},
 };
 use crate::{
     db::{Actor, sql},
@@ -26,9 +26,13 @@ pub(super) async fn sell(stage: &Arc<Stage>, house: &Offered, buyers: &[Player])
     let property_id = house.id;
     let many = (0_usize..).zip(buyers.iter().cloned()).collect();
     stage
-        .each("buying", many, move |stage, (at, buyer): (usize, Player)| async move {
-            buy(&stage, &buyer, property_id, 1 + at * 2 % 9).await
-        })
+        .each(
+            "buying",
+            many,
+            move |stage, (number, buyer): (usize, Player)| async move {
+                buy(&stage, &buyer, property_id, 1 + number * 2 % 9).await
+            },
+        )
         .await?;
     let house_id = house.id;
     stage
@@ -45,11 +49,14 @@ pub(super) async fn sell(stage: &Arc<Stage>, house: &Offered, buyers: &[Player])
 async fn buy(stage: &Stage, buyer: &Player, property_id: Uuid, tokens: usize) -> Result<(), AnyError> {
     let body = json!({ "propertyId": property_id, "tokenAmount": tokens, "paymentId": Uuid::now_v7() });
     let page = stage.done(buyer, "create-investment-payment", body).await?;
-    let session = page["url"].as_str().and_then(|url| url.rsplit('/').next());
+    let session = at(&page, "/url").as_str().and_then(|url| url.rsplit('/').next());
     let payment = sandbox::Payment {
         session: session.map(str::to_owned),
         property_id,
-        amount: Amount::parse(&page["investment"]["charge_amount"].to_string(), Decimals::try_from(2)?)?,
+        amount: Amount::parse(
+            &at(&page, "/investment/charge_amount").to_string(),
+            Decimals::try_from(2)?,
+        )?,
         currency: "USD".to_owned(),
         refund_outcome: "succeed",
         settles_now: true,
@@ -144,5 +151,5 @@ async fn count(stage: &Stage, property_id: Uuid, status: &str) -> Result<i64, An
 
 /// An id in an answer.
 pub(super) fn id_of(value: &Value) -> Result<Uuid, AnyError> {
-    Ok(serde_json::from_value(value["id"].clone())?)
+    Ok(serde_json::from_value(at(value, "/id").clone())?)
 }

@@ -202,6 +202,11 @@ impl Stage {
     }
 }
 
+/// What stands at a place of an answer, such as `/case/id`; null where there is nothing.
+pub(super) fn at<'a>(answer: &'a Value, place: &str) -> &'a Value {
+    answer.pointer(place).unwrap_or(&Value::Null)
+}
+
 fn failed(name: &str, who: &str, problem: &Problem) -> AnyError {
     format!("{name} by {who}: {}", crate::problem::chain(problem)).into()
 }

@@ -255,6 +255,7 @@ impl Wire {
     ///
     /// # Errors
     /// What PostgreSQL refused; then everything up to the next Sync is passed over. Or the connection is lost.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the driver's enum, which may grow")]
     pub async fn hear(&mut self) -> Result<Heard, WireError> {
         loop {
             let parsed = Message::parse(&mut self.input);

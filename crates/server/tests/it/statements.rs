@@ -430,9 +430,6 @@ async fn the_pdf_says_what_the_json_says() {
         }
     }
     assert!(figures > 30, "{figures}");
-    if let Some(folder) = std::env::var_os("STATEMENT_FOLDER") {
-        std::fs::write(std::path::Path::new(&folder).join("statement.pdf"), &bytes).unwrap();
-    }
 }
 
 #[tokio::test]
