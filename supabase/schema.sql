@@ -140,8 +140,10 @@ begin
           select c.key from jsonb_each(coalesce(n.row, o.row)) as c
           where (n.row is null or c.value is distinct from o.row -> c.key) and (n.row is null or o.row is null or c.key <> all (derived))
           order by c.key) as changed
-        from (select to_jsonb(t) as row from old_rows as t) as o
-        full join (select to_jsonb(t) as row from changed_rows as t) as n on o.row ->> key_column = n.row ->> key_column
+        -- Offsets keep a row from being made again for each of its columns.
+        from (select to_jsonb(t) as row from old_rows as t offset 0) as o
+        full join (select to_jsonb(t) as row from changed_rows as t offset 0) as n on o.row ->> key_column = n.row ->> key_column
+        where o.row is null or n.row is null or o.row - derived <> n.row - derived
         offset 0) as u
       where u.changed <> '{}'
     ), logged as (
@@ -524,11 +526,11 @@ create table public.compliance_terms (
   created_at timestamp with time zone default now() not null,
   constraint compliance_terms_pkey PRIMARY KEY (kind, valid_from),
   constraint compliance_terms_days_are_some CHECK (((days_max >= 1) AND (days_max <= 3660))),
-  constraint compliance_terms_kind_is_known CHECK ((kind = ANY (ARRAY['identity'::text, 'screening'::text, 'accredited'::text, 'sophisticated'::text, 'entry_test'::text, 'net_worth'::text]))),
+  constraint compliance_terms_kind_is_known CHECK ((kind = ANY (ARRAY['identity'::text, 'screening'::text, 'accredited'::text, 'sophisticated'::text, 'entry_test'::text, 'net_worth'::text, 'tax_form'::text]))),
   constraint compliance_terms_source_is_not_blank CHECK (((source ~ '\S'::text) AND (length(source) <= 500)))
 );
 comment on table public.compliance_terms is 'How long what was verified, screened or stated about a party holds at most, from a day on. Of a kind the row with the latest valid_from that is not in the future holds. Rows are added, never changed.';
-comment on column public.compliance_terms.kind is 'identity, screening, accredited, sophisticated, entry_test, or net_worth: how long a stated net worth counts.';
+comment on column public.compliance_terms.kind is 'identity, screening, accredited, sophisticated, entry_test, net_worth (how long a stated net worth counts) or tax_form.';
 comment on column public.compliance_terms.valid_from is 'First day on which the row holds.';
 comment on column public.compliance_terms.days_max is 'Days from the decision to its end at most.';
 comment on column public.compliance_terms.source is 'Where the number comes from; [?] until somebody competent has checked it.';
@@ -1470,16 +1472,18 @@ create table public.kyc_documents (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   accreditation_case_id uuid,
+  tax_form_id uuid,
   constraint kyc_documents_pkey PRIMARY KEY (id),
   constraint kyc_documents_file_is_in_own_folder CHECK ((nexus.is_storage_path(file_url, 'kyc-documents'::text) AND (split_part(file_url, '/'::text, 2) = (user_id)::text))),
   constraint kyc_documents_file_name_is_bounded CHECK (((file_name ~ '\S'::text) AND (length(file_name) <= 300))),
   constraint kyc_documents_file_size_not_negative CHECK ((file_size >= 0)),
   constraint kyc_documents_notes_are_bounded CHECK ((length(notes) <= 2000)),
-  constraint kyc_documents_of_one_case CHECK ((num_nonnulls(kyc_case_id, accreditation_case_id) <= 1)),
+  constraint kyc_documents_of_one_case CHECK ((num_nonnulls(kyc_case_id, accreditation_case_id, tax_form_id) <= 1)),
   constraint kyc_documents_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'accepted'::text, 'rejected'::text]))),
   constraint kyc_documents_type_is_a_word CHECK ((document_type ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
   constraint kyc_documents_accreditation_case_id_fkey FOREIGN KEY (accreditation_case_id) REFERENCES public.accreditation_cases(id) ON DELETE RESTRICT,
   constraint kyc_documents_kyc_case_id_fkey FOREIGN KEY (kyc_case_id) REFERENCES public.kyc_cases(id) ON DELETE RESTRICT,
+  constraint kyc_documents_tax_form_id_fkey FOREIGN KEY (tax_form_id) REFERENCES public.tax_forms(id) ON DELETE RESTRICT,
   constraint kyc_documents_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
 );
 comment on table public.kyc_documents is 'Documents that a person filed to have the identity verified. Read by the person; shown to compliance officers by a command that notes each read in the audit trail.';
@@ -1495,8 +1499,10 @@ comment on column public.kyc_documents.notes is 'What the reviewer tells the per
 comment on column public.kyc_documents.created_at is 'When it was filed.';
 comment on column public.kyc_documents.updated_at is 'When the row last changed.';
 comment on column public.kyc_documents.accreditation_case_id is 'The accreditation that it is evidence of; null where it belongs to a verification of identity or to nothing yet.';
+comment on column public.kyc_documents.tax_form_id is 'The tax form that it is; null where it belongs to a case or to nothing yet.';
 CREATE INDEX kyc_documents_accreditation_case_id_idx ON public.kyc_documents USING btree (accreditation_case_id);
 CREATE INDEX kyc_documents_kyc_case_id_idx ON public.kyc_documents USING btree (kyc_case_id);
+CREATE INDEX kyc_documents_tax_form_id_idx ON public.kyc_documents USING btree (tax_form_id);
 CREATE INDEX kyc_documents_user_id_idx ON public.kyc_documents USING btree (user_id);
 CREATE TRIGGER kyc_documents_updated_at BEFORE UPDATE ON public.kyc_documents FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 CREATE TRIGGER log_deletes AFTER DELETE ON public.kyc_documents REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
@@ -3427,6 +3433,70 @@ create policy smart_contract_events_engine on public.smart_contract_events for a
 create policy smart_contract_events_read_staff on public.smart_contract_events for select to nexus_staff
   using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
 
+create table public.tax_forms (
+  id uuid not null,
+  party_id uuid not null,
+  user_id uuid not null,
+  form text not null,
+  form_version text not null,
+  residency_country text not null,
+  signed_on date not null,
+  status text default 'filed'::text not null,
+  decided_by uuid,
+  decided_at timestamp with time zone,
+  reason text,
+  expires_at timestamp with time zone,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint tax_forms_pkey PRIMARY KEY (id),
+  constraint tax_forms_checked_expires CHECK (((status <> 'checked'::text) OR (expires_at > decided_at))),
+  constraint tax_forms_country_is_iso CHECK ((residency_country ~ '^[A-Z]{2}$'::text)),
+  constraint tax_forms_decided_by_another CHECK ((decided_by <> user_id)),
+  constraint tax_forms_decision_is_signed CHECK ((((decided_at IS NULL) = (decided_by IS NULL)) AND ((status <> ALL (ARRAY['checked'::text, 'rejected'::text])) OR (decided_at IS NOT NULL)) AND ((status <> 'filed'::text) OR (decided_at IS NULL)))),
+  constraint tax_forms_not_signed_in_the_future CHECK ((signed_on <= ((created_at AT TIME ZONE 'UTC'::text))::date)),
+  constraint tax_forms_refusal_has_a_reason CHECK ((((status = 'rejected'::text) = COALESCE((reason ~ '\S'::text), false)) AND (length(reason) <= 2000))),
+  constraint tax_forms_status_is_known CHECK ((status = ANY (ARRAY['filed'::text, 'checked'::text, 'rejected'::text, 'replaced'::text]))),
+  constraint tax_forms_texts_are_bounded CHECK (((form ~ '\S'::text) AND (length(form) <= 50) AND (form_version ~ '\S'::text) AND (length(form_version) <= 50))),
+  constraint tax_forms_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint tax_forms_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint tax_forms_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.tax_forms is 'A holder''s own tax forms (W-9, W-8BEN and their like), filed with a document and checked by an officer. Read by the person; shown to compliance officers by a command that notes each read in the audit trail; written by commands.';
+comment on column public.tax_forms.id is 'Identity of the form.';
+comment on column public.tax_forms.party_id is 'Whose.';
+comment on column public.tax_forms.user_id is 'The login that filed it.';
+comment on column public.tax_forms.form is 'Which form, named as withholding_rates.form names it.';
+comment on column public.tax_forms.form_version is 'Its version, as printed on it.';
+comment on column public.tax_forms.residency_country is 'Country of tax residence that it states, ISO 3166-1 alpha-2.';
+comment on column public.tax_forms.signed_on is 'The day on which it was signed.';
+comment on column public.tax_forms.status is 'filed, checked, rejected or replaced; docs/STATES.md.';
+comment on column public.tax_forms.decided_by is 'The compliance officer who compared it with its document: never one of the party itself.';
+comment on column public.tax_forms.decided_at is 'When.';
+comment on column public.tax_forms.reason is 'Why it was rejected.';
+comment on column public.tax_forms.expires_at is 'A checked form counts before this instant and no longer at it.';
+comment on column public.tax_forms.created_at is 'When it was filed.';
+comment on column public.tax_forms.updated_at is 'When the row last changed.';
+CREATE INDEX tax_forms_decided_by_idx ON public.tax_forms USING btree (decided_by);
+CREATE UNIQUE INDEX tax_forms_one_checked_key ON public.tax_forms USING btree (party_id, form) WHERE (status = 'checked'::text);
+CREATE UNIQUE INDEX tax_forms_one_filed_key ON public.tax_forms USING btree (party_id, form) WHERE (status = 'filed'::text);
+CREATE INDEX tax_forms_party_id_idx ON public.tax_forms USING btree (party_id, form);
+CREATE INDEX tax_forms_queue_idx ON public.tax_forms USING btree (created_at) WHERE (status = 'filed'::text);
+CREATE INDEX tax_forms_user_id_idx ON public.tax_forms USING btree (user_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.tax_forms REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.tax_forms REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.tax_forms FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.tax_forms REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER tax_forms_decided_by_a_stranger BEFORE INSERT OR UPDATE OF decided_by ON public.tax_forms FOR EACH ROW EXECUTE FUNCTION nexus.refuse_own_decision();
+CREATE TRIGGER tax_forms_updated_at BEFORE UPDATE ON public.tax_forms FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.tax_forms enable row level security;
+grant select on public.tax_forms to authenticated;
+grant insert, select, update on public.tax_forms to nexus_engine;
+create policy tax_forms_engine on public.tax_forms for all to nexus_engine
+  using (true)
+  with check (true);
+create policy tax_forms_read_own on public.tax_forms for select to authenticated
+  using ((user_id = ( SELECT auth.uid() AS uid)));
+
 create table public.tax_remittances (
   id uuid not null,
   property_id uuid not null,
@@ -3840,6 +3910,77 @@ create policy user_role_assignments_update_admin on public.user_role_assignments
   using ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) AND (user_id <> ( SELECT auth.uid() AS uid))))
   with check ((( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text]) AS has_any_role) AND (user_id <> ( SELECT auth.uid() AS uid))));
 
+create table public.withholding_rate_proposals (
+  id uuid not null,
+  source_country text not null,
+  residency_country text,
+  rate_ppm integer not null,
+  form text not null,
+  form_version text not null,
+  needs_form boolean not null,
+  source text not null,
+  is_checked boolean not null,
+  valid_from timestamp with time zone not null,
+  status text default 'proposed'::text not null,
+  rate_id uuid,
+  proposed_by uuid not null,
+  decided_by uuid,
+  decided_at timestamp with time zone,
+  reject_reason text,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint withholding_rate_proposals_pkey PRIMARY KEY (id),
+  constraint withholding_rate_proposals_one_a_rate UNIQUE (rate_id),
+  constraint withholding_rate_proposals_approved_is_a_rate CHECK (((status = 'approved'::text) = (rate_id IS NOT NULL))),
+  constraint withholding_rate_proposals_countries_are_iso CHECK (((source_country ~ '^[A-Z]{2}$'::text) AND (residency_country ~ '^[A-Z]{2}$'::text))),
+  constraint withholding_rate_proposals_decided_has_a_date CHECK ((((status = 'proposed'::text) = (decided_at IS NULL)) AND ((decided_at IS NULL) = (decided_by IS NULL)))),
+  constraint withholding_rate_proposals_form_is_of_a_country CHECK (((NOT needs_form) OR (residency_country IS NOT NULL))),
+  constraint withholding_rate_proposals_need_two_persons CHECK ((decided_by <> proposed_by)),
+  constraint withholding_rate_proposals_not_backdated CHECK ((valid_from >= created_at)),
+  constraint withholding_rate_proposals_rate_is_a_part CHECK (((rate_ppm >= 0) AND (rate_ppm <= 1000000))),
+  constraint withholding_rate_proposals_rejected_says_why CHECK ((((status = 'rejected'::text) = COALESCE((reject_reason ~ '\S'::text), false)) AND (length(reject_reason) <= 2000))),
+  constraint withholding_rate_proposals_status_is_known CHECK ((status = ANY (ARRAY['proposed'::text, 'approved'::text, 'rejected'::text]))),
+  constraint withholding_rate_proposals_texts_are_bounded CHECK (((form ~ '\S'::text) AND (length(form) <= 50) AND (form_version ~ '\S'::text) AND (length(form_version) <= 50) AND (source ~ '\S'::text) AND (length(source) <= 1000))),
+  constraint withholding_rate_proposals_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint withholding_rate_proposals_proposed_by_fkey FOREIGN KEY (proposed_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint withholding_rate_proposals_rate_id_fkey FOREIGN KEY (rate_id) REFERENCES public.withholding_rates(id) ON DELETE RESTRICT
+);
+comment on table public.withholding_rate_proposals is 'Rates of withholding as an admin proposes them; approved by another overseer, a row of withholding_rates.';
+comment on column public.withholding_rate_proposals.id is 'Identity of the proposal.';
+comment on column public.withholding_rate_proposals.source_country is 'Country of the property.';
+comment on column public.withholding_rate_proposals.residency_country is 'Verified country of the holder; null: everybody without a row of his own.';
+comment on column public.withholding_rate_proposals.rate_ppm is 'Part withheld, in millionths.';
+comment on column public.withholding_rate_proposals.form is 'The form on which the rate rests.';
+comment on column public.withholding_rate_proposals.form_version is 'Its version.';
+comment on column public.withholding_rate_proposals.needs_form is 'Whether the rate is only for holders whose form was checked.';
+comment on column public.withholding_rate_proposals.source is 'The law.';
+comment on column public.withholding_rate_proposals.is_checked is 'Whether somebody competent has looked, as the proposer says.';
+comment on column public.withholding_rate_proposals.valid_from is 'From when on.';
+comment on column public.withholding_rate_proposals.status is 'proposed, approved or rejected; docs/STATES.md.';
+comment on column public.withholding_rate_proposals.rate_id is 'The rate that it became.';
+comment on column public.withholding_rate_proposals.proposed_by is 'The admin who proposed it.';
+comment on column public.withholding_rate_proposals.decided_by is 'Who decided: never who proposed.';
+comment on column public.withholding_rate_proposals.decided_at is 'When.';
+comment on column public.withholding_rate_proposals.reject_reason is 'Why it was rejected.';
+comment on column public.withholding_rate_proposals.created_at is 'When it was proposed.';
+comment on column public.withholding_rate_proposals.updated_at is 'When the row last changed.';
+CREATE INDEX withholding_rate_proposals_decided_by_idx ON public.withholding_rate_proposals USING btree (decided_by);
+CREATE INDEX withholding_rate_proposals_proposed_by_idx ON public.withholding_rate_proposals USING btree (proposed_by);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.withholding_rate_proposals REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.withholding_rate_proposals REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.withholding_rate_proposals FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.withholding_rate_proposals REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER withholding_rate_proposals_updated_at BEFORE UPDATE ON public.withholding_rate_proposals FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.withholding_rate_proposals enable row level security;
+grant insert, select, update on public.withholding_rate_proposals to nexus_engine;
+grant select on public.withholding_rate_proposals to nexus_staff;
+grant select on public.withholding_rate_proposals to service_role;
+create policy withholding_rate_proposals_engine on public.withholding_rate_proposals for all to nexus_engine
+  using (true)
+  with check (true);
+create policy withholding_rate_proposals_read_staff on public.withholding_rate_proposals for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
 create table public.withholding_rates (
   id uuid default gen_random_uuid() not null,
   source_country text not null,
@@ -3847,24 +3988,27 @@ create table public.withholding_rates (
   rate_ppm integer not null,
   form text not null,
   form_version text not null,
+  needs_form boolean default false not null,
   source text not null,
   is_checked boolean default false not null,
   valid_from timestamp with time zone not null,
   created_at timestamp with time zone default now() not null,
   constraint withholding_rates_pkey PRIMARY KEY (id),
-  constraint withholding_rates_one_at_an_instant UNIQUE NULLS NOT DISTINCT (source_country, residency_country, valid_from),
+  constraint withholding_rates_one_at_an_instant UNIQUE NULLS NOT DISTINCT (source_country, residency_country, valid_from, needs_form),
   constraint withholding_rates_countries_are_iso CHECK (((source_country ~ '^[A-Z]{2}$'::text) AND (residency_country ~ '^[A-Z]{2}$'::text))),
+  constraint withholding_rates_form_is_of_a_country CHECK (((NOT needs_form) OR (residency_country IS NOT NULL))),
   constraint withholding_rates_not_backdated CHECK ((valid_from >= created_at)),
   constraint withholding_rates_rate_is_a_part CHECK (((rate_ppm >= 0) AND (rate_ppm <= 1000000))),
   constraint withholding_rates_texts_are_bounded CHECK ((((length(form) >= 1) AND (length(form) <= 50)) AND ((length(form_version) >= 1) AND (length(form_version) <= 50)) AND ((length(source) >= 1) AND (length(source) <= 1000))))
 );
-comment on table public.withholding_rates is 'Tax withheld of what a property in one country pays to residents of another, from when. A resident''s own row goes before the row for everybody else. Rows are never changed, a new one replaces the old.';
+comment on table public.withholding_rates is 'Tax withheld of what a property in one country pays to residents of another, from when. A resident''s own row goes before the row for everybody else. Rows are never changed: of a pair of countries those with the latest instant hold, one for holders with the form and one for others.';
 comment on column public.withholding_rates.id is 'Identity of the row.';
 comment on column public.withholding_rates.source_country is 'Country of the property.';
 comment on column public.withholding_rates.residency_country is 'Verified country of the holder; null: everybody without a row of his own, and who is not verified.';
 comment on column public.withholding_rates.rate_ppm is 'Part withheld, in millionths. Rounded half up to the smallest unit.';
 comment on column public.withholding_rates.form is 'The form on which the rate rests.';
 comment on column public.withholding_rates.form_version is 'Its version.';
+comment on column public.withholding_rates.needs_form is 'Whether it is only for holders who filed that form for that country and whose form was checked and has not expired; the line then carries their form''s version.';
 comment on column public.withholding_rates.source is 'The law.';
 comment on column public.withholding_rates.is_checked is 'Whether somebody competent has looked.';
 comment on column public.withholding_rates.valid_from is 'First instant at which the row holds. Not before it was recorded.';
@@ -3877,8 +4021,10 @@ CREATE TRIGGER withholding_rates_are_append_only BEFORE DELETE OR UPDATE OR TRUN
 alter table public.withholding_rates enable row level security;
 grant select on public.withholding_rates to anon;
 grant select on public.withholding_rates to authenticated;
-grant select on public.withholding_rates to nexus_engine;
+grant insert, select on public.withholding_rates to nexus_engine;
 grant select on public.withholding_rates to service_role;
+create policy withholding_rates_insert_engine on public.withholding_rates for insert to nexus_engine
+  with check (true);
 create policy withholding_rates_read_all on public.withholding_rates for select to anon, authenticated, nexus_engine
   using (true);
 
@@ -4152,24 +4298,32 @@ AS $function$
            total - sum(e.whole) over () as left_over,
            row_number() over (order by e.fraction desc, e.party_id < tie_first, e.party_id) as place
     from exact as e
+  ), forms as (
+    select f.party_id, jsonb_object_agg(f.form, f.form_version) as versions
+    from public.tax_forms as f join public.parties as p on p.id = f.party_id and p.residency_country = f.residency_country
+    where f.status = 'checked' and f.expires_at > distribution_parts.at group by f.party_id
   ), given as materialized (
-    select r.party_id, r.units, r.whole + case when r.place <= r.left_over then 1 else 0 end as amount, coalesce(p.residency_country, '') as residency
-    from ranked as r join public.parties as p on p.id = r.party_id
+    select r.party_id, r.units, r.whole + case when r.place <= r.left_over then 1 else 0 end as amount,
+           coalesce(p.residency_country, '') as residency, coalesce(f.versions, '{}') as versions
+    from ranked as r join public.parties as p on p.id = r.party_id left join forms as f on f.party_id = r.party_id
   ), countries as (
-    select r.residency, rate.rate_ppm, rate.form, rate.form_version
-    from (select distinct g.residency from given as g) as r
+    select r.residency, r.versions, rate.rate_ppm, rate.form, rate.form_version
+    from (select distinct g.residency, g.versions from given as g) as r
     left join lateral (
-      select w.rate_ppm, w.form, w.form_version from public.withholding_rates as w
+      select w.rate_ppm, w.form, case when w.needs_form then r.versions ->> w.form else w.form_version end as form_version
+      from public.withholding_rates as w
       where w.source_country = (select p.country from public.properties as p join public.property_tokens as t on t.property_id = p.id
                                 where t.id = distribution_parts.token_id)
-        and (w.residency_country = r.residency or w.residency_country is null) and w.valid_from <= distribution_parts.at
-      order by w.residency_country is null, w.valid_from desc limit 1) as rate on true
+        and (w.residency_country = r.residency or w.residency_country is null) and (not w.needs_form or r.versions ? w.form)
+        and w.valid_from = (select max(x.valid_from) from public.withholding_rates as x where x.source_country = w.source_country
+                            and x.residency_country is not distinct from w.residency_country and x.valid_from <= distribution_parts.at)
+      order by w.residency_country is null, not w.needs_form limit 1) as rate on true
   )
   -- round() on numeric goes half away from zero, which is half up for amounts.
   -- A line's check refuses what is too many to be exact.
   select g.party_id, least(g.units, 9007199254740992)::bigint, g.amount, round(g.amount::numeric * coalesce(c.rate_ppm, 0) / 1000000)::bigint,
          coalesce(c.rate_ppm, 0), coalesce(c.form, 'none'), coalesce(c.form_version, 'none')
-  from given as g join countries as c on c.residency = g.residency
+  from given as g join countries as c on c.residency = g.residency and c.versions = g.versions
 $function$;
 comment on function nexus.distribution_parts(uuid,bigint,uuid,timestamp with time zone,timestamp with time zone,timestamp with time zone) is 'How a total is split over who holds a token now, or over its token-seconds in a period, by largest remainder, equal fractions served in the circle of parties from one on, and what of each part is tax. mint_core::allocation::split is the reference.';
 grant execute on function nexus.distribution_parts(uuid,bigint,uuid,timestamp with time zone,timestamp with time zone,timestamp with time zone) to nexus_engine;
@@ -4254,6 +4408,7 @@ begin
   if not pg_try_advisory_xact_lock(hashtext('nexus-mint figures')) then
     return 0;
   end if;
+  -- The planner takes each part for a row or two: joins of one part with another are left out, since they would be loops in loops.
   with taken as materialized (
     delete from nexus.figure_changes as c
     where c.id in (select w.id from nexus.figure_changes as w order by w.id limit changes_max)
@@ -4302,12 +4457,13 @@ begin
     group by t.user_id having sum(t.principal_minor) <> 0 or sum(t.income_minor) <> 0
   ), free_people as (
     -- A row that a command holds is left for the next turn: whoever waits while holding others may be waited for.
-    select u.id from public.user_profiles as u where u.id in (select p.user_id from people as p) for no key update skip locked
+    select u.id, p.principal_minor, p.income_minor from people as p join public.user_profiles as u on u.id = p.user_id
+    for no key update of u skip locked
   ), told as (
     update public.user_profiles as u
-    set total_invested = u.total_invested + nexus.from_minor(p.principal_minor, 2), total_returns = u.total_returns + nexus.from_minor(p.income_minor, 2),
+    set total_invested = u.total_invested + nexus.from_minor(f.principal_minor, 2), total_returns = u.total_returns + nexus.from_minor(f.income_minor, 2),
         totals_as_of = at
-    from people as p join free_people as f on f.id = p.user_id where u.id = p.user_id
+    from free_people as f where u.id = f.id
   ), investments as materialized (
     select distinct t.investment_id as id from taken as t where t.investment_id is not null
   ), free_investments as (
@@ -4327,14 +4483,13 @@ begin
   ), again as (
     insert into nexus.figure_changes (kind, user_id, investment_id, currency, principal_minor, income_minor)
     select 'person', p.user_id, null, 'USD', p.principal_minor, p.income_minor from people as p
-    where not exists (select from free_people as f where f.id = p.user_id)
+    where p.user_id not in (select f.id from free_people as f)
     union all
-    select 'holding', null, v.id, null, 0, 0 from investments as v where not exists (select from free_investments as f where f.id = v.id)
+    select 'holding', null, v.id, null, 0, 0 from investments as v where v.id not in (select f.id from free_investments as f)
     -- A new price is one change for each investment, so that no turn has more than its share.
     union all
     select 'holding', null, i.id, null, 0, 0 from public.investments as i
     where i.property_token_id in (select t.property_token_id from taken as t where t.kind = 'price') and i.status in ('paid', 'confirmed')
-    returning kind, investment_id, user_id
   ), due as (
     insert into nexus.analytics_dues (property_id)
     select distinct t.property_id from taken as t
@@ -5044,7 +5199,7 @@ AS $function$
 begin
   if exists (
     select from public.user_profiles as u
-    where u.id in (new.taken_by, new.decided_by)
+    where u.id in ((to_jsonb(new) ->> 'taken_by')::uuid, new.decided_by)
       and (u.party_id = new.party_id
         or exists (select from public.party_owners as o where o.party_id = new.party_id and o.owner_party_id = u.party_id))
   ) then

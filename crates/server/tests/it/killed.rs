@@ -61,7 +61,9 @@ async fn crowd(site: &Site, client: &Client, manager: Uuid) -> Uuid {
              ledger.open_accounts(array['authorised'] || array_agg('held'::text), array['token:{token}'] || array_agg('token:{token}'::text),
                array['{property}'::uuid] || array_agg('{property}'::uuid), array[null]::uuid[] || array_agg(h.party_id order by h.party_id)),
              array[-sum(h.units)::bigint] || array_agg(h.units order by h.party_id))], 'close', now() - interval '1 day')
-         from public.holder as h"
+         from public.holder as h;
+         -- The rows were loaded without their triggers.
+         select nexus.rebuild_figures(now())"
     );
     client
         .batch_execute(&text)
