@@ -706,7 +706,7 @@ comment on column public.distribution_lines.rate_ppm is 'The rate of that tax, i
 comment on column public.distribution_lines.form is 'The form on which the rate rests; none where no rate is known for the property''s country.';
 comment on column public.distribution_lines.form_version is 'Its version.';
 comment on column public.distribution_lines.lot_ids is 'His lots that count: over them the line is split when it is posted, whatever became of them since.';
-comment on column public.distribution_lines.lot_units is 'What of entitled_units each of them had; of token-seconds, what the lots that are left have, or 1 each where none is.';
+comment on column public.distribution_lines.lot_units is 'What of entitled_units each of them had: they add up to it.';
 comment on column public.distribution_lines.status is 'payable, sent, paid or failed; docs/STATES.md.';
 CREATE INDEX distribution_lines_open_idx ON public.distribution_lines USING btree (distribution_id) WHERE (status <> 'paid'::text);
 CREATE INDEX distribution_lines_party_id_idx ON public.distribution_lines USING btree (party_id);
@@ -1520,6 +1520,88 @@ create policy kyc_documents_insert_own on public.kyc_documents for insert to aut
   with check ((user_id = ( SELECT auth.uid() AS uid)));
 create policy kyc_documents_read_own on public.kyc_documents for select to authenticated
   using ((user_id = ( SELECT auth.uid() AS uid)));
+
+create table public.lot_disposals (
+  id uuid not null,
+  from_lot_id uuid not null,
+  to_lot_id uuid,
+  party_id uuid not null,
+  user_id uuid not null,
+  property_id uuid not null,
+  property_token_id uuid not null,
+  kind text not null,
+  token_decimals smallint not null,
+  units bigint not null,
+  token_amount numeric generated always as (nexus.from_minor(units, (token_decimals)::integer)) stored,
+  currency text not null,
+  currency_decimals smallint not null,
+  cost_minor bigint not null,
+  cost numeric generated always as (nexus.from_minor(cost_minor, (currency_decimals)::integer)) stored,
+  proceeds_minor bigint default 0 not null,
+  proceeds numeric generated always as (nexus.from_minor(proceeds_minor, (currency_decimals)::integer)) stored,
+  moved_at timestamp with time zone not null,
+  entry_id bigint not null,
+  created_at timestamp with time zone not null,
+  constraint lot_disposals_pkey PRIMARY KEY (id),
+  constraint lot_disposals_once_a_lot_and_entry UNIQUE (from_lot_id, entry_id),
+  constraint lot_disposals_one_a_new_lot UNIQUE (to_lot_id),
+  constraint lot_disposals_amounts_are_exact CHECK (((LEAST(cost_minor, proceeds_minor) >= 0) AND (GREATEST(cost_minor, proceeds_minor) <= '9007199254740991'::bigint))),
+  constraint lot_disposals_burned_is_redeemed CHECK (((to_lot_id IS NULL) = (kind = 'redemption'::text))),
+  constraint lot_disposals_kind_is_known CHECK ((kind = ANY (ARRAY['sale'::text, 'gift'::text, 'own_wallet'::text, 'recovery'::text, 'forced'::text, 'redemption'::text]))),
+  constraint lot_disposals_not_to_itself CHECK ((to_lot_id <> from_lot_id)),
+  constraint lot_disposals_paid_where_sold CHECK (((proceeds_minor = 0) OR (kind = ANY (ARRAY['sale'::text, 'redemption'::text])))),
+  constraint lot_disposals_units_are_exact CHECK (((units >= 1) AND (units <= '9007199254740991'::bigint))),
+  constraint lot_disposals_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint lot_disposals_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entries(id) ON DELETE RESTRICT,
+  constraint lot_disposals_from_lot_id_fkey FOREIGN KEY (from_lot_id) REFERENCES public.lots(id) ON DELETE RESTRICT,
+  constraint lot_disposals_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint lot_disposals_to_lot_id_fkey FOREIGN KEY (to_lot_id) REFERENCES public.lots(id) ON DELETE RESTRICT,
+  constraint lot_disposals_token_of_property_fkey FOREIGN KEY (property_token_id, property_id) REFERENCES public.property_tokens(id, property_id) ON DELETE RESTRICT,
+  constraint lot_disposals_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.lot_disposals is 'What went out of a lot, one row a piece, never changed. The units and the cost of a lot are those with which it began less its disposals.';
+comment on column public.lot_disposals.id is 'Identity of the disposal.';
+comment on column public.lot_disposals.from_lot_id is 'The lot that it went out of.';
+comment on column public.lot_disposals.to_lot_id is 'The lot that it became; null: redeemed and burned.';
+comment on column public.lot_disposals.party_id is 'Whose it was.';
+comment on column public.lot_disposals.user_id is 'The login of the lot that it went out of.';
+comment on column public.lot_disposals.property_id is 'The property.';
+comment on column public.lot_disposals.property_token_id is 'The token.';
+comment on column public.lot_disposals.kind is 'sale, gift, own_wallet, recovery, forced or redemption: what becomes of cost and tax date.';
+comment on column public.lot_disposals.token_decimals is 'Decimals of the token.';
+comment on column public.lot_disposals.units is 'Tokens, in smallest units.';
+comment on column public.lot_disposals.token_amount is 'Tokens.';
+comment on column public.lot_disposals.currency is 'Currency of cost and proceeds: the lot''s.';
+comment on column public.lot_disposals.currency_decimals is 'Decimals of that currency.';
+comment on column public.lot_disposals.cost_minor is 'What of the lot''s cost went with it, in smallest units.';
+comment on column public.lot_disposals.cost is 'What of the lot''s cost went with it.';
+comment on column public.lot_disposals.proceeds_minor is 'What was paid for it, in smallest units; 0 where nothing was.';
+comment on column public.lot_disposals.proceeds is 'What was paid for it.';
+comment on column public.lot_disposals.moved_at is 'From this instant on it was gone; the register''s.';
+comment on column public.lot_disposals.entry_id is 'The ledger entry that moved it.';
+comment on column public.lot_disposals.created_at is 'When the row was made.';
+CREATE INDEX lot_disposals_currency_idx ON public.lot_disposals USING btree (currency, currency_decimals);
+CREATE INDEX lot_disposals_entry_id_idx ON public.lot_disposals USING btree (entry_id);
+CREATE INDEX lot_disposals_party_id_idx ON public.lot_disposals USING btree (party_id, moved_at);
+CREATE INDEX lot_disposals_property_token_id_idx ON public.lot_disposals USING btree (property_token_id, property_id);
+CREATE INDEX lot_disposals_user_id_idx ON public.lot_disposals USING btree (user_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.lot_disposals REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.lot_disposals REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.lot_disposals FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.lot_disposals REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER lot_disposals_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.lot_disposals FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table public.lot_disposals enable row level security;
+grant select on public.lot_disposals to authenticated;
+grant insert, select on public.lot_disposals to nexus_engine;
+grant select on public.lot_disposals to service_role;
+create policy lot_disposals_engine_adds on public.lot_disposals for insert to nexus_engine
+  with check (true);
+create policy lot_disposals_engine_reads on public.lot_disposals for select to nexus_engine
+  using (true);
+create policy lot_disposals_read_own on public.lot_disposals for select to authenticated
+  using ((party_id = ( SELECT nexus.party_id() AS party_id)));
+create policy lot_disposals_read_staff on public.lot_disposals for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
 
 create table public.lots (
   id uuid default gen_random_uuid() not null,
@@ -3555,7 +3637,7 @@ create table public.token_movements (
   constraint token_movements_last_entry_id_key UNIQUE (last_entry_id),
   constraint token_movements_held_is_exact CHECK (((held_units >= 0) AND (held_units <= '9007199254740991'::bigint))),
   constraint token_movements_holders_hold CHECK (((holders >= 0) AND (holders <= held_units))),
-  constraint token_movements_kind_is_known CHECK ((kind = ANY (ARRAY['close'::text, 'transfer'::text]))),
+  constraint token_movements_kind_is_known CHECK ((kind = ANY (ARRAY['close'::text, 'transfer'::text, 'redeem'::text]))),
   constraint token_movements_number_counts_from_one CHECK ((number >= 1)),
   constraint token_movements_last_entry_fkey FOREIGN KEY (last_entry_id) REFERENCES ledger.entries(id) ON DELETE RESTRICT,
   constraint token_movements_token_fkey FOREIGN KEY (property_token_id) REFERENCES public.property_tokens(id) ON DELETE RESTRICT
@@ -3563,7 +3645,7 @@ create table public.token_movements (
 comment on table public.token_movements is 'Each change of who holds a token, in order: its business instant, and the ledger''s sequence up to which it goes. Written by ledger.record_movement() alone, never changed.';
 comment on column public.token_movements.property_token_id is 'The token.';
 comment on column public.token_movements.number is 'Its place among the token''s changes, from 1, without gaps.';
-comment on column public.token_movements.kind is 'What changed it: close or transfer.';
+comment on column public.token_movements.kind is 'What changed it: close, transfer or redeem.';
 comment on column public.token_movements.moved_at is 'From this instant on it holds; never before that of the change before it.';
 comment on column public.token_movements.last_entry_id is 'The last ledger entry of the change: the sequence number by which it is known.';
 comment on column public.token_movements.held_units is 'All tokens held after it, in smallest units.';
@@ -5429,13 +5511,17 @@ begin
     left join (
       select t.party_id, array_agg(t.id order by t.id) as ids, array_agg(t.units order by t.id) as units
       from (
-        select x.party_id, x.id,
-               case when d.seconds_from is null then x.units
-                    when sum(x.seconds) over (partition by x.party_id) = 0 then 1
-                    else least(x.seconds, 9007199254740992)::bigint end as units
+        select x.party_id, x.id, case when d.seconds_from is null then x.units else least(x.seconds, 9007199254740992)::bigint end as units
         from (
+          -- What is in a lot counts from when it was got until the end; what went out of it, until then.
           select t.party_id, t.id, t.units,
-                 t.units * greatest(0, extract(epoch from d.seconds_to - greatest(d.seconds_from, date_trunc('second', t.acquired_at)))) as seconds
+                 case when d.seconds_from is not null then
+                   t.units * greatest(0, extract(epoch from d.seconds_to - greatest(d.seconds_from, date_trunc('second', t.acquired_at))))
+                   + coalesce((
+                     select sum(g.units * greatest(0, extract(epoch from least(d.seconds_to, date_trunc('second', g.moved_at))
+                                                                  - greatest(d.seconds_from, date_trunc('second', t.acquired_at)))))
+                     from public.lot_disposals as g where g.from_lot_id = t.id), 0)
+                 end as seconds
           from public.lots as t where t.property_token_id = d.property_token_id
         ) as x
       ) as t where t.units > 0 group by t.party_id) as l on l.party_id = p.party_id
@@ -5445,7 +5531,7 @@ begin
   select count(*)::integer, coalesce(sum(w.withheld_minor), 0)::bigint from written as w;
 end
 $function$;
-comment on function nexus.write_distribution_lines(uuid,uuid,timestamp with time zone) is 'Writes all lines of a distribution in one statement, each with the lots of its holder as they are now. The caller holds the token''s lock.';
+comment on function nexus.write_distribution_lines(uuid,uuid,timestamp with time zone) is 'Writes all lines of a distribution in one statement, each with the lots of its holder as they are now, or with what each of them was in the period. The caller holds the token''s lock.';
 grant execute on function nexus.write_distribution_lines(uuid,uuid,timestamp with time zone) to nexus_engine;
 
 create table nexus.analytics_dues (

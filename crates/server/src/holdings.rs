@@ -6,4 +6,5 @@
 //!
 //! Absent on purpose: a change that counts from an instant before the last one. docs/decisions/0016-register.md says why.
 
+pub mod lots;
 pub mod register;

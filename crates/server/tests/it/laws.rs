@@ -121,8 +121,39 @@ const LAWS: &[(&str, &str)] = &[
         "L6: each confirmed investment left one lot of its tokens and its cost",
         "select i.id::text from public.investments as i
          where i.status = 'confirmed' and i.offering_id is not null and (
-           select coalesce(sum(l.units), 0) <> i.token_amount_units or coalesce(sum(l.cost_minor), 0) <> i.total_amount_minor + i.fee_amount_minor
-           from public.lots as l where l.investment_id = i.id)",
+           select (coalesce(sum(l.units + gone.units), 0), coalesce(sum(l.cost_minor + gone.cost), 0))
+             is distinct from (i.token_amount_units::numeric, i.total_amount_minor + i.fee_amount_minor::numeric)
+           from public.lots as l
+           cross join lateral (select coalesce(sum(d.units), 0) as units, coalesce(sum(d.cost_minor), 0) as cost
+             from public.lot_disposals as d where d.from_lot_id = l.id) as gone
+           where l.investment_id = i.id and l.parent_lot_id is null)",
+    ),
+    (
+        "L13: a lot that came of another is what went out of that, less what went out of it",
+        "select l.id::text from public.lots as l
+         left join public.lot_disposals as come on come.to_lot_id = l.id
+         left join public.lots as parent on parent.id = l.parent_lot_id
+         cross join lateral (select coalesce(sum(d.units), 0) as units, coalesce(sum(d.cost_minor), 0) as cost
+           from public.lot_disposals as d where d.from_lot_id = l.id) as gone
+         where l.parent_lot_id is not null and (
+           come.id is null or come.from_lot_id <> l.parent_lot_id or l.investment_id <> parent.investment_id
+           or l.units + gone.units <> come.units
+           or l.cost_minor + gone.cost <> case come.kind when 'sale' then come.proceeds_minor else come.cost_minor end
+           or l.acquired_at <> come.moved_at
+           or l.tax_acquired_at <> case come.kind when 'sale' then come.moved_at else parent.tax_acquired_at end
+           or (l.restricted_since, l.restricted_until) is distinct from (parent.restricted_since, parent.restricted_until))",
+    ),
+    (
+        "L13: what went out of lots is what the ledger moved, at the register's instant",
+        "select d.entry_id::text from (
+           select d.entry_id, d.property_token_id, d.party_id, d.moved_at, sum(d.units) as units from public.lot_disposals as d group by 1, 2, 3, 4) as d
+         left join public.token_movements as m on m.property_token_id = d.property_token_id and m.last_entry_id = d.entry_id
+         where m.moved_at is distinct from d.moved_at or -d.units is distinct from (
+           select sum(p.amount) from ledger.postings as p join ledger.accounts as a on a.id = p.account_id
+           where p.entry_id = d.entry_id and a.purpose = 'held' and a.party_id = d.party_id and a.asset = 'token:' || d.property_token_id)
+         union all
+         select e.id::text from ledger.entries as e where e.kind in ('tokens.transferred', 'tokens.redeemed')
+           and not exists (select from public.lot_disposals as d where d.entry_id = e.id)",
     ),
     (
         "L7: what is refunded has nothing left here",
@@ -198,7 +229,7 @@ const LAWS: &[(&str, &str)] = &[
            and l.amount_minor <> coalesce((select sum(r.amount_minor) from public.property_returns as r where r.distribution_line_id = l.id), 0)
          union all
          select l.id::text from public.distribution_lines as l join public.distributions as d on d.id = l.distribution_id
-         where d.basis = 'register' and l.entitled_units <> (select coalesce(sum(u), 0) from unnest(l.lot_units) as u)",
+         where l.entitled_units <> (select coalesce(sum(u), 0) from unnest(l.lot_units) as u)",
     ),
     (
         "L11: a line and its payout agree",

@@ -32,6 +32,7 @@ mod ledger;
 mod market_views;
 mod migrations;
 mod model;
+mod moving;
 mod parties;
 mod paying;
 mod people;

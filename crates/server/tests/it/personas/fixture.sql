@@ -268,6 +268,13 @@ select party_id, user_id, property_id, property_token_id, id, 10, 54662, now(), 
 from public.investments where status = 'confirmed';
 insert into public.lots (party_id, user_id, property_id, property_token_id, investment_id, parent_lot_id, units, cost_minor, acquired_at, tax_acquired_at)
 select party_id, user_id, property_id, property_token_id, investment_id, id, 0, 0, now(), now() from public.lots;
+insert into public.lot_disposals (id, from_lot_id, to_lot_id, party_id, user_id, property_id, property_token_id, kind, token_decimals, units,
+  currency, currency_decimals, cost_minor, moved_at, entry_id, created_at)
+select gen_random_uuid(), l.from_id, l.to_id, l.party_id, l.user_id, l.property_id, l.property_token_id, l.kind, 0, 1, 'USD', 2, 1, now(),
+  (select min(id) from ledger.entries), now()
+from (select x.*, x.parent_lot_id as from_id, x.id as to_id, 'gift' as kind from public.lots as x where x.parent_lot_id is not null
+      union all
+      select x.*, x.id, null, 'redemption' from public.lots as x where x.parent_lot_id is not null) as l;
 update public.investments set offering_id = ('e0000000-0000-4000-8000-00000000000' || right(property_id::text, 1))::uuid,
   warning_accepted_at = now(), withdraw_until = now(), ended_reason = 'not_paid';
 insert into public.payment_sessions (investment_id, user_id, rail, provider_ref, url, currency, currency_decimals, amount_minor, due_at)

@@ -187,6 +187,7 @@ pub(super) const RELATIONS: &[Relation] = &[
     a_persons("public.kyc_cases", "t.user_id"),
     a_persons("public.kyc_documents", "t.user_id"),
     both("public.lots", "t.user_id", "t.property_id"),
+    both("public.lot_disposals", "t.user_id", "t.property_id"),
     nobodys("public.market_statistics"),
     a_persons("public.notifications", "t.user_id"),
     both("public.offering_guests", "t.user_id", OF_OFFERING),
