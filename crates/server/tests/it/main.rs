@@ -23,6 +23,7 @@ mod fees;
 mod files;
 mod functions;
 mod gate;
+mod holding_cases;
 mod house;
 mod imports;
 mod killed;
