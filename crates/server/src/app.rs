@@ -9,6 +9,7 @@ use crate::{
     config::{BaseUrl, Config},
     db::Db,
     files::{Files, keys::NoKey},
+    investments::queue::{Limits, Queue},
     rest::{self, engine::Engine},
 };
 
@@ -28,6 +29,8 @@ pub struct App {
     pub files: Files,
     /// Answers `/rest/v1`.
     pub rest: Arc<Engine>,
+    /// Where purchases wait.
+    pub purchases: Arc<Queue>,
     /// How clients reach this server.
     pub public_url: BaseUrl,
     clock: Clock,
@@ -58,6 +61,7 @@ impl App {
         Ok(App {
             config: Arc::new(config),
             rest,
+            purchases: Queue::new(Limits::default()),
             db,
             keys,
             files,
@@ -72,6 +76,15 @@ impl App {
     pub fn with_time_set(self) -> App {
         App {
             is_time_set: true,
+            ..self
+        }
+    }
+
+    /// The same program with lines of its own for purchases, as long as these.
+    #[must_use]
+    pub fn with_purchases(self, limits: Limits) -> App {
+        App {
+            purchases: Queue::new(limits),
             ..self
         }
     }

@@ -1,7 +1,10 @@
 //! Investments: reserved, given up, withdrawn, expired. Paying them is in `payments`, closing them in `offerings`.
 
+pub mod batch;
 pub mod expiry;
+mod holders;
 pub mod ordering;
+pub mod queue;
 pub mod reserving;
 pub mod withdrawing;
 
