@@ -79,7 +79,8 @@ impl World {
         )).await?;
         admin.batch_execute(&history(entries)).await?;
         admin.batch_execute(BUY).await?;
-        admin.batch_execute("reset synchronous_commit; vacuum analyze").await?;
+        admin.batch_execute("reset synchronous_commit").await?;
+        admin.batch_execute("vacuum analyze").await?;
         let ids = async |sql: &str| -> Result<Vec<Uuid>, AnyError> {
             Ok(admin.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect())
         };
