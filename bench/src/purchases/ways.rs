@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;
-use nexus_mint::{app::App, attach::Postgres, command::Call, investments::queue, problem::AnyError};
+use nexus_mint::{app::App, attach::Postgres, command::Call, investments::batch, problem::AnyError};
 use serde_json::json;
 use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
@@ -66,7 +66,7 @@ pub(super) async fn engine(app: &App, world: &Arc<World>, pace: Pace, at: Where)
                 body: body.as_bytes(),
                 only_looks: false,
             };
-            queue::create(&call).await?;
+            batch::create(&call).await?;
             Ok(())
         }
     })

@@ -75,7 +75,7 @@ macro_rules! functions {
 }
 
 functions! {
-    queued "create-investment": person => investments::queue::create;
+    queued "create-investment": person => investments::batch::create;
     "approve-distribution": overseer => distributions::declaring::declare;
     "approve-performance": overseer => distributions::rent::decide;
     "cancel-distribution": person => distributions::declaring::cancel;

@@ -4,7 +4,6 @@ pub mod batch;
 pub mod expiry;
 mod holders;
 pub mod ordering;
-pub mod queue;
 pub mod reserving;
 pub mod withdrawing;
 

@@ -1,20 +1,60 @@
-//! One batch of `create-investment`: orders of one property, in one transaction of two exchanges with PostgreSQL.
+//! `create-investment`: orders of one property wait in its line, and a batch of them is one transaction of two exchanges
+//! with PostgreSQL.
 //!
 //! One transaction of many commands, each with its own outcome: the exception to "one command, one transaction". What
 //! PostgreSQL refuses undoes all of it; then it is run by halves, until what was refused stands alone.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::reserving::{self, Asked, End, NewOrder, Opening, Verdict};
+use super::{
+    ordering::CreateInvestment,
+    reserving::{self, Asked, End, NewOrder, Opening, OrderKey, Verdict},
+};
 use crate::{
     app::App,
-    command::{Command, RUNS_MAX, was_disturbed},
+    command::{Call, Command, RUNS_MAX, was_disturbed},
     db::{Actor, Db, Tx},
     offerings::record::CURRENT,
     problem::{Problem, chain},
+    queue::Queue,
 };
+
+/// Where orders wait, by property.
+pub type Purchases = Queue<NewOrder, Result<Value, Problem>>;
+
+/// `create-investment`: waits in the line of the property, and answers with the investment's row.
+///
+/// # Errors
+/// The rule that says no; [`Problem::NotFound`] for a property without an offering; [`Problem::TooBusy`].
+pub async fn create(call: &Call<'_>) -> Result<Value, Problem> {
+    call.check_key()?;
+    let key = call.key.map(|key| OrderKey {
+        text: key.to_owned(),
+        body_sha256: Sha256::digest(call.body).to_vec(),
+    });
+    let wish = call.body::<CreateInvestment>().map_err(|problem| problem.to_string());
+    // A body that nobody can read waits as well: its key and its login are looked at first.
+    let property_id = wish.as_ref().map_or(Uuid::nil(), |wish| wish.property_id);
+    let order = NewOrder {
+        id: Uuid::now_v7(),
+        user_id: call.user_id,
+        wish,
+        reuses_identical: key.is_none(),
+        key,
+    };
+    let app = call.app.clone();
+    let work = move |mut offering_id: Option<Uuid>, orders: Vec<NewOrder>| {
+        let app = app.clone();
+        async move {
+            let answers = run(&app, property_id, &mut offering_id, &orders).await;
+            (offering_id, answers)
+        }
+    };
+    call.app.purchases.wait(property_id, order, work).await?
+}
 
 /// The command whose orders these are.
 pub const NAME: &str = "create-investment";

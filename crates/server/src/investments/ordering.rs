@@ -1,5 +1,5 @@
 //! An order of one person: what it says, and how a command that does more makes one. `create-investment` alone waits in
-//! the [queue](super::queue).
+//! the line of its property ([`batch`]).
 
 use mint_core::money::Amount;
 use serde::{Deserialize, Deserializer};

@@ -70,6 +70,15 @@ pub(crate) const LOAD: &str = sql!(
      where o.id = $1"
 );
 
+/// Locks the row of the supply of an offering's ($1) token; what can be reserved, and what the offering can still sell.
+pub(crate) const LOCK_SUPPLY: &str = sql!(
+    "select s.available_units, s.offering_left_units from public.property_token_supply as s
+     where s.property_token_id = (select o.property_token_id from public.offerings as o where o.id = $1) for no key update"
+);
+
+/// Locks an offering ($1), after its token's supply.
+pub(crate) const LOCK_OFFERING: &str = sql!("select from public.offerings where id = $1 for no key update");
+
 /// The offering of a property ($1) that is running, or came last.
 pub(crate) const CURRENT: &str = sql!(
     "select id from public.offerings where property_id = $1 and status not in ('draft', 'cancelled')

@@ -5,6 +5,7 @@
 
 mod killed;
 mod lines;
+mod payments;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -214,7 +215,7 @@ async fn several_servers_sell_exactly_what_there_is() {
         ..Plan::default()
     })
     .await;
-    let mut other = shop.site.app.clone().with_purchases(Default::default());
+    let mut other = shop.site.app.clone().with_lines(Default::default());
     other.db = nexus_mint::db::Db::new(&nexus_mint::db::Login::local(&shop.site.world.runtime_config())).unwrap();
     let mut buyers = Vec::new();
     for _ in 0..16 {

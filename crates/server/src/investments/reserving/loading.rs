@@ -22,20 +22,13 @@ use crate::{
     investments::holders,
     offerings::{
         Offering,
-        record::{self, CURRENT, amount},
+        record::{self, CURRENT, LOCK_OFFERING, LOCK_SUPPLY, amount},
     },
     problem::Problem,
 };
 
 /// How long an identical reservation answers a client without a key.
 const IDENTICAL_FOR: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
-
-const LOCK_SUPPLY: &str = sql!(
-    "select s.available_units, s.offering_left_units from public.property_token_supply as s
-     where s.property_token_id = (select o.property_token_id from public.offerings as o where o.id = $1) for no key update"
-);
-
-const LOCK_OFFERING: &str = sql!("select from public.offerings where id = $1 for no key update");
 
 const PEOPLE: &str = sql!("select p.id, p.party_id from public.user_profiles as p where p.id = any ($1)");
 

@@ -1,7 +1,7 @@
 //! Lines: how long they get, who is next, and clients that do not wait.
 
 use axum::http::StatusCode;
-use nexus_mint::investments::queue::Limits;
+use nexus_mint::queue::Limits;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ async fn who_comes_when_the_line_is_full_is_told_to_come_again() {
         waiting_max: 3,
         ..Limits::default()
     };
-    shop.site.app = shop.site.app.clone().with_purchases(limits);
+    shop.site.app = shop.site.app.clone().with_lines(limits);
     let buyers = [
         shop.buyer().await,
         shop.buyer().await,
@@ -64,7 +64,7 @@ async fn a_crowd_at_one_property_does_not_keep_another_waiting() {
         at_work_max: 1,
         ..Limits::default()
     };
-    shop.site.app = shop.site.app.clone().with_purchases(limits);
+    shop.site.app = shop.site.app.clone().with_lines(limits);
     let gate = hold(&shop).await;
     let mut sent = Vec::new();
     for _ in 0..10 {
