@@ -26,3 +26,4 @@ pub mod rule_pack;
 pub mod statement;
 pub mod states;
 pub mod tokenization;
+pub mod transfer;

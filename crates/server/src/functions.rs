@@ -8,7 +8,7 @@ mod content;
 mod papers;
 pub mod uploads;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -19,6 +19,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -54,23 +55,42 @@ macro_rules! functions {
         pub const PROOFS: &[(&str, &str)] = &[$(($name, stringify!($proof))),*];
 
         async fn run_once(call: &Call<'_>, caller: &Caller) -> Result<Value, Problem> {
-            match call.name {
+            let command = match call.begin().await? {
+                Begun::New(command) => *command,
+                Begun::Answered(answer) => return Ok(answer),
+            };
+            let person = Person::of(&command, caller).await?;
+            let running: Running<'_> = match call.name {
                 $($name => {
-                    let command = match call.begin().await? {
-                        Begun::New(command) => *command,
-                        Begun::Answered(answer) => return Ok(answer),
-                    };
-                    let person = Person::of(&command, caller).await?;
                     // The right to run it before its body: who may not run it learns nothing of it.
                     let proof = person.$proof()?;
-                    // On the heap: otherwise every call's future is as large as the largest command's.
-                    let answer = Box::pin($command(&command, &proof, call.body()?)).await?;
-                    call.finish(command, answer).await
+                    let body = call.body()?;
+                    let command = &command;
+                    on_heap(move || async move { answer($command(command, &proof, body).await?) })
                 })*
-                _ => Err(Problem::NotFound),
-            }
+                _ => return Err(Problem::NotFound),
+            };
+            let answer = running.await?;
+            call.finish(command, answer).await
         }
     };
+}
+
+/// A command that runs, until its answer as JSON.
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send + 'a>>;
+
+/// Makes a command's future in a stack frame of its own and leaves it on the heap: otherwise the frame of every call has room
+/// for all commands.
+#[inline(never)]
+fn on_heap<'a, F>(make: impl FnOnce() -> F) -> Running<'a>
+where
+    F: Future<Output = Result<Value, Problem>> + Send + 'a,
+{
+    Box::pin(make())
+}
+
+fn answer(answer: impl Serialize) -> Result<Value, Problem> {
+    serde_json::to_value(answer).map_err(Problem::internal)
 }
 
 functions! {
@@ -83,6 +103,11 @@ functions! {
     "record-performance": person => distributions::rent::record;
     "remit-tax": admin => distributions::paying::remit;
     "retry-payout": overseer => distributions::payouts::retry;
+    "accept-transfer": person => holdings::transfers::accept;
+    "approve-transfer": overseer => holdings::transfers::decide;
+    "cancel-transfer": person => holdings::transfers::cancel;
+    "decline-transfer": person => holdings::transfers::decline;
+    "request-transfer": person => holdings::transfers::request;
     "accreditation-status": person => compliance::accreditation::status;
     "add-party-owner": person => compliance::parties::add_owner;
     "add-property-member": admin => properties::add_member;

@@ -6,5 +6,7 @@
 //!
 //! Absent on purpose: a change that counts from an instant before the last one. docs/decisions/0016-register.md says why.
 
+pub mod holders;
 pub mod lots;
 pub mod register;
+pub mod transfers;

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use mint_core::{
     account::Purpose,
     book::Move,
-    eligibility::{Buyer, Order, Reservation, Sale, parties_in_lock_order},
+    eligibility::{Buyer, Holders, Order, Reservation, Sale, parties_in_lock_order},
     fees::FeeSchedule,
     money::Amount,
     refusal::Refusal,
@@ -22,6 +22,7 @@ use crate::{
     command::Command,
     compliance::standing,
     db::sql,
+    holdings::holders,
     ledger::{self, NewEntry},
     offerings::{
         Offering,
@@ -113,7 +114,7 @@ async fn load(command: &Command, offering: &Offering, orders: &[NewOrder]) -> Re
                 coalesce(sum(i.total_amount_minor) filter (where i.payment_currency = $4 and i.created_at > $5::timestamptz - interval '1 year'
                   and i.status in ('pending', 'paid', 'confirmed')), 0)::bigint,
                 l.yearly_minor, l.currency,
-                coalesce(bool_or(i.property_token_id = $3 and i.status in ('pending', 'paid', 'confirmed')), false)
+                coalesce(bool_or(i.property_token_id = $3 and i.status in ('pending', 'paid')), false)
                   or exists (select from public.lots as held where held.party_id = p.id and held.property_token_id = $3 and held.units > 0)
          from unnest($1::uuid[]) as p (id)
          join public.party_limits as l on l.party_id = p.id
@@ -149,7 +150,6 @@ async fn load(command: &Command, offering: &Offering, orders: &[NewOrder]) -> Re
         };
         buyers.insert(party_id, buyer);
     }
-    let (holders, non_accredited_holders) = count_holders(command, offering).await?;
     let sale = Sale {
         status: offering.status,
         terms: offering.terms.clone(),
@@ -161,8 +161,7 @@ async fn load(command: &Command, offering: &Offering, orders: &[NewOrder]) -> Re
         reservation: offering.reservation,
         fee: fee_schedule(command, currency).await?,
         left: offering.left,
-        holders,
-        non_accredited_holders,
+        holders: count_holders(command, offering).await?,
         buyers,
     };
     Ok((
@@ -188,26 +187,13 @@ async fn lock_parties(command: &Command, parties: &[Uuid]) -> Result<(), Problem
 }
 
 /// Counted only where the pack asks.
-async fn count_holders(command: &Command, offering: &Offering) -> Result<(u32, u32), Problem> {
+async fn count_holders(command: &Command, offering: &Offering) -> Result<Holders, Problem> {
     let asks = |rule: &mint_core::rule_pack::PackRule| rule.rule.name().ends_with("holder_cap");
-    if !offering.pack.rules.iter().any(asks) {
-        return Ok((0, 0));
+    if offering.pack.rules.iter().any(asks) {
+        holders::count(command, offering.token_id, None).await
+    } else {
+        Ok(Holders::default())
     }
-    let text = sql!(
-        "with holders as (
-           select i.party_id from public.investments as i
-           where i.property_token_id = $1 and i.status in ('pending', 'paid', 'confirmed')
-           union
-           select l.party_id from public.lots as l where l.property_token_id = $1 and l.units > 0)
-         select count(*), count(*) filter (where not exists (
-           select from public.accreditation_cases as a
-           where a.party_id = h.party_id and a.kind = 'accredited' and a.status = 'approved' and a.expires_at > $2))
-         from holders as h"
-    );
-    let row = command.tx.query_one(text, &[&offering.token_id, &command.now]).await?;
-    let count =
-        |at: usize| -> Result<u32, Problem> { Ok(u32::try_from(row.try_get::<_, i64>(at)?).unwrap_or(u32::MAX)) };
-    Ok((count(0)?, count(1)?))
 }
 
 /// The platform's fee in force at the command's instant. `nexus.fee_minor` computes the same; a test compares the two.

@@ -62,4 +62,5 @@ mod tax;
 mod tidy;
 mod token_seconds;
 mod tokenization;
+mod transfers;
 mod world;
