@@ -19,7 +19,6 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -45,6 +44,9 @@ pub const NOT_BUILT: &[&str] = &[
     "ai-buddy-chat",
 ];
 
+/// A command that runs.
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send + 'a>>;
+
 /// Name: the proof that it asks for => the command.
 macro_rules! functions {
     ($($name:literal: $proof:ident => $command:path;)*) => {
@@ -55,42 +57,28 @@ macro_rules! functions {
         pub const PROOFS: &[(&str, &str)] = &[$(($name, stringify!($proof))),*];
 
         async fn run_once(call: &Call<'_>, caller: &Caller) -> Result<Value, Problem> {
-            let command = match call.begin().await? {
-                Begun::New(command) => *command,
-                Begun::Answered(answer) => return Ok(answer),
-            };
-            let person = Person::of(&command, caller).await?;
-            let running: Running<'_> = match call.name {
+            match call.name {
                 $($name => {
-                    // The right to run it before its body: who may not run it learns nothing of it.
-                    let proof = person.$proof()?;
-                    let body = call.body()?;
-                    let command = &command;
-                    on_heap(move || async move { answer($command(command, &proof, body).await?) })
+                    // A function of its own, on the heap: otherwise every call needs room for all commands at once.
+                    fn one<'a>(call: &'a Call<'_>, caller: &'a Caller) -> Running<'a> {
+                        Box::pin(async move {
+                            let command = match call.begin().await? {
+                                Begun::New(command) => *command,
+                                Begun::Answered(answer) => return Ok(answer),
+                            };
+                            let person = Person::of(&command, caller).await?;
+                            // The right to run it before its body: who may not run it learns nothing of it.
+                            let proof = person.$proof()?;
+                            let answer = Box::pin($command(&command, &proof, call.body()?)).await?;
+                            call.finish(command, answer).await
+                        })
+                    }
+                    one(call, caller).await
                 })*
-                _ => return Err(Problem::NotFound),
-            };
-            let answer = running.await?;
-            call.finish(command, answer).await
+                _ => Err(Problem::NotFound),
+            }
         }
     };
-}
-
-/// A command that runs, until its answer as JSON.
-type Running<'a> = Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send + 'a>>;
-
-/// Makes a command's future in a stack frame of its own and leaves it on the heap: otherwise the frame of every call has room
-/// for all commands.
-#[inline(never)]
-fn on_heap<'a, F>(make: impl FnOnce() -> F) -> Running<'a>
-where
-    F: Future<Output = Result<Value, Problem>> + Send + 'a,
-{
-    Box::pin(make())
-}
-
-fn answer(answer: impl Serialize) -> Result<Value, Problem> {
-    serde_json::to_value(answer).map_err(Problem::internal)
 }
 
 functions! {
@@ -116,8 +104,10 @@ functions! {
     "approve-accreditation": officer => compliance::accreditation::approve;
     "approve-gate-override": overseer => documents::gate::approve;
     "approve-withholding-rate": overseer => distributions::rates::decide;
+    "approve-holding-case": overseer => holdings::cases::approve;
     "approve-step": overseer => tokenization::approve;
     "audit-property-contract": officer => property_audits::audit;
+    "cancel-holding-case": person => holdings::cases::cancel;
     "cancel-investment": person => investments::withdrawing::cancel;
     "cancel-offering": person => offerings::preparing::cancel;
     "check-tax-form": officer => compliance::tax_forms::decide;
@@ -152,6 +142,7 @@ functions! {
     "list-tax-forms": officer => compliance::tax_forms::queue;
     "monitor-tokenization": person => tokenization::monitor;
     "move-escrow-to-agent": admin => offerings::closing::move_to_agent;
+    "open-holding-case": person => holdings::cases::open;
     "open-offering": admin => offerings::preparing::open;
     "pay-investment": person => payments::sessions::pay;
     "preview-close": admin => offerings::closing::preview;
@@ -161,6 +152,7 @@ functions! {
     "register-entity": person => compliance::parties::register;
     "regulatory-evidence-export": overseer => reports::regulatory_evidence;
     "reject-accreditation": officer => compliance::accreditation::reject;
+    "reject-holding-case": overseer => holdings::cases::reject;
     "reject-step": overseer => tokenization::reject;
     "request-accreditation": person => compliance::accreditation::request;
     "request-gate-override": overseer => documents::gate::ask;

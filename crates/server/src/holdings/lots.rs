@@ -14,7 +14,10 @@ use mint_core::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::register::{self, MovementKind};
+use super::{
+    freezes::frozen_units,
+    register::{self, MovementKind},
+};
 use crate::{
     command::Command,
     db::sql,
@@ -166,8 +169,9 @@ pub async fn move_units(command: &Command, moving: &Moving) -> Result<Moved, Pro
 /// `lots.free` when so many are not free; what the database answered.
 pub async fn plan(command: &Command, moving: &Moving, token: &Token) -> Result<Vec<Disposal>, Problem> {
     let held = lots_of(command, moving.token_id, moving.from_party_id).await?;
+    let in_all = Amount::sum(held.iter().map(|lot| lot.units)).map_err(Problem::internal)?;
     let held_back = HeldBack {
-        frozen: frozen_units(command, moving.token_id, moving.from_party_id).await?,
+        frozen: frozen_units(command, moving.token_id, moving.from_party_id, in_all).await?,
         promised: moving.promised,
     };
     let wish = Wish {
@@ -200,15 +204,6 @@ pub async fn lots_of(command: &Command, token_id: Uuid, party_id: Uuid) -> Resul
         })
     };
     rows.iter().map(lot).collect()
-}
-
-/// What of a party's tokens is frozen, in smallest units: nothing, as long as nothing freezes any.
-///
-/// # Errors
-/// None.
-#[expect(clippy::unused_async, reason = "what freezes tokens stands in the database")]
-pub async fn frozen_units(_command: &Command, _token_id: Uuid, _party_id: Uuid) -> Result<Amount, Problem> {
-    Ok(Amount::ZERO)
 }
 
 async fn post(command: &Command, moving: &Moving, token: &Token) -> Result<i64, Problem> {

@@ -101,7 +101,7 @@ pub async fn request(command: &Command, person: &Person, body: RequestTransfer) 
     let kind = kind.map_err(|()| Problem::Invalid("kind: sale, gift or own_wallet".to_owned()))?;
     let token_id = register::token_of(command, body.property_id).await?;
     let token = Token::load(command, token_id).await?;
-    let units = body.token_amount.in_units(token.decimals)?;
+    let units = body.token_amount.units(token.decimals)?;
     let price = asked_price(kind, figure(&token, body.price.as_deref())?)?;
     let to = receiver(command, &body).await?;
     if to.party_id == person.party_id() {

@@ -48,16 +48,16 @@ impl TokenAmount {
     /// # Errors
     /// [`Problem::Invalid`] when it is no amount, or zero.
     pub fn of(&self, offering: &Offering) -> Result<Amount, Problem> {
-        self.in_units(offering.token_decimals)
+        self.units(offering.token_decimals)
     }
 
-    /// The amount in the smallest unit of a token with these decimals.
+    /// The amount in the smallest unit of a token with so many decimals.
     ///
     /// # Errors
-    /// [`Problem::Invalid`] when it is no amount, or zero.
-    pub fn in_units(&self, decimals: Decimals) -> Result<Amount, Problem> {
+    /// As [`TokenAmount::of`].
+    pub fn units(&self, decimals: Decimals) -> Result<Amount, Problem> {
         match Amount::parse(&self.0, decimals) {
-            Ok(Amount::ZERO) => Err(Problem::Invalid("tokenAmount: more than none".to_owned())),
+            Ok(Amount::ZERO) => Err(Problem::Invalid("tokenAmount: at least one".to_owned())),
             Ok(units) => Ok(units),
             Err(error) => Err(Problem::Invalid(format!("tokenAmount {}: {error}", self.0))),
         }
