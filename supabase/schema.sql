@@ -40,13 +40,16 @@ AS $function$
     or exists (
       select from public.investments as i
       where i.user_id = can_access_property.user_id and i.property_id = can_access_property.property_id
-        and i.status in ('pending', 'paid', 'confirmed', 'refund_due'))
+        and i.status in ('pending', 'paid', 'refund_due'))
+    or exists (
+      select from public.lots as l
+      where l.user_id = can_access_property.user_id and l.property_id = can_access_property.property_id and l.units > 0)
     or exists (
       select from public.offering_guests as g join public.offerings as o on o.id = g.offering_id
       where g.user_id = can_access_property.user_id and o.property_id = can_access_property.property_id and o.status in ('open', 'funded'))
   end
 $function$;
-comment on function public.can_access_property(uuid,uuid) is 'Whether a login may see a property: it is active, or the login is staff for it, invested in it, or invited to its offering. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
+comment on function public.can_access_property(uuid,uuid) is 'Whether a login may see a property: it is active, or the login is staff for it, holds or is buying tokens of it, or is invited to its offering. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
 grant execute on function public.can_access_property(uuid,uuid) to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION public.get_user_role(user_id uuid)
@@ -4102,6 +4105,111 @@ create policy tokenization_steps_read_staff on public.tokenization_steps for sel
    FROM public.tokenization_processes p
   WHERE (p.id = tokenization_steps.process_id))));
 
+create table public.transfers (
+  id uuid not null,
+  property_id uuid not null,
+  property_token_id uuid not null,
+  kind text not null,
+  token_decimals smallint not null,
+  units bigint not null,
+  token_amount numeric generated always as (nexus.from_minor(units, (token_decimals)::integer)) stored,
+  currency text not null,
+  currency_decimals smallint not null,
+  price_minor bigint not null,
+  price numeric generated always as (nexus.from_minor(price_minor, (currency_decimals)::integer)) stored,
+  reason text not null,
+  from_party_id uuid not null,
+  from_user_id uuid not null,
+  to_party_id uuid not null,
+  to_user_id uuid not null,
+  status text default 'requested'::text not null,
+  due_at timestamp with time zone not null,
+  accepted_at timestamp with time zone,
+  accepted_by uuid,
+  decided_by uuid,
+  decision_reason text,
+  ended_at timestamp with time zone,
+  entry_id bigint,
+  moved_at timestamp with time zone,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint transfers_pkey PRIMARY KEY (id),
+  constraint transfers_one_an_entry UNIQUE (entry_id),
+  constraint transfers_accepted_says_who CHECK ((((accepted_at IS NULL) = (accepted_by IS NULL)) AND ((accepted_at IS NOT NULL) OR (status <> ALL (ARRAY['accepted'::text, 'completed'::text, 'rejected'::text]))))),
+  constraint transfers_completed_moved CHECK ((((status = 'completed'::text) = (entry_id IS NOT NULL)) AND ((entry_id IS NULL) = (moved_at IS NULL)))),
+  constraint transfers_decided_by_a_third CHECK (((decided_by <> from_user_id) AND (decided_by <> to_user_id))),
+  constraint transfers_decided_says_who CHECK ((((status = ANY (ARRAY['completed'::text, 'rejected'::text])) = (decided_by IS NOT NULL)) AND ((status <> 'rejected'::text) OR (decision_reason IS NOT NULL)))),
+  constraint transfers_kind_is_known CHECK ((kind = ANY (ARRAY['sale'::text, 'gift'::text, 'own_wallet'::text]))),
+  constraint transfers_open_has_not_ended CHECK (((status = ANY (ARRAY['requested'::text, 'accepted'::text])) = (ended_at IS NULL))),
+  constraint transfers_price_is_of_a_sale CHECK ((((kind = 'sale'::text) = (price_minor > 0)) AND ((price_minor >= 0) AND (price_minor <= '9007199254740991'::bigint)))),
+  constraint transfers_reasons_are_bounded CHECK (((reason ~ '\S'::text) AND (length(reason) <= 2000) AND (decision_reason ~ '\S'::text) AND (length(decision_reason) <= 2000))),
+  constraint transfers_status_is_known CHECK ((status = ANY (ARRAY['requested'::text, 'accepted'::text, 'completed'::text, 'declined'::text, 'rejected'::text, 'cancelled'::text, 'expired'::text]))),
+  constraint transfers_to_another_party CHECK ((from_party_id <> to_party_id)),
+  constraint transfers_units_are_exact CHECK (((units >= 1) AND (units <= '9007199254740991'::bigint))),
+  constraint transfers_accepted_by_fkey FOREIGN KEY (accepted_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint transfers_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint transfers_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint transfers_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entries(id) ON DELETE RESTRICT,
+  constraint transfers_from_party_id_fkey FOREIGN KEY (from_party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint transfers_from_user_id_fkey FOREIGN KEY (from_user_id) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint transfers_to_party_id_fkey FOREIGN KEY (to_party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint transfers_to_user_id_fkey FOREIGN KEY (to_user_id) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint transfers_token_of_property_fkey FOREIGN KEY (property_token_id, property_id) REFERENCES public.property_tokens(id, property_id) ON DELETE RESTRICT
+);
+comment on table public.transfers is 'Tokens that one holder gives or sells to another: asked for by the holder, agreed to by the receiver, approved by a third person; then they move. What is open is promised and cannot be promised again. No money passes through the platform.';
+comment on column public.transfers.id is 'Identity of the transfer.';
+comment on column public.transfers.property_id is 'The property.';
+comment on column public.transfers.property_token_id is 'The token.';
+comment on column public.transfers.kind is 'sale, gift, or own_wallet (to another party of the same owner): what becomes of cost and tax date.';
+comment on column public.transfers.token_decimals is 'Decimals of the token.';
+comment on column public.transfers.units is 'Tokens, in smallest units.';
+comment on column public.transfers.token_amount is 'Tokens.';
+comment on column public.transfers.currency is 'Currency of the price: the token''s.';
+comment on column public.transfers.currency_decimals is 'Decimals of that currency.';
+comment on column public.transfers.price_minor is 'What the receiver pays the holder for all of them, outside of the platform, as both say, in smallest units; 0 where nothing is sold.';
+comment on column public.transfers.price is 'What the receiver pays the holder for all of them, as both say.';
+comment on column public.transfers.reason is 'Why, as the holder says.';
+comment on column public.transfers.from_party_id is 'The party that holds them.';
+comment on column public.transfers.from_user_id is 'The login that asked.';
+comment on column public.transfers.to_party_id is 'The party that gets them.';
+comment on column public.transfers.to_user_id is 'The login of it that gets the lots.';
+comment on column public.transfers.status is 'requested, accepted, completed, declined, rejected, cancelled or expired; docs/STATES.md.';
+comment on column public.transfers.due_at is 'At this instant it expires, unless the next step is done before.';
+comment on column public.transfers.accepted_at is 'When the receiver agreed.';
+comment on column public.transfers.accepted_by is 'The login that agreed.';
+comment on column public.transfers.decided_by is 'The overseer of a third party who approved or rejected it.';
+comment on column public.transfers.decision_reason is 'Why, as the overseer says; of another party of the same owner, what shows that.';
+comment on column public.transfers.ended_at is 'When it came to an end.';
+comment on column public.transfers.entry_id is 'The ledger entry that moved the tokens.';
+comment on column public.transfers.moved_at is 'From this instant on the register has it.';
+comment on column public.transfers.created_at is 'When it was asked for.';
+comment on column public.transfers.updated_at is 'When the row last changed.';
+CREATE INDEX transfers_accepted_by_idx ON public.transfers USING btree (accepted_by);
+CREATE INDEX transfers_currency_idx ON public.transfers USING btree (currency, currency_decimals);
+CREATE INDEX transfers_decided_by_idx ON public.transfers USING btree (decided_by);
+CREATE INDEX transfers_due_idx ON public.transfers USING btree (due_at) WHERE (status = ANY (ARRAY['requested'::text, 'accepted'::text]));
+CREATE INDEX transfers_from_party_id_idx ON public.transfers USING btree (from_party_id, property_token_id);
+CREATE INDEX transfers_from_user_id_idx ON public.transfers USING btree (from_user_id);
+CREATE INDEX transfers_property_token_id_idx ON public.transfers USING btree (property_token_id, property_id);
+CREATE INDEX transfers_to_party_id_idx ON public.transfers USING btree (to_party_id);
+CREATE INDEX transfers_to_user_id_idx ON public.transfers USING btree (to_user_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.transfers REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.transfers REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.transfers FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.transfers REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER transfers_updated_at BEFORE UPDATE ON public.transfers FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.transfers enable row level security;
+grant select on public.transfers to authenticated;
+grant insert, select, update on public.transfers to nexus_engine;
+grant select on public.transfers to service_role;
+create policy transfers_engine on public.transfers for all to nexus_engine
+  using (true)
+  with check (true);
+create policy transfers_read_own on public.transfers for select to authenticated
+  using (((from_party_id = ( SELECT nexus.party_id() AS party_id)) OR (to_party_id = ( SELECT nexus.party_id() AS party_id))));
+create policy transfers_read_staff on public.transfers for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
 create table public.user_profiles (
   id uuid not null,
   party_id uuid not null,
@@ -4944,9 +5052,10 @@ CREATE OR REPLACE FUNCTION nexus.invested_property_ids()
  STABLE SECURITY DEFINER
  SET search_path TO ''
 AS $function$
-  select coalesce(array_agg(distinct i.property_id), '{}')
-  from public.investments as i
-  where i.user_id = auth.uid() and i.status in ('pending', 'paid', 'confirmed', 'refund_due')
+  select coalesce(array_agg(distinct h.property_id), '{}')
+  from (select i.property_id from public.investments as i where i.user_id = auth.uid() and i.status in ('pending', 'paid', 'refund_due')
+        union all
+        select l.property_id from public.lots as l where l.user_id = auth.uid() and l.units > 0) as h
 $function$;
 comment on function nexus.invested_property_ids() is 'Properties in which the caller has money or tokens.';
 grant execute on function nexus.invested_property_ids() to authenticated, nexus_engine, service_role;

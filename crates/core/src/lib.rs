@@ -27,3 +27,4 @@ pub mod rule_pack;
 pub mod statement;
 pub mod states;
 pub mod tokenization;
+pub mod transfer;

@@ -293,6 +293,33 @@ workflows! {
         /// The rail could not; a person decides.
         Failed "failed" => [Due "a second person approved another try"];
     }
+    /// A transfer: tokens that one holder gives or sells to another.
+    TransferStatus in "transfers.status": TRANSFER {
+        /// Asked for by the holder; the tokens are promised.
+        Requested "requested" => [
+            Accepted "the receiver agreed, and may hold them",
+            Declined "the receiver does not want them",
+            Cancelled "the holder took it back",
+            Expired "the receiver did not answer in time"
+        ];
+        /// Agreed; waits for a third person.
+        Accepted "accepted" => [
+            Completed "an overseer of a third party approved it, and the tokens moved",
+            Rejected "an overseer of a third party says why",
+            Cancelled "the holder or the receiver took it back",
+            Expired "nobody decided in time"
+        ];
+        /// The tokens are the receiver's.
+        Completed "completed" => [];
+        /// Not wanted.
+        Declined "declined" => [];
+        /// Not approved.
+        Rejected "rejected" => [];
+        /// Taken back.
+        Cancelled "cancelled" => [];
+        /// Nobody went on with it in time.
+        Expired "expired" => [];
+    }
     /// A case file about holdings.
     HoldingCaseStatus in "holding_cases.status": HOLDING_CASE {
         /// Opened with its reason; waits for approvals. Nothing is changed yet.

@@ -93,6 +93,11 @@ functions! {
     "record-performance": person => distributions::rent::record;
     "remit-tax": admin => distributions::paying::remit;
     "retry-payout": overseer => distributions::payouts::retry;
+    "accept-transfer": person => holdings::transfers::accept;
+    "approve-transfer": overseer => holdings::transfers::decide;
+    "cancel-transfer": person => holdings::transfers::cancel;
+    "decline-transfer": person => holdings::transfers::decline;
+    "request-transfer": person => holdings::transfers::request;
     "accreditation-status": person => compliance::accreditation::status;
     "add-party-owner": person => compliance::parties::add_owner;
     "add-property-member": admin => properties::add_member;

@@ -9,6 +9,8 @@
 mod carrying_out;
 pub mod cases;
 pub mod freezes;
+pub mod holders;
 pub mod lots;
 pub mod register;
+pub mod transfers;
 mod winding_up;

@@ -124,19 +124,7 @@ pub async fn move_units(command: &Command, moving: &Moving) -> Result<Moved, Pro
     }
     supply::lock(command, moving.token_id).await?;
     let token = Token::load(command, moving.token_id).await?;
-    let held = lots_of(command, moving.token_id, moving.from_party_id).await?;
-    let in_all = Amount::sum(held.iter().map(|lot| lot.units)).map_err(Problem::internal)?;
-    let held_back = HeldBack {
-        frozen: frozen_units(command, moving.token_id, moving.from_party_id, in_all).await?,
-        promised: moving.promised,
-    };
-    let wish = Wish {
-        kind: moving.kind,
-        units: moving.units,
-        proceeds: moving.proceeds,
-        token_decimals: token.decimals,
-    };
-    let disposals = lots::dispose(&held, &wish, held_back, command.now)?;
+    let disposals = plan(command, moving, &token).await?;
     let entry_id = post(command, moving, &token).await?;
     let kind = if is_burned {
         MovementKind::Redeem
@@ -173,6 +161,26 @@ pub async fn move_units(command: &Command, moving: &Moving) -> Result<Moved, Pro
         supply::shift(command, moving.token_id, shift).await?;
     }
     Ok(moved)
+}
+
+/// What would go out of which lots. The command holds the supply row's lock.
+///
+/// # Errors
+/// `lots.free` when so many are not free; what the database answered.
+pub async fn plan(command: &Command, moving: &Moving, token: &Token) -> Result<Vec<Disposal>, Problem> {
+    let held = lots_of(command, moving.token_id, moving.from_party_id).await?;
+    let in_all = Amount::sum(held.iter().map(|lot| lot.units)).map_err(Problem::internal)?;
+    let held_back = HeldBack {
+        frozen: frozen_units(command, moving.token_id, moving.from_party_id, in_all).await?,
+        promised: moving.promised,
+    };
+    let wish = Wish {
+        kind: moving.kind,
+        units: moving.units,
+        proceeds: moving.proceeds,
+        token_decimals: token.decimals,
+    };
+    Ok(lots::dispose(&held, &wish, held_back, command.now)?)
 }
 
 /// A party's lots of a token that have anything, locked until the command ends.

@@ -66,4 +66,5 @@ mod tax;
 mod tidy;
 mod token_seconds;
 mod tokenization;
+mod transfers;
 mod world;

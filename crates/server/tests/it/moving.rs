@@ -1,6 +1,6 @@
 //! Tokens that are held move by lots: what every command does that changes who holds them after a close (L10, L13).
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use mint_core::lots::DisposalKind;
 use mint_core::money::Amount;
 use nexus_mint::command::Command;
@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+use crate::analytics::Dice;
 use crate::distributions::{declare, party, pay, rent, sold};
 use crate::register::moves_as;
-use crate::shop::Shop;
+use crate::shop::{Shop, id_of};
 use crate::site::Signed;
 
 async fn token(client: &Client) -> Uuid {
@@ -104,7 +105,7 @@ async fn a_restricted_period_goes_on_with_the_tokens() {
     let (since, until) = (shop.site.now(), shop.site.now() + TimeDelta::days(365));
     let sql = "update public.lots set restricted_since = $1, restricted_until = $2";
     client.execute(sql, &[&since, &until]).await.unwrap();
-    let moving = moving(&shop, &client, token, one, two, 4).await;
+    let moving = moving(&shop, token, one, two, 4).await;
     let refused = tried(&shop, &moving).await.unwrap_err();
     let Problem::Refused(refusal) = refused else {
         panic!("{refused}")
@@ -120,8 +121,7 @@ async fn a_restricted_period_goes_on_with_the_tokens() {
     shop.check().await;
 }
 
-async fn moving(shop: &Shop, client: &Client, token_id: Uuid, from: &Signed, to: &Signed, units: i64) -> Moving {
-    let _ = client;
+async fn moving(shop: &Shop, token_id: Uuid, from: &Signed, to: &Signed, units: i64) -> Moving {
     Moving {
         token_id,
         from_party_id: party(shop, from).await,
@@ -140,7 +140,7 @@ async fn moving(shop: &Shop, client: &Client, token_id: Uuid, from: &Signed, to:
 
 async fn tried(shop: &Shop, moving: &Moving) -> Result<(), Problem> {
     let command = Command::begin(&shop.site.app, Actor::Program("test")).await?;
-    move_units(&command, moving).await?;
+    Box::pin(move_units(&command, moving)).await?;
     command.commit().await
 }
 
@@ -150,8 +150,8 @@ async fn two_at_one_instant_never_move_the_same_tokens() {
     let client = shop.site.world.admin().await;
     let token = token(&client).await;
     let (two, three) = (shop.buyer().await, shop.buyer().await);
-    let to_two = moving(&shop, &client, token, &buyers[0], &two, 6).await;
-    let to_three = moving(&shop, &client, token, &buyers[0], &three, 6).await;
+    let to_two = moving(&shop, token, &buyers[0], &two, 6).await;
+    let to_three = moving(&shop, token, &buyers[0], &three, 6).await;
     let (first, second) = tokio::join!(tried(&shop, &to_two), tried(&shop, &to_three));
     let refused = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
     assert_eq!(refused.len(), 1, "there are ten");
@@ -257,5 +257,77 @@ async fn a_declared_distribution_is_for_who_held_at_its_record_date() {
         (45_000, 45_000),
         "the next is the new holder's"
     );
+    shop.check().await;
+}
+
+/// Rent is declared by the token-seconds of the days before.
+async fn declare_by_seconds(shop: &Shop, days: i64) -> Uuid {
+    let to = DateTime::from_timestamp(shop.site.now().timestamp(), 0).unwrap();
+    let body = json!({ "propertyId": shop.property_id, "secondsFrom": to - TimeDelta::days(days), "secondsTo": to });
+    let asked = shop.site.done(&shop.manager, "declare-distribution", body).await;
+    let id = id_of(&asked["distribution"]);
+    let body = json!({ "distributionId": id });
+    shop.site.done(&shop.officer, "approve-distribution", body).await;
+    id
+}
+
+#[tokio::test]
+async fn whatever_moves_in_whatever_order_nothing_is_lost_and_the_past_stays() {
+    let (shop, mut people) = sold(&[40, 25, 9]).await;
+    people.push(shop.buyer().await);
+    let client = shop.site.world.admin().await;
+    let token = token(&client).await;
+    let mut dice = Dice(5);
+    let mut told: Vec<(usize, Value, Value)> = Vec::new();
+    let mut moves = 0;
+    for step in 0..48 {
+        let hours = i64::try_from(dice.below(480)).unwrap();
+        shop.site.advance(TimeDelta::seconds(hours * 3_600 + step));
+        let kind = dice.of(DisposalKind::ALL);
+        let from = usize::try_from(dice.below(4)).unwrap();
+        let to = (from + 1 + usize::try_from(dice.below(3)).unwrap()) % 4;
+        let units = i64::try_from(1 + dice.below(if kind == DisposalKind::Redemption { 2 } else { 15 })).unwrap();
+        let proceeds = i64::try_from(dice.below(100_000)).unwrap() * i64::from(kind.starts_anew());
+        let sql = "select coalesce(sum(units), 0)::bigint from public.lots where party_id = $1";
+        let row = client
+            .query_one(sql, &[&party(&shop, &people[from]).await])
+            .await
+            .unwrap();
+        if row.get::<_, i64>(0) >= units {
+            let to = (kind != DisposalKind::Redemption).then(|| &people[to]);
+            moves_as(&shop, &client, token, &people[from], to, units, (kind, proceeds)).await;
+            moves += 1;
+        }
+        if step % 8 == 7 {
+            rent(&shop, "1234.57").await;
+            let id = if step % 16 == 7 {
+                declare(&shop).await
+            } else {
+                declare_by_seconds(&shop, 45).await
+            };
+            pay(&shop, id).await;
+            shop.settle_down().await;
+        }
+        if step % 4 == 1 {
+            let body = json!({ "year": shop.site.now().year() });
+            let answer = shop.site.done(&people[to], "get-statement", body.clone()).await;
+            let mut body = body;
+            body["knownSeq"] = answer["statement"]["knownSeq"].clone();
+            told.push((to, body, answer));
+        }
+    }
+    assert!(moves > 30 && shop.site.now().year() > 2030, "{moves}");
+    for (who, body, answer) in &told {
+        assert_eq!(
+            &shop.site.done(&people[*who], "get-statement", body.clone()).await,
+            answer,
+            "L16"
+        );
+    }
+    for who in &people {
+        for year in [2030, 2031] {
+            shop.site.done(who, "get-statement", json!({ "year": year })).await;
+        }
+    }
     shop.check().await;
 }

@@ -82,7 +82,7 @@ pub(crate) async fn moves_as(
         cause: json!({}),
     };
     let command = Command::begin(&shop.site.app, Actor::Program("test")).await.unwrap();
-    let moved = move_units(&command, &moving).await.unwrap();
+    let moved = Box::pin(move_units(&command, &moving)).await.unwrap();
     command.commit().await.unwrap();
     moved
 }

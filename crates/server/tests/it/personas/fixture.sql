@@ -275,6 +275,19 @@ select gen_random_uuid(), l.from_id, l.to_id, l.party_id, l.user_id, l.property_
 from (select x.*, x.parent_lot_id as from_id, x.id as to_id, 'gift' as kind from public.lots as x where x.parent_lot_id is not null
       union all
       select x.*, x.id, null, 'redemption' from public.lots as x where x.parent_lot_id is not null) as l;
+-- Each gives to the next.
+insert into public.transfers (id, property_id, property_token_id, kind, token_decimals, units, currency, currency_decimals, price_minor, reason,
+  from_party_id, from_user_id, to_party_id, to_user_id, due_at, created_at, status, accepted_at, accepted_by, ended_at, decided_by, decision_reason,
+  entry_id, moved_at)
+select gen_random_uuid(), l.property_id, l.property_token_id, 'sale', 0, 1, 'USD', 2, 1, 'a reason', u.party_id, p.id, x.party_id, x.id,
+  now() + interval '1 day', now(), s.status, s.at, case when s.at is not null then x.id end, s.at,
+  case when s.at is not null then 'a0000000-0000-4000-8000-000000000006'::uuid end, case when s.at is not null then 'a reason' end,
+  case when s.at is not null then (select min(id) from ledger.entries) end, s.at
+from people as p join public.user_profiles as u on u.id = p.id
+join people as n on n.number = p.number % 6 + 1 join public.user_profiles as x on x.id = n.id
+join (select distinct o.property_id, o.property_token_id from public.lots as o) as l
+  on right(l.property_id::text, 1) = case p.number when 5 then '1' else '4' end
+join (values ('requested', null::timestamptz, 6), ('completed', now(), 1)) as s (status, at, up_to) on p.number <= s.up_to;
 update public.investments set offering_id = ('e0000000-0000-4000-8000-00000000000' || right(property_id::text, 1))::uuid,
   warning_accepted_at = now(), withdraw_until = now(), ended_reason = 'not_paid';
 insert into public.payment_sessions (investment_id, user_id, rail, provider_ref, url, currency, currency_decimals, amount_minor, due_at)

@@ -282,6 +282,10 @@ pub(super) const RELATIONS: &[Relation] = &[
         "(select k.property_id from public.property_tokens as k where k.id = t.property_token_id)",
     ),
     both("public.tokenization_processes", "t.user_id", "t.property_id"),
+    Relation {
+        further: &[("given to one", "t.to_user_id")],
+        ..both("public.transfers", "t.from_user_id", "t.property_id")
+    },
     both(
         "public.tokenization_reports",
         "(select p.user_id from public.tokenization_processes as p where p.id = t.process_id)",
