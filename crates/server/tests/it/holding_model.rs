@@ -45,6 +45,7 @@ async fn whatever_happens_to_holders_the_database_agrees_with_the_model() {
         "frozen",
         "released",
         "forced",
+        "transferred",
         "redeemed",
         "redemption.cash",
         "lots.free",
@@ -129,7 +130,7 @@ impl Run {
     }
 
     async fn step(&mut self) {
-        match self.dice.roll(20) {
+        match self.dice.roll(22) {
             0..=2 => self.rent().await,
             3..=4 => self.distribute().await,
             5 => self.freeze().await,
@@ -150,6 +151,7 @@ impl Run {
                 self.did("later", format!("{hours} hours"));
             }
             14 => self.look().await,
+            16..=17 => self.transfer().await,
             15 => self.state().await,
             _ => {
                 self.shop.settle_down().await;
@@ -240,6 +242,44 @@ impl Run {
         };
         let done = self.case(body).await.map(|_| ());
         self.follow(&moves, done, "forced").await;
+    }
+
+    /// Asked for, agreed, approved; a rule may refuse it when it is asked for.
+    async fn transfer(&mut self) {
+        let (from, to) = (self.any_holder(), self.any_holder());
+        if from == to {
+            return;
+        }
+        let units = self.number(11);
+        let price = (self.dice.roll(2) == 0).then(|| self.number(70_000));
+        let (kind, name) = match price {
+            Some(_) => (DisposalKind::Sale, "sale"),
+            None => (DisposalKind::Gift, "gift"),
+        };
+        let figure = price.map(|price| format!("{}.{:02}", price / 100, price % 100));
+        let moves = Moves {
+            from,
+            to: Some(to),
+            units,
+            kind,
+            proceeds: price.unwrap_or_default(),
+        };
+        let body = json!({ "propertyId": self.shop.property_id, "tokenAmount": units, "kind": name, "toUserId": self.holders[to].id,
+                           "price": figure, "reason": "the model says so" });
+        let site = &self.shop.site;
+        let (status, asked) = site.call(&self.holders[from], "request-transfer", body).await;
+        if status != StatusCode::OK {
+            assert_eq!(status, StatusCode::CONFLICT, "{asked}");
+            let rule = asked["rule"].as_str().unwrap().to_owned();
+            self.follow(&moves, Err(rule), "transferred").await;
+            return;
+        }
+        let id = asked["transfer"]["id"].clone();
+        let body = json!({ "transferId": id, "price": figure });
+        site.done(&self.holders[to], "accept-transfer", body).await;
+        let body = json!({ "transferId": id, "decision": "approved" });
+        site.done(&self.shop.admin, "approve-transfer", body).await;
+        self.follow(&moves, Ok(()), "transferred").await;
     }
 
     async fn redeem(&mut self) {
