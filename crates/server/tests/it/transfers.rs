@@ -555,6 +555,7 @@ async fn what_is_frozen_meanwhile_does_not_move() {
     let [one, two] = [&buyers[0], &shop.buyer().await];
     let id = ask(&shop, one, wish(&shop, two, 6, "gift", None)).await;
     shop.site.done(two, "accept-transfer", id.clone()).await;
+    let other = ask(&shop, one, wish(&shop, two, 2, "gift", None)).await;
     let freeze = json!({ "kind": "freeze", "propertyId": shop.property_id, "partyId": party(&shop, one).await, "tokenAmount": 5,
                          "reason": "an order" });
     let opened = shop.site.done(&shop.officer, "open-holding-case", freeze).await;
@@ -573,7 +574,16 @@ async fn what_is_frozen_meanwhile_does_not_move() {
         rule(&shop, one, "request-transfer", wish(&shop, two, 1, "gift", None)).await,
         "lots.free"
     );
-    shop.site.done(one, "cancel-transfer", id).await;
+    let (name, refusal) = shop.site.refused(two, "accept-transfer", other.clone()).await;
+    assert_eq!(name, "transfer.tokens");
+    assert_eq!(
+        refusal["inputs"],
+        json!({}),
+        "what the holder has is none of the receiver's business"
+    );
+    for id in [id, other] {
+        shop.site.done(one, "cancel-transfer", id).await;
+    }
     transfer(&shop, one, two, 5, None).await;
     assert_eq!((held(&shop, one).await, held(&shop, two).await), (5, 5));
     shop.check().await;
