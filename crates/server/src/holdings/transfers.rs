@@ -144,15 +144,16 @@ pub async fn accept(command: &Command, person: &Person, body: AcceptTransfer) ->
     confirmed_price(transfer.price, figure(&token, body.price.as_deref())?)?;
     let moving = transfer.moving(command).await?;
     // What the holder has is none of the receiver's business.
-    let disposals = plan(command, &moving, &token).await.map_err(|problem| match problem {
-        Problem::Refused(_) => Refusal::new(
+    let planned = plan(command, &moving, &token).await;
+    if matches!(planned, Err(Problem::Refused(_))) {
+        return Err(Refusal::new(
             "transfer.tokens",
             "the holder cannot give so many tokens now",
             "ask the holder, and accept later or decline",
         )
-        .into(),
-        other => other,
-    })?;
+        .into());
+    }
+    let disposals = planned?;
     receiver_may_hold(command, &transfer, &disposals).await?;
     let due_at = command.now + DECIDE_WITHIN;
     let text =

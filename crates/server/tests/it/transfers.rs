@@ -548,3 +548,43 @@ async fn at_one_instant_everything_comes_one_after_the_other() {
     assert_eq!(sum, 90_000);
     shop.check().await;
 }
+
+#[tokio::test]
+async fn what_is_frozen_meanwhile_does_not_move() {
+    let (shop, buyers) = sold(&[10]).await;
+    let [one, two] = [&buyers[0], &shop.buyer().await];
+    let id = ask(&shop, one, wish(&shop, two, 6, "gift", None)).await;
+    shop.site.done(two, "accept-transfer", id.clone()).await;
+    let other = ask(&shop, one, wish(&shop, two, 2, "gift", None)).await;
+    let freeze = json!({ "kind": "freeze", "propertyId": shop.property_id, "partyId": party(&shop, one).await, "tokenAmount": 5,
+                         "reason": "an order" });
+    let opened = shop.site.done(&shop.officer, "open-holding-case", freeze).await;
+    let case = json!({ "caseId": id_of(&opened["case"]) });
+    let done = shop.site.done(&shop.admin, "approve-holding-case", case).await;
+    assert_eq!(done["case"]["status"], json!("done"));
+    let (name, refusal) = shop
+        .site
+        .refused(&shop.officer, "approve-transfer", approved(&id))
+        .await;
+    assert_eq!(
+        (name.as_str(), &refusal["inputs"]["frozen"]),
+        ("lots.free", &json!("5"))
+    );
+    assert_eq!(
+        rule(&shop, one, "request-transfer", wish(&shop, two, 1, "gift", None)).await,
+        "lots.free"
+    );
+    let (name, refusal) = shop.site.refused(two, "accept-transfer", other.clone()).await;
+    assert_eq!(name, "transfer.tokens");
+    assert_eq!(
+        refusal["inputs"],
+        json!({}),
+        "what the holder has is none of the receiver's business"
+    );
+    for id in [id, other] {
+        shop.site.done(one, "cancel-transfer", id).await;
+    }
+    transfer(&shop, one, two, 5, None).await;
+    assert_eq!((held(&shop, one).await, held(&shop, two).await), (5, 5));
+    shop.check().await;
+}
