@@ -82,7 +82,8 @@ async fn a_crowd_that_pays_is_paid_in_each_way_as_one_by_one() {
     let sql = "select array_agg(reason order by reason) from public.refunds";
     let back: Vec<String> = admin.query_one(sql, &[]).await.unwrap().get(0);
     assert_eq!(back, ["duplicate", "overpaid"]);
-    let sql = "select bool_and(processed_at is not null and attempts = 1) and count(*) = 10 from nexus.payment_messages";
+    let sql =
+        "select bool_and(processed_at is not null and attempts = 1) and count(*) = 10 from nexus.payment_messages";
     assert!(admin.query_one(sql, &[]).await.unwrap().get::<_, bool>(0), "each once");
     let sql = "select count(*) from public.investments as i
                join public.notifications as n on n.user_id = i.user_id and n.title = 'Payment received'
