@@ -5,10 +5,12 @@
 //!   Supabase RPC does it; at most 32 connections, where that way is at its best.
 //! - `chatty`: the same statements one after the other in one transaction.
 //! - `copy`: the same rows by COPY, a thousand a transaction: nothing decided, nothing computed. What the tables cost.
+//! - `paid`: a rail's messages that pay reservations exactly, by the product; `one-paid`: by one PL/pgSQL transaction each.
 //! - `engine`: the queue; `spread`: the queue, over many properties. `http`: requests to `create-investment`.
 
 mod http;
 mod load;
+mod payments;
 mod ways;
 mod world;
 
@@ -72,10 +74,12 @@ enum Way {
     Spread,
     OneSpread,
     Http,
+    OnePaid,
+    Paid,
 }
 
 impl Way {
-    const ALL: [Way; 7] = [
+    const ALL: [Way; 9] = [
         Way::One,
         Way::Engine,
         Way::Http,
@@ -83,6 +87,8 @@ impl Way {
         Way::OneSpread,
         Way::Chatty,
         Way::Copy,
+        Way::OnePaid,
+        Way::Paid,
     ];
 
     fn name(self) -> &'static str {
@@ -94,17 +100,34 @@ impl Way {
             Way::Spread => "spread",
             Way::OneSpread => "one-spread",
             Way::Http => "http",
+            Way::OnePaid => "one-paid",
+            Way::Paid => "paid",
+        }
+    }
+
+    /// What it is held against.
+    fn base(self) -> Way {
+        match self {
+            Way::Paid | Way::OnePaid => Way::OnePaid,
+            Way::One | Way::Chatty | Way::Copy | Way::Engine | Way::Spread | Way::OneSpread | Way::Http => Way::One,
         }
     }
 
     /// Whether it is measured with so many in flight: the slow ways only where they are at their best.
     fn is_at(self, level: u64) -> bool {
         match self {
-            Way::One | Way::Engine | Way::Http | Way::Spread => true,
+            Way::One | Way::Engine | Way::Http | Way::Spread | Way::OnePaid | Way::Paid => true,
             Way::OneSpread | Way::Chatty => level == 1 || level == 64,
             Way::Copy => level == 1,
         }
     }
+}
+
+/// A way that was named, and what it is held against.
+fn is_asked(only: &str, way: Way) -> bool {
+    Way::ALL
+        .into_iter()
+        .any(|asked| asked.name() == only && (way == asked || way == asked.base()))
 }
 
 /// What is measured, all on one cluster.
@@ -146,13 +169,9 @@ async fn measure(postgres: &Postgres, db: &Db, plan: &Plan) -> Result<(), AnyErr
         .chain([plan.level])
         .filter(|level| *level != u64::MAX);
     for level in levels.filter(|level| plan.level == u64::MAX || *level == plan.level) {
-        let ways = Way::ALL.into_iter().filter(|way| {
-            way.is_at(level)
-                && plan
-                    .only
-                    .as_deref()
-                    .is_none_or(|only| only == way.name() || *way == Way::One)
-        });
+        let ways = Way::ALL
+            .into_iter()
+            .filter(|way| way.is_at(level) && plan.only.as_deref().is_none_or(|only| is_asked(only, *way)));
         let ways: Vec<Way> = ways.collect();
         let mut found: Vec<Vec<Measured>> = ways.iter().map(|_| Vec::new()).collect();
         for _ in 0..plan.runs {
@@ -160,15 +179,19 @@ async fn measure(postgres: &Postgres, db: &Db, plan: &Plan) -> Result<(), AnyErr
                 found.push(bench.once(*way, usize::try_from(level)?, plan).await?);
             }
         }
-        let base: Vec<f64> = found.first().map_or(Vec::new(), |one| {
-            one.iter().map(|one| one.taken.each_second()).collect()
-        });
+        let rates: Vec<(Way, Vec<f64>)> = ways
+            .iter()
+            .zip(&found)
+            .map(|(way, found)| (*way, found.iter().map(|it| it.taken.each_second()).collect()))
+            .collect();
         for (way, found) in ways.iter().zip(&found) {
             let middle = |read: &dyn Fn(&Measured) -> f64| median(found.iter().map(read).collect());
+            let base = rates.iter().find(|(other, _)| *other == way.base());
+            let base = base.map_or([].as_slice(), |(_, rates)| rates.as_slice());
             let ratio = median(
                 found
                     .iter()
-                    .zip(&base)
+                    .zip(base)
                     .map(|(it, base)| it.taken.each_second() / base)
                     .collect(),
             );
@@ -203,6 +226,8 @@ impl Bench {
             Way::Copy => ways::copy(&self.admin, &self.world, plan.time).await?,
             Way::Engine => ways::engine(&self.app, &self.world, pace, ways::Where::Hot).await?,
             Way::Spread => ways::engine(&self.app, &self.world, pace, ways::Where::Spread).await?,
+            Way::OnePaid => payments::one(&self.clients, &self.app, &self.world, pace).await?,
+            Way::Paid => payments::by_messages(&self.app, &self.world, pace).await?,
             Way::Http => self.http.buy(&self.app, &self.world, pace).await?,
         };
         let after = (cpu_of_children_us(self.postmaster)?, cpu_of_this_us()?);

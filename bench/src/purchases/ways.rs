@@ -74,9 +74,9 @@ pub(super) async fn engine(app: &App, world: &Arc<World>, pace: Pace, at: Where)
 }
 
 /// A connection that one buyer at a time uses, with the statements that it has.
-type Shared = Arc<Vec<tokio::sync::Mutex<(Arc<Client>, Vec<Statement>)>>>;
+pub(super) type Shared = Arc<Vec<tokio::sync::Mutex<(Arc<Client>, Vec<Statement>)>>>;
 
-async fn share(clients: &[Arc<Client>], pace: Pace, texts: &[&str]) -> Result<Shared, AnyError> {
+pub(super) async fn share(clients: &[Arc<Client>], pace: Pace, texts: &[&str]) -> Result<Shared, AnyError> {
     let mut shared = Vec::new();
     for client in clients.iter().take(pace.in_flight.max(1)) {
         let mut statements = Vec::new();

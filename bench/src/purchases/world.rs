@@ -11,13 +11,14 @@ use nexus_mint::{
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-/// Reservations that a party may have open.
-const EACH: usize = 5;
+/// Reservations that a party may have open, less the one that is there to be paid.
+const EACH: usize = 4;
 
 pub(super) struct World {
     houses: Vec<Uuid>,
     buyers: Vec<Uuid>,
     next: AtomicUsize,
+    next_paid: AtomicUsize,
 }
 
 /// The program, without a port.
@@ -78,6 +79,7 @@ impl World {
              end $$"
         )).await?;
         admin.batch_execute(&history(entries)).await?;
+        admin.batch_execute(RESERVED).await?;
         admin.batch_execute(BUY).await?;
         admin.batch_execute("reset synchronous_commit").await?;
         admin.batch_execute("vacuum analyze").await?;
@@ -88,6 +90,7 @@ impl World {
             houses: ids("select property_id from house order by n").await?,
             buyers: ids("select user_id from buyer order by n").await?,
             next: AtomicUsize::new(0),
+            next_paid: AtomicUsize::new(0),
         })
     }
 
@@ -109,6 +112,15 @@ impl World {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The number of a reservation that nobody has paid: each buyer has one.
+    pub(super) fn next_reservation(&self) -> Result<usize, AnyError> {
+        let number = self.next_paid.fetch_add(1, Ordering::Relaxed);
+        if number >= self.buyers.len() {
+            return Err("every reservation is paid: give more --buyers".into());
+        }
+        Ok(number + 1)
+    }
+
     /// Somebody who may still buy.
     pub(super) fn next_buyer(&self) -> Result<Uuid, AnyError> {
         let number = self.number();
@@ -121,6 +133,23 @@ impl World {
             .ok_or_else(|| "nobody buys".into())
     }
 }
+
+/// A reservation of each buyer in the hot house, with a checkout session.
+const RESERVED: &str = "
+set session_replication_role = replica;
+insert into public.investments (id, user_id, party_id, property_id, property_token_id, offering_id, token_amount_units, price_per_token_minor, total_amount_minor,
+    fee_amount_minor, due_at)
+  select gen_random_uuid(), b.user_id, b.party_id, h.property_id, h.token_id, h.offering_id, 1, 5000, 5000, 100, now() + interval '1 year'
+  from buyer as b join house as h on h.n = 1;
+insert into public.payment_sessions (investment_id, user_id, rail, provider_ref, url, currency, currency_decimals, amount_minor, due_at)
+  select i.id, i.user_id, 'sandbox', 'cs_' || b.n, '/', 'USD', 2, 5100, i.due_at from public.investments as i join buyer as b on b.user_id = i.user_id;
+update public.property_token_supply as s set available_units = s.available_units - b.count, pending_units = b.count, offering_left_units = s.offering_left_units - b.count
+  from (select count(*) from buyer) as b, house as h where h.n = 1 and s.property_token_id = h.token_id;
+update public.property_tokens as t set available_supply_units = s.available_units from public.property_token_supply as s where s.property_token_id = t.id;
+reset session_replication_role;
+select ledger.post('bench:reserved', 'investment.reserved', current_date, null, '{}',
+  ledger.open_accounts(array['available', 'reserved_pending'], array_fill('token:' || h.token_id, array[2]), array[h.property_id, h.property_id], array[null, null]::uuid[]),
+  array[-b.count, b.count]) from house as h, (select count(*) from buyer) as b where h.n = 1";
 
 /// Entries of the past, in accounts of their own, with the audit rows of as many purchases.
 fn history(entries: u64) -> String {
@@ -191,4 +220,40 @@ begin
   return answer;
 end
 $$;
-grant execute on function bench.buy(uuid, uuid, bigint, text, bytea) to nexus_engine";
+grant execute on function bench.buy(uuid, uuid, bigint, text, bytea) to nexus_engine;
+create function bench.pay(message text, payment text, session text, amount bigint, body bytea) returns text
+language plpgsql as $$
+declare
+  target record;
+  new_id uuid := gen_random_uuid();
+begin
+  perform set_config('request.jwt.claims', '{\"role\": \"nexus_engine\", \"actor\": \"payment messages\"}', true);
+  insert into nexus.payment_messages (rail, message_id, kind, payment_ref, body, signature, received_at, due_at)
+    values ('sandbox', message, 'payment.succeeded', payment, body, repeat('s', 90), now(), now()) on conflict do nothing;
+  if not found then return 'before'; end if;
+  perform pg_advisory_xact_lock(hashtextextended('sandbox/' || payment, 7));
+  select s.id as session_id, i.*, o.cooling_off_days into strict target from public.payment_sessions as s join public.investments as i on i.id = s.investment_id
+    join public.offerings as o on o.id = i.offering_id where s.rail = 'sandbox' and s.provider_ref = session;
+  perform from public.property_token_supply as s where s.property_token_id = target.property_token_id for no key update;
+  perform from public.investments as i where i.id = target.id and i.status = 'pending' and i.due_at > now() and i.total_amount_minor + i.fee_amount_minor = amount for no key update;
+  if not found then raise exception 'not simple'; end if;
+  insert into public.payments (id, rail, provider_ref, session_id, investment_id, property_id, currency, currency_decimals, amount_minor, matched_minor, unmatched_minor, received_at)
+    values (new_id, 'sandbox', payment, target.session_id, target.id, target.property_id, 'USD', 2, amount, amount, 0, now());
+  update public.payment_sessions set status = 'paid' where id = target.session_id;
+  perform ledger.post('investment:' || target.id || ':paid', 'investment.paid', current_date, null, jsonb_build_object('payment_id', new_id, 'investment_id', target.id),
+    ledger.open_accounts(array['outside_psp', 'psp_clearing', 'reserved_pending', 'reserved_paid'],
+      array['USD', 'USD', 'token:' || target.property_token_id, 'token:' || target.property_token_id],
+      array[null, target.property_id, target.property_id, target.property_id], array[null, null, null, null]::uuid[]),
+    array[-amount, amount, -target.token_amount_units, target.token_amount_units]);
+  update public.investments set status = 'paid', paid_at = now(), withdraw_until = now(), due_at = null where id = target.id;
+  update public.property_token_supply set pending_units = pending_units - target.token_amount_units, paid_units = paid_units + target.token_amount_units
+    where property_token_id = target.property_token_id;
+  insert into nexus.outbox_events (topic, dedupe_key, payload)
+    values ('investment.paid', target.id::text, jsonb_build_object('investmentId', target.id, 'offeringId', target.offering_id));
+  insert into public.notifications (user_id, title, message, type)
+    values (target.user_id, 'Payment received', 'Your payment arrived and is in escrow until the offering closes.', 'investment');
+  update nexus.payment_messages set processed_at = now(), outcome = 'paid', attempts = attempts + 1 where rail = 'sandbox' and message_id = message;
+  return 'paid';
+end
+$$;
+grant execute on function bench.pay(text, text, text, bigint, bytea) to nexus_engine";

@@ -62,6 +62,9 @@ struct Lines<T, A> {
     hints: HashMap<Uuid, Uuid>,
 }
 
+/// What the last batch found, and who is next.
+type Batch<T, A> = (Option<Uuid>, Vec<Waiting<T, A>>);
+
 struct Waiting<T, A> {
     what: T,
     told: oneshot::Sender<A>,
@@ -126,7 +129,7 @@ impl<T: Send + 'static, A: Send + 'static> Queue<T, A> {
     }
 
     /// The next batch of a line, or nothing: then the line has no worker any more.
-    fn take(&self, key: Uuid) -> Option<(Option<Uuid>, Vec<Waiting<T, A>>)> {
+    fn take(&self, key: Uuid) -> Option<Batch<T, A>> {
         let mut lines = self.lock();
         let hint = lines.hints.get(&key).copied();
         let line = lines.by_key.get_mut(&key)?;

@@ -116,10 +116,10 @@ fn is_of_an_order(problem: &Problem) -> bool {
 
 /// What the others of a batch are told.
 fn same(problem: &Problem) -> Problem {
-    match problem {
-        Problem::Timeout => Problem::Timeout,
-        other => Problem::Unavailable(chain(other).into()),
+    if matches!(problem, Problem::Timeout) {
+        return Problem::Timeout;
     }
+    Problem::Unavailable(chain(problem).into())
 }
 
 async fn once(

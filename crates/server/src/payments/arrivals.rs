@@ -26,7 +26,7 @@ use super::{
 use crate::{
     app::App,
     command::{Command, RUNS_MAX, was_disturbed},
-    db::{Db, sql, tx::CLAIMS},
+    db::{Db, sql, tx::START},
     offerings::{
         Offering,
         record::{self, LOCK_OFFERING, LOCK_SUPPLY},
@@ -182,7 +182,7 @@ const WORKED_OFF: &str = sql!(
 );
 
 const STATEMENTS: &[&str] = &[
-    CLAIMS,
+    START,
     KEEP,
     LOCK_PAYMENTS,
     LOCK_SUPPLY,

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::NewOrder;
 use crate::{
     compliance::standing,
-    db::{Tx, sql, tx::CLAIMS},
+    db::{Tx, sql, tx::START},
     holdings::holders,
     offerings::{
         Offering,
@@ -97,7 +97,7 @@ const KEYS: &str = sql!(
 
 /// The statements of an exchange, to be prepared.
 pub(super) const STATEMENTS: &[&str] = &[
-    CLAIMS,
+    START,
     CURRENT,
     LOCK_SUPPLY,
     LOCK_OFFERING,
@@ -138,6 +138,12 @@ pub struct Asked<'a> {
     pub set_time: Option<DateTime<Utc>>,
 }
 
+/// A login and units: what makes two orders of a property the same.
+pub type SameOrder = (Uuid, i64);
+
+/// A login and what it chose as a key.
+pub type CallersKey = (Uuid, String);
+
 /// What decides.
 pub struct Loaded {
     /// The instant.
@@ -153,9 +159,9 @@ pub struct Loaded {
     /// Logins that were invited, or act for the property; looked for where the offering is not public.
     pub guests: HashSet<Uuid>,
     /// Reservations that answer an order without a key, by login and units.
-    pub identical: HashMap<(Uuid, i64), (Uuid, Value)>,
+    pub identical: HashMap<SameOrder, (Uuid, Value)>,
     /// Keys that were answered before: the digest of their body, and the answer.
-    pub answered: HashMap<(Uuid, String), (Vec<u8>, Value)>,
+    pub answered: HashMap<CallersKey, (Vec<u8>, Value)>,
 }
 
 /// Locks and loads.
@@ -252,11 +258,11 @@ pub async fn load(tx: &Tx, opening: Opening, asked: Asked<'_>) -> Result<Loaded,
     })
 }
 
-fn read_identical(row: &Row) -> Result<((Uuid, i64), (Uuid, Value)), Error> {
+fn read_identical(row: &Row) -> Result<(SameOrder, (Uuid, Value)), Error> {
     Ok(((row.try_get(0)?, row.try_get(1)?), (row.try_get(2)?, row.try_get(3)?)))
 }
 
-fn read_key(row: &Row) -> Result<((Uuid, String), (Vec<u8>, Value)), Error> {
+fn read_key(row: &Row) -> Result<(CallersKey, (Vec<u8>, Value)), Error> {
     Ok(((row.try_get(0)?, row.try_get(1)?), (row.try_get(2)?, row.try_get(3)?)))
 }
 
