@@ -44,6 +44,13 @@ fn filters_orders_and_pages() {
         &["c"],
     );
     check(
+        "GET /clients?and=(id.eq.1,id.neq.2))&id=in.(1)x",
+        &format!(
+            r#"{from} WHERE ("clients"."id" = ANY ($1)) AND (("clients"."id" = $2) AND ("clients"."id" <> $3))"#
+        ),
+        &[r#"{"1"}"#, "1", "2"],
+    );
+    check(
         "GET /clients?name=wfts(english).x",
         &format!(
             r#"{from} WHERE (to_tsvector($1::regconfig, "clients"."name") @@ websearch_to_tsquery($2::regconfig, $3))"#
@@ -77,6 +84,17 @@ fn embeds_are_lateral_joins() {
     check(
         "GET /clients?select=name,projects()&projects=is.null",
         r#"SELECT "clients"."name" AS "name" FROM "api"."clients" WHERE NOT EXISTS (SELECT 1 FROM "api"."projects" AS "projects_1" WHERE "projects_1"."client_id" = "clients"."id")"#,
+        &[],
+    );
+    // A name that is asked for more than its being there is a column's, and so is one that the embed does not go by.
+    check(
+        "GET /users?select=id,boss_id()&boss_id=eq.2",
+        r#"SELECT "users"."id" AS "id" FROM "api"."users" WHERE ("users"."boss_id" = $1)"#,
+        &["2"],
+    );
+    check(
+        "GET /users?select=id,boss:boss_id()&boss_id=is.null&boss=not.is.null",
+        r#"SELECT "users"."id" AS "id" FROM "api"."users" WHERE ("users"."boss_id" IS NULL) AND EXISTS (SELECT 1 FROM "api"."users" AS "users_1" WHERE "users_1"."id" = "users"."boss_id")"#,
         &[],
     );
     check(
