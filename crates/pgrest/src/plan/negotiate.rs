@@ -63,7 +63,12 @@ impl Schema {
             let found = request.accept.iter().find_map(|media| {
                 let (asked, explain) = asked(media, options)?;
                 let fits = asked == own || asked == MediaType::Any || own == MediaType::Any;
-                let media = if own == MediaType::Any { asked } else { own.clone() };
+                // A function that makes whatever is asked for says itself what it made.
+                let media = if own == MediaType::Any {
+                    MediaType::Bytes
+                } else {
+                    own.clone()
+                };
                 fits.then(|| Shape {
                     is_raw: true,
                     is_single_value: !routine.is_set,

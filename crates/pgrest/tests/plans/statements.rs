@@ -45,9 +45,7 @@ fn filters_orders_and_pages() {
     );
     check(
         "GET /clients?and=(id.eq.1,id.neq.2))&id=in.(1)x",
-        &format!(
-            r#"{from} WHERE ("clients"."id" = ANY ($1)) AND (("clients"."id" = $2) AND ("clients"."id" <> $3))"#
-        ),
+        &format!(r#"{from} WHERE ("clients"."id" = ANY ($1)) AND (("clients"."id" = $2) AND ("clients"."id" <> $3))"#),
         &[r#"{"1"}"#, "1", "2"],
     );
     check(
