@@ -119,7 +119,8 @@ fn choose<'a>(
         &[]
     };
     match by_name.as_slice() {
-        [one] => return Ok((one, true)),
+        // A member without a name is the only parameter that has none, which takes the body as it is.
+        [one] => return Ok((one, !names.contains(""))),
         [] => {}
         several => return Err(ambiguous(several)),
     }
@@ -152,10 +153,11 @@ fn ambiguous(several: &[&Routine]) -> Refusal {
 
 fn takes(routine: &Routine, names: &BTreeSet<&str>) -> bool {
     let has = |name: &str| routine.parameters.iter().any(|parameter| parameter.name == name);
-    routine.parameters.iter().all(|parameter| {
-        let given = !parameter.name.is_empty() && names.contains(parameter.name.as_str());
-        given || !parameter.is_required
-    }) && names.iter().all(|name| has(name))
+    routine
+        .parameters
+        .iter()
+        .all(|parameter| names.contains(parameter.name.as_str()) || !parameter.is_required)
+        && names.iter().all(|name| has(name))
 }
 
 fn whole(arguments: &Arguments) -> String {

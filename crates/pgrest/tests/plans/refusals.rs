@@ -42,4 +42,11 @@ fn every_refusal_has_its_code() {
         "PGRST128",
     );
     check("GET /rpc/nope", &[], "", "PGRST202");
+    check("POST /rpc/hidden", &[], r#"{"":1}"#, "PGRST202");
+    check("POST /rpc/pick", &[], r#"{"a":1}"#, "PGRST203");
+    let several = planned("GET /rpc/pick?a=1", &[], b"").unwrap_err().reply().body;
+    assert!(
+        several.contains("between: api.pick(a => integer), api.pick(a => text)"),
+        "{several}"
+    );
 }

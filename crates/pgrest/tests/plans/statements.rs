@@ -173,3 +173,25 @@ fn calls_name_their_arguments() {
     ));
     assert_eq!(plan.statement.binds, [Some("1".to_owned()), Some("2".to_owned())]);
 }
+
+#[test]
+fn calls_take_what_is_meant_for_them() {
+    let check = |asked: &str, body: &str, part: &str, binds: &[&str]| {
+        let statement = statement(asked, &[], body).statement;
+        assert!(statement.text.contains(part), "{asked}\n{}\n{part}", statement.text);
+        let found: Vec<&str> = statement.binds.iter().map(|bind| bind.as_deref().unwrap()).collect();
+        assert_eq!(found, binds, "{asked}");
+    };
+    let add = r#""api"."add"("a" := $1::integer, "b" := $2::integer)"#;
+    check("POST /rpc/add", r#"{"b":2,"a":1}"#, add, &["1", "2"]);
+    check("POST /rpc/add?columns=a,b", r#"{"a":1,"b":2,"c":3}"#, add, &["1", "2"]);
+    check("GET /rpc/add?a=1&b=2&a=3", "", add, &["3", "2"]);
+    let body = r#"{"":"louder"}"#;
+    check("POST /rpc/shout", body, r#""api"."shout"($1::text)"#, &[body]);
+    check(
+        "GET /rpc/numbers?below=9&limit=2&offset=1",
+        "",
+        "FROM (SELECT * FROM pgrst_source LIMIT 2 OFFSET $2) AS pgrst_rows",
+        &["9", "1"],
+    );
+}

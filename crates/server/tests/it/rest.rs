@@ -3,6 +3,7 @@
 
 mod cache;
 mod faults;
+mod filters;
 mod rights;
 
 use std::sync::Arc;
