@@ -14,6 +14,8 @@ pub mod distribution;
 pub mod eligibility;
 pub mod entitlement;
 pub mod fees;
+pub mod holding_case;
+pub mod lots;
 pub mod money;
 pub mod offering;
 pub mod payment;

@@ -293,6 +293,32 @@ workflows! {
         /// The rail could not; a person decides.
         Failed "failed" => [Due "a second person approved another try"];
     }
+    /// A case file about holdings.
+    HoldingCaseStatus in "holding_cases.status": HOLDING_CASE {
+        /// Opened with its reason; waits for approvals. Nothing is changed yet.
+        Open "open" => [
+            Done "a second person approved, and what it says was done in the same transaction",
+            Rejected "an overseer says why",
+            Cancelled "whoever opened it gave it up"
+        ];
+        /// Done.
+        Done "done" => [];
+        /// Not to be done.
+        Rejected "rejected" => [];
+        /// Given up.
+        Cancelled "cancelled" => [];
+    }
+    /// A redemption: a holder's tokens taken out, and the money owed to him for them.
+    RedemptionStatus in "redemptions.status": REDEMPTION {
+        /// Owed to him, and not on its way.
+        Payable "payable" => [Sent "the rail is asked"];
+        /// On its way.
+        Sent "sent" => [Paid "the rail confirmed", Failed "the rail says that it could not; the money is owed to him again"];
+        /// Paid, or his part is below the smallest unit.
+        Paid "paid" => [];
+        /// Owed to him; a person decides how to go on.
+        Failed "failed" => [Payable "a second person approved another try"];
+    }
     /// A holder's own tax form.
     TaxFormStatus in "tax_forms.status": TAX_FORM {
         /// Filed with its document; no rate rests on it.

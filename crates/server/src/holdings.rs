@@ -6,4 +6,9 @@
 //!
 //! Absent on purpose: a change that counts from an instant before the last one. docs/decisions/0016-register.md says why.
 
+mod carrying_out;
+pub mod cases;
+pub mod freezes;
+pub mod lots;
 pub mod register;
+mod winding_up;

@@ -30,6 +30,8 @@ pub enum MovementKind {
     Close,
     /// Tokens went from one holder to another.
     Transfer,
+    /// Tokens were taken back and burned.
+    Redeem,
 }
 
 impl MovementKind {
@@ -39,6 +41,7 @@ impl MovementKind {
         match self {
             MovementKind::Close => "close",
             MovementKind::Transfer => "transfer",
+            MovementKind::Redeem => "redeem",
         }
     }
 }
