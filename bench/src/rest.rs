@@ -5,9 +5,9 @@
 //! constant. Everything happens in turn on the same cluster; the ratios of each round count, and of them the middle.
 
 mod cache;
-mod client;
+pub(crate) mod client;
 mod direct;
-mod server;
+pub(crate) mod server;
 
 use std::time::Duration;
 

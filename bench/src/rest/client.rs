@@ -94,7 +94,7 @@ async fn one(address: String, case: Case, stop: Arc<AtomicBool>) -> Result<Vec<u
 }
 
 /// How long the answer is, once its head is there.
-fn length(answer: &[u8]) -> Result<Option<usize>, AnyError> {
+pub(crate) fn length(answer: &[u8]) -> Result<Option<usize>, AnyError> {
     let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
     };

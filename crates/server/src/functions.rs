@@ -47,17 +47,18 @@ pub const NOT_BUILT: &[&str] = &[
 /// A command that runs.
 type Running<'a> = Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send + 'a>>;
 
-/// Name: the proof that it asks for => the command.
+/// Name: the proof that it asks for => the command; or the queue in which it waits, which asks for it itself.
 macro_rules! functions {
-    ($($name:literal: $proof:ident => $command:path;)*) => {
+    ($(queued $waits:literal: $waits_proof:ident => $queue:path;)* $($name:literal: $proof:ident => $command:path;)*) => {
         /// The names that do something.
-        pub const BUILT: &[&str] = &[$($name),*];
+        pub const BUILT: &[&str] = &[$($waits,)* $($name),*];
 
         /// The proof that each asks for before anything else: `person` is anybody signed in.
-        pub const PROOFS: &[(&str, &str)] = &[$(($name, stringify!($proof))),*];
+        pub const PROOFS: &[(&str, &str)] = &[$(($waits, stringify!($waits_proof)),)* $(($name, stringify!($proof))),*];
 
         async fn run_once(call: &Call<'_>, caller: &Caller) -> Result<Value, Problem> {
             match call.name {
+                $($waits => $queue(call).await,)*
                 $($name => {
                     // A function of its own, on the heap: otherwise every call needs room for all commands at once.
                     fn one<'a>(call: &'a Call<'_>, caller: &'a Caller) -> Running<'a> {
@@ -82,6 +83,7 @@ macro_rules! functions {
 }
 
 functions! {
+    queued "create-investment": person => investments::batch::create;
     "approve-distribution": overseer => distributions::declaring::declare;
     "approve-performance": overseer => distributions::rent::decide;
     "cancel-distribution": person => distributions::declaring::cancel;
@@ -108,7 +110,6 @@ functions! {
     "check-tax-form": officer => compliance::tax_forms::decide;
     "clear-incident": overseer => payments::incidents::clear;
     "close-offering": admin => offerings::closing::close;
-    "create-investment": person => investments::ordering::create;
     "create-investment-payment": person => payments::sessions::create;
     "create-offering": person => offerings::preparing::create;
     "create-property": person => properties::create;
@@ -265,10 +266,14 @@ async fn in_functions_form(request: Request, next: Next) -> Response {
     if let Some(fields) = body.as_object_mut() {
         fields.insert("error".to_owned(), problem.to_string().into());
     }
+    let after = response.headers().get(header::RETRY_AFTER).cloned();
     let mut response = (problem.status(), Json(body)).into_response();
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
+    if let Some(after) = after {
+        response.headers_mut().insert(header::RETRY_AFTER, after);
+    }
     response
 }

@@ -1,6 +1,8 @@
 //! Investments: reserved, given up, withdrawn, expired. Paying them is in `payments`, closing them in `offerings`.
 
+pub mod batch;
 pub mod expiry;
+mod holders;
 pub mod ordering;
 pub mod reserving;
 pub mod withdrawing;

@@ -35,6 +35,7 @@ pub mod problem;
 pub mod progress;
 pub mod properties;
 pub mod property_audits;
+pub mod queue;
 pub mod reports;
 pub mod request_line;
 pub mod rest;

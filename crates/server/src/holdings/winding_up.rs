@@ -17,7 +17,6 @@ use super::{
 };
 use crate::{
     command::Command,
-    compliance::profile,
     db::sql,
     distributions::house::{House, of},
     ledger::{self, NewEntry},
@@ -74,13 +73,7 @@ pub(super) async fn wind_up(command: &Command, case: &Case) -> Result<(), Proble
     };
     supply::shift(command, token_id, shift).await?;
     end(command, &house).await?;
-    for (party_id, _, part) in &all {
-        let text = format!(
-            "The property is sold. {} are owed to you for your tokens, and are on their way.",
-            house.currency.show(*part)
-        );
-        profile::tell(command, *party_id, "wound_up", "A property was wound up", &text).await?;
-    }
+    tell(command, &holders).await?;
     let told = json!({ "caseId": case.id, "propertyId": property_id, "holders": all.len() });
     outbox::emit(command, "property.wound_up", &property_id.to_string(), &told).await?;
     Ok(())
@@ -212,6 +205,17 @@ async fn take_out(
         "update public.lots set units = 0, cost_minor = 0 where property_token_id = $1 and party_id = any ($2) and units > 0"
     );
     command.tx.execute(text, &[&house.token_id, &owed.parties]).await?;
+    Ok(())
+}
+
+async fn tell(command: &Command, holders: &[(Uuid, Amount)]) -> Result<(), Problem> {
+    let parties: Vec<Uuid> = holders.iter().map(|(party_id, _)| *party_id).collect();
+    let text = sql!(
+        "insert into public.notifications (user_id, title, message, type, action_url, created_at)
+         select u.id, 'A property was wound up', 'It is sold. Your part is owed to you for your tokens, and is on its way.', 'wound_up', '/profile', $2
+         from public.user_profiles as u where u.party_id = any ($1)"
+    );
+    command.tx.execute(text, &[&parties, &command.now]).await?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 mod accreditation;
 mod analytics;
 mod applicant;
+mod at_once;
 mod attacks;
 mod audit_chain;
 mod audit_trail;
