@@ -78,7 +78,14 @@ async fn nothing_that_is_asked_ends_in_a_fault_of_ours() {
 }
 
 /// A place of a request into which text enters: method, path and query, headers, body, with `@` where it goes.
-const PLACES: [(&str, &str, &[(&str, &str)], &str); 44] = [
+type Place = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
+const PLACES: [Place; 44] = [
     ("GET", "/@", &[], ""),
     ("GET", "/wired?id=eq.@", &[], ""),
     ("GET", "/wired?name=neq.@", &[], ""),
