@@ -2,6 +2,7 @@
 
 use crate::{
     error::Refusal,
+    grammar::select::SelectItem,
     media::{MediaType, PlanType},
     name::QualifiedName,
     request::{Options, Request},
@@ -43,6 +44,9 @@ impl Schema {
         options: &Options,
         relation: Option<&QualifiedName>,
     ) -> Result<Shape, Refusal> {
+        // A handler of a table's own rows can make nothing of others.
+        let is_whole_row = matches!(request.query.select.as_slice(), [] | [SelectItem::Star]);
+        let relation = relation.filter(|_| is_whole_row);
         let found = request
             .accept
             .iter()
