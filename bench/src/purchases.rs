@@ -164,11 +164,12 @@ async fn measure(postgres: &Postgres, db: &Db, plan: &Plan) -> Result<(), AnyErr
         plan.runs, plan.time
     );
     println!("in flight  way         a second  of one   p50 ms   p99 ms  PostgreSQL  ours");
-    let levels = LEVELS
-        .into_iter()
-        .chain([plan.level])
-        .filter(|level| *level != u64::MAX);
-    for level in levels.filter(|level| plan.level == u64::MAX || *level == plan.level) {
+    let levels = if plan.level == u64::MAX {
+        LEVELS.to_vec()
+    } else {
+        vec![plan.level]
+    };
+    for level in levels {
         let ways = Way::ALL
             .into_iter()
             .filter(|way| way.is_at(level) && plan.only.as_deref().is_none_or(|only| is_asked(only, *way)));

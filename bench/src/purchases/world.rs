@@ -155,7 +155,7 @@ select ledger.post('bench:reserved', 'investment.reserved', current_date, null, 
 fn history(entries: u64) -> String {
     format!(
         "set session_replication_role = replica;
-         create temporary table past as select ledger.open_accounts(array['outside_bank', 'outside_psp'], array['USD', 'USD'], array[null, null]::uuid[], array[null, null]::uuid[]) as ids;
+         create temporary table past as select ledger.open_accounts(array['outside_bank', 'platform_fees'], array['USD', 'USD'], array[null, null]::uuid[], array[null, null]::uuid[]) as ids;
          insert into ledger.entries (id, key, kind, business_date, actor_id, cause, digest) overriding system value
            select nextval(pg_get_serial_sequence('ledger.entries', 'id')), 'investment:' || gen_random_uuid() || ':reserve', 'investment.reserved', current_date, gen_random_uuid(),
                   jsonb_build_object('investment_id', gen_random_uuid(), 'offering_id', gen_random_uuid()), sha256(n::text::bytea)

@@ -87,18 +87,20 @@ async fn party_of(stage: &Stage, who: &Player) -> Result<Uuid, AnyError> {
 pub(super) async fn statement(stage: &Stage, holder: &Player) -> Result<String, AnyError> {
     let body = json!({ "year": stage.now().year() });
     let answer = stage.done(holder, "get-statement", body).await?;
-    let many = |place: &str| {
-        at(&answer, &format!("/statement/{place}"))
-            .as_array()
-            .map_or(0, Vec::len)
+    let many = |place: &str, one: &str| {
+        let rows = at(&answer, &format!("/statement/{place}")).as_array();
+        match rows.map_or(0, Vec::len) {
+            1 => format!("1 {one}"),
+            count => format!("{count} {one}s"),
+        }
     };
     Ok(format!(
-        "{}'s year: {} purchase, {} payment of rent, {} disposal; {} sums re-added to the ledger to the smallest unit (SHA-256 {:.16}...)",
+        "{}'s year: {}, {} of rent, {}; {} re-added to the ledger to the smallest unit (SHA-256 {:.16}...)",
         holder.name,
-        many("purchases"),
-        many("income"),
-        many("disposals"),
-        many("checks"),
+        many("purchases", "purchase"),
+        many("income", "payment"),
+        many("disposals", "disposal"),
+        many("checks", "sum"),
         at(&answer, "/sha256").as_str().unwrap_or_default()
     ))
 }
