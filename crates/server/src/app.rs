@@ -5,7 +5,10 @@ use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    auth::keys::{KeyError, Keys},
+    auth::{
+        keys::{KeyError, Keys},
+        passwords::Hashing,
+    },
     config::{BaseUrl, Config},
     db::Db,
     files::{Files, keys::NoKey},
@@ -24,6 +27,8 @@ pub struct App {
     pub db: Db,
     /// Signs and verifies tokens.
     pub keys: Arc<Keys>,
+    /// Hashes passwords, a few at a time.
+    pub hashing: Arc<Hashing>,
     /// Stored files.
     pub files: Files,
     /// Answers `/rest/v1`.
@@ -60,6 +65,7 @@ impl App {
             rest,
             db,
             keys,
+            hashing: Arc::new(Hashing::of_machine()),
             files,
             public_url,
             clock,

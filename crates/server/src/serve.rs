@@ -98,7 +98,11 @@ pub async fn run(
         // Answers are written whole: waiting to fill a packet only adds latency. Without it, it is just slower.
         let _ = connection.set_nodelay(true);
     });
-    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(stopped(stop.clone()));
+    let serving = axum::serve(
+        listener,
+        router(app).into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(stopped(stop.clone()));
     let result = tokio::select! {
         result = serving => result.map_err(ServeError::System),
         () = late(stop) => {
