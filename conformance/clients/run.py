@@ -54,16 +54,18 @@ def clients(folder):
     """Installs what can be had, and gives each client's name and command."""
     found = []
     if shutil.which("npm"):
-        shutil.copy(HERE / "rest.mjs", folder)
+        for cases in ["rest.mjs", "auth.mjs"]:
+            shutil.copy(HERE / cases, folder)
         install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), JS]
         if subprocess.run(install, cwd=folder).returncode == 0:
-            found.append(("supabase-js", ["node", str(folder / "rest.mjs")]))
+            found += [(f"supabase-js {cases}", ["node", str(folder / f"{cases}.mjs")]) for cases in ["rest", "auth"]]
     environment = folder / "python"
     try:
         subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True, stderr=subprocess.DEVNULL)
         pip = [str(environment / "bin/pip"), "install", "-q", "--disable-pip-version-check", PYTHON]
         subprocess.run(pip, check=True)
-        found.append(("supabase-py", [str(environment / "bin/python"), str(HERE / "rest.py")]))
+        python = str(environment / "bin/python")
+        found += [(f"supabase-py {cases}", [python, str(HERE / f"{cases}.py")]) for cases in ["rest", "auth"]]
     except (subprocess.CalledProcessError, OSError):
         pass
     return found
@@ -116,7 +118,7 @@ def main():
             except OSError:
                 time.sleep(0.1)
         found = clients(folder)
-        skipped = 2 - len(found)
+        skipped = 4 - len(found)
         if skipped:
             print("skipped: the cases of a client that could not be installed; found:", [name for name, _ in found])
         for name, command in found:

@@ -108,7 +108,24 @@ as $$
 $$;
 comment on function nexus.anonymise_profile(uuid) is 'Takes away what a profile says of its person and every role, for a login that goes and whose history stays. The party keeps its name as long as the law wants it.';
 
-grant execute on function nexus.api_role_of(uuid), nexus.anonymise_profile(uuid) to supabase_auth_admin;
+create function nexus.call_hook(hook text, event jsonb) returns jsonb
+language plpgsql set search_path = ''
+as $$
+declare
+  -- Reads a name and finds a function: nothing else in the text is ever run.
+  found_hook regprocedure := to_regprocedure(call_hook.hook || '(jsonb)');
+  answer jsonb;
+begin
+  if found_hook is null then
+    raise exception 'there is no function %(jsonb)', call_hook.hook using errcode = 'undefined_function';
+  end if;
+  execute format('select %s($1)', found_hook::oid::regproc) into answer using call_hook.event;
+  return answer;
+end
+$$;
+comment on function nexus.call_hook(text, jsonb) is 'Asks the function that the configuration names, as the auth service and with its rights, what claims an access token shall have.';
+
+grant execute on function nexus.api_role_of(uuid), nexus.anonymise_profile(uuid), nexus.call_hook(text, jsonb) to supabase_auth_admin;
 
 create trigger login_events_are_append_only before update or delete or truncate on nexus.login_events
   for each statement execute function nexus.refuse_change();

@@ -77,6 +77,8 @@ settings! {
         "Signs access tokens (HS256), at least 32 characters";
     JWT_JWKS: "jwt_jwks", "NEXUS_MINT_JWT_JWKS", None, "none",
         "Public keys of others whose access tokens count as well, as a JSON web key set";
+    SIGNING_KEYS: "jwt_signing_keys", "NEXUS_MINT_JWT_SIGNING_KEYS", None, "none: the JWT secret signs",
+        "Private keys (EC, P-256) as a JSON web key set: the first signs access tokens, all verify (`nexus-mint key signing` makes one)";
     ANON_KEY: "anon_key", "NEXUS_MINT_ANON_KEY", None, "signed with the JWT secret",
         "API key of visitors, if it must be a given one";
     SERVICE_KEY: "service_key", "NEXUS_MINT_SERVICE_KEY", None, "signed with the JWT secret",
@@ -103,6 +105,8 @@ settings! {
         "Whether people may add and remove ways to sign in by themselves";
     ETHEREUM: "ethereum_sign_in", "NEXUS_MINT_ETHEREUM_SIGN_IN", Some("ethereum-sign-in"), "false (true with --dev-keys)",
         "Whether Ethereum wallets may sign in";
+    TOKEN_HOOK: "access_token_hook", "NEXUS_MINT_ACCESS_TOKEN_HOOK", Some("access-token-hook"), "none",
+        "Function of the database, as schema.name, that adds claims to access tokens";
     CLIENT_ADDRESS_HEADER: "client_address_header", "NEXUS_MINT_CLIENT_ADDRESS_HEADER", Some("client-address-header"), "none",
         "Header in which the proxy before this server says who asks; its last address counts, and limits rest on it";
     REST_SCHEMAS: "rest_schemas", "NEXUS_MINT_REST_SCHEMAS", Some("rest-schemas"), "public",
@@ -266,6 +270,8 @@ pub struct Settings {
     pub jwt_secret: Option<Secret>,
     /// Public keys of others whose tokens count as well.
     pub jwt_jwks: Option<jsonwebtoken::jwk::JwkSet>,
+    /// Private keys that sign access tokens, if there are any.
+    pub jwt_signing_keys: Option<Secret>,
     /// The visitors' API key, if it must be a given one.
     pub anon_key: Option<Secret>,
     /// The service's API key, if it must be a given one.
@@ -351,6 +357,7 @@ impl Settings {
             pg_bin: loader.get(&PG_BIN, parse::absolute_path)?,
             jwt_secret: loader.get(&JWT_SECRET, parse::jwt_secret)?,
             jwt_jwks: loader.get(&JWT_JWKS, crate::auth::jwks::public_set)?,
+            jwt_signing_keys: loader.get(&SIGNING_KEYS, parse::secret)?,
             anon_key: loader.get(&ANON_KEY, parse::secret)?,
             service_key: loader.get(&SERVICE_KEY, parse::secret)?,
             file_key: loader.get(&FILE_KEY, parse::key_of_32_bytes)?,
@@ -561,7 +568,8 @@ impl<'a> Loader<'a> {
                 .map(|url| url.shown())
                 .unwrap_or_default(),
             (
-                "jwt_secret" | "anon_key" | "service_key" | "file_key" | "file_keys_old" | "seal_key" | "smtp_url",
+                "jwt_secret" | "jwt_signing_keys" | "anon_key" | "service_key" | "file_key" | "file_keys_old"
+                | "seal_key" | "smtp_url",
                 Some(_),
             ) => "[secret]".to_owned(),
             (_, Some(text)) => text.to_owned(),

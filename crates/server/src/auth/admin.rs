@@ -267,7 +267,7 @@ pub async fn change(
 async fn set_email(tx: &Tx, id: Uuid, email: &Email, now: DateTime<Utc>) -> Result<(), Problem> {
     tx.execute(
         sql!(
-            "update auth.users set email = $2, updated_at = $3,
+            "update auth.users set email = $2::text, updated_at = $3,
                raw_user_meta_data = coalesce(raw_user_meta_data, '{}') || jsonb_build_object('email', $2::text)
              where id = $1"
         ),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     AuthRefusal,
     events::{self, Event},
-    refresh,
+    hook, refresh,
     request::Asked,
     token::ApiRole,
     users::{self, User},
@@ -251,7 +251,11 @@ pub async fn tokens(app: &App, tx: &Tx, user_id: Uuid, session_id: Uuid, now: Da
         ApiRole::Authenticated
     };
     let claims = claims_of(&user, &standing, role, &app.public_url, now, Ttl::default());
-    let access_token = app.keys.sign(&claims).map_err(Problem::internal)?;
+    let claims = match &app.config.settings.logins.token_hook {
+        Some(name) => hook::with_custom_claims(tx, name, user_id, claims).await?,
+        None => claims,
+    };
+    let access_token = app.keys.sign_token(&claims).map_err(Problem::internal)?;
     let shown = users::shown(tx, &user).await?;
     let mut answer = json!({
         "access_token": access_token,

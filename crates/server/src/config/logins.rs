@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    ANONYMOUS, CLIENT_ADDRESS_HEADER, ConfigError, ETHEREUM, LINKING, Loader, MAIL_FROM, MAIL_INTERVAL, SIGN_UP, parse,
+    ANONYMOUS, CLIENT_ADDRESS_HEADER, ConfigError, ETHEREUM, LINKING, Loader, MAIL_FROM, MAIL_INTERVAL, SIGN_UP,
+    TOKEN_HOOK, parse,
 };
 
 /// Long enough that a person has read the first mail (s): GoTrue's value.
@@ -26,6 +27,8 @@ pub struct Logins {
     pub mail_from: String,
     /// How long to wait before another mail to the same address.
     pub mail_interval: Duration,
+    /// The function that adds claims to access tokens, as `schema.name`.
+    pub token_hook: Option<String>,
     /// The header in which a proxy says who asks, in lower case.
     pub client_address_header: Option<String>,
 }
@@ -43,6 +46,7 @@ impl Loader<'_> {
                 .get(&MAIL_FROM, parse::mail_from)?
                 .unwrap_or_else(|| "Nexus Mint <no-reply@localhost>".to_owned()),
             mail_interval: Duration::from_secs(self.get(&MAIL_INTERVAL, parse::seconds)?.unwrap_or(interval)),
+            token_hook: self.get(&TOKEN_HOOK, parse::function_name)?,
             client_address_header: self.get(&CLIENT_ADDRESS_HEADER, parse::header_name)?,
         })
     }

@@ -145,6 +145,20 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
     seconds.ok_or_else(|| "a number of seconds, at most 86400".to_owned())
 }
 
+pub(super) fn function_name(text: &str) -> Result<String, String> {
+    let part = |name: &str| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+    };
+    let fits = text
+        .split_once('.')
+        .is_some_and(|(schema, name)| part(schema) && part(name));
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| "a function as schema.name, in letters, digits and _".to_owned())
+}
+
 pub(super) fn header_name(text: &str) -> Result<String, String> {
     let name = axum::http::HeaderName::try_from(text);
     name.map(|name| name.as_str().to_owned())
