@@ -51,9 +51,23 @@ pub struct AdminUser {
 /// Which page of people.
 #[derive(Deserialize)]
 pub struct PageQuery {
-    page: Option<i64>,
-    per_page: Option<i64>,
+    page: Option<String>,
+    per_page: Option<String>,
     filter: Option<String>,
+}
+
+impl PageQuery {
+    /// The page, from 1 on, and how many people it has. Clients send empty texts for what they do not say.
+    fn numbers(&self) -> Result<(i64, i64), AuthRefusal> {
+        let number = |text: &Option<String>, default: i64| match text.as_deref() {
+            None | Some("") => Ok(default),
+            Some(text) => text
+                .parse::<i64>()
+                .map_err(|_| AuthRefusal::Invalid("page and per_page are numbers".into())),
+        };
+        let page = number(&self.page, 1)?.max(1);
+        Ok((page, number(&self.per_page, PER_PAGE)?.clamp(1, PER_PAGE_MAX)))
+    }
 }
 
 /// How to remove somebody.
@@ -72,8 +86,7 @@ pub async fn list(
     Query(query): Query<PageQuery>,
 ) -> Result<(HeaderMap, Json<Value>), Problem> {
     service(&app, &headers)?;
-    let page = query.page.unwrap_or(1).max(1);
-    let per_page = query.per_page.unwrap_or(PER_PAGE).clamp(1, PER_PAGE_MAX);
+    let (page, per_page) = query.numbers()?;
     let filter = query.filter.unwrap_or_default();
     let tx = app.db.as_auth().await?;
     let total: i64 = tx
@@ -114,7 +127,7 @@ pub async fn list(
     Ok((headers, Json(json!({ "users": people, "aud": "authenticated" }))))
 }
 
-fn id_of(text: &str) -> Result<Uuid, AuthRefusal> {
+pub(super) fn id_of(text: &str) -> Result<Uuid, AuthRefusal> {
     Uuid::parse_str(text).map_err(|_| AuthRefusal::UserIdNotUuid)
 }
 
@@ -403,13 +416,8 @@ pub async fn audit(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Value>, Problem> {
     service(&app, &headers)?;
-    let per_page = query.per_page.unwrap_or(PER_PAGE).clamp(1, PER_PAGE_MAX);
-    let offset = query
-        .page
-        .unwrap_or(1)
-        .saturating_sub(1)
-        .max(0)
-        .saturating_mul(per_page);
+    let (page, per_page) = query.numbers()?;
+    let offset = page.saturating_sub(1).saturating_mul(per_page);
     let tx = app.db.as_auth().await?;
     let rows = tx
         .query(

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::{
     AuthRefusal,
     account::has_factor,
+    admin::id_of,
     events::{self, Event},
     limits,
     request::{Asked, Body, Person, bearer, person, service},
@@ -419,6 +420,7 @@ async fn remove(tx: &Tx, user_id: Uuid, id: Uuid, asked: &Asked) -> Result<(), t
 /// See [`AuthRefusal`].
 pub async fn of_user(State(app): State<App>, headers: HeaderMap, Path(id): Path<Uuid>) -> Result<Json<Value>, Problem> {
     service(&app, &headers)?;
+    let id = id_of(&id)?;
     let tx = app.db.as_auth().await?;
     users::find(&tx, id).await?.ok_or(AuthRefusal::NoSuchUser)?;
     let found = users::factors(&tx, id).await?;
@@ -434,9 +436,10 @@ pub async fn remove_of_user(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Path((id, factor)): Path<(Uuid, String)>,
+    Path((id, factor)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
     service(&app, &headers)?;
+    let id = id_of(&id)?;
     let tx = app.db.as_auth().await?;
     let factor = factor_of(&tx, id, &factor).await?;
     remove(&tx, id, factor.id, &asked).await?;
@@ -452,10 +455,11 @@ pub async fn change_of_user(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Path((id, factor)): Path<(Uuid, String)>,
+    Path((id, factor)): Path<(String, String)>,
     Body(body): Body<FactorChange>,
 ) -> Result<Json<Value>, Problem> {
     service(&app, &headers)?;
+    let id = id_of(&id)?;
     let tx = app.db.as_auth().await?;
     let factor = factor_of(&tx, id, &factor).await?;
     tx.execute(

@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(
             compare(
                 "rasmuslerdorf",
-                Some("$2y$07$BCryptRequires22Chrcte/VlQH0piJtjXl.0t1XkA8pw9dMXTTOq")
+                Some("$2y$07$BCryptRequires22Chrcte/VlQH0piJtjXl.0t1XkA8pw9dMXTpOq")
             ),
             Match::YesByOldHash
         );

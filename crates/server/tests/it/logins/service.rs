@@ -167,6 +167,9 @@ async fn people_are_listed_by_the_page() {
         page.header("link"),
         "</admin/users?page=3&per_page=2>; rel=\"next\", </admin/users?page=3&per_page=2>; rel=\"last\""
     );
+    desk.service("GET", "/admin/users?page=&per_page=", None).await.ok();
+    let wrong = desk.service("GET", "/admin/users?page=one", None).await;
+    assert_eq!(wrong.told(), (400, "validation_failed"));
     desk.service(
         "GET",
         "/admin/users?page=-9223372036854775808&per_page=9223372036854775807",

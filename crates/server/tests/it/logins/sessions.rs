@@ -162,7 +162,7 @@ async fn an_address_that_tries_everybody_is_stopped() {
 async fn an_imported_hash_signs_in_and_is_replaced() {
     let desk = Desk::new(Confirm::AtOnce).await;
     let email = address();
-    let hash = "$2y$07$BCryptRequires22Chrcte/VlQH0piJtjXl.0t1XkA8pw9dMXTTOq";
+    let hash = "$2y$07$BCryptRequires22Chrcte/VlQH0piJtjXl.0t1XkA8pw9dMXTpOq";
     let body = json!({ "email": email, "password_hash": hash, "email_confirm": true });
     let made = desk.service("POST", "/admin/users", Some(body)).await.ok();
     assert_eq!(
