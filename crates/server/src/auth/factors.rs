@@ -418,7 +418,11 @@ async fn remove(tx: &Tx, user_id: Uuid, id: Uuid, asked: &Asked) -> Result<(), t
 ///
 /// # Errors
 /// See [`AuthRefusal`].
-pub async fn of_user(State(app): State<App>, headers: HeaderMap, Path(id): Path<Uuid>) -> Result<Json<Value>, Problem> {
+pub async fn of_user(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
     service(&app, &headers)?;
     let id = id_of(&id)?;
     let tx = app.db.as_auth().await?;
