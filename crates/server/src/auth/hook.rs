@@ -31,7 +31,7 @@ const OURS: [&str; 12] = [
 /// # Errors
 /// When the function fails, or gives no claims: nobody gets a token that lacks what the operator wanted in it.
 pub async fn with_custom_claims(tx: &Tx, hook: &str, user_id: Uuid, claims: Value) -> Result<Value, Problem> {
-    let method = claims["amr"][0]["method"].clone();
+    let method = claims.pointer("/amr/0/method").cloned();
     let event = json!({ "user_id": user_id, "claims": claims, "authentication_method": method });
     let answer: Option<Value> = tx
         .query_one(sql!("select nexus.call_hook($1, $2)"), &[&hook, &event])

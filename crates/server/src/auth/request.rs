@@ -169,7 +169,6 @@ fn shown(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// An answer without anything in it.
-#[must_use]
 pub fn nothing() -> Json<serde_json::Value> {
     Json(serde_json::json!({}))
 }

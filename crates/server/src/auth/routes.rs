@@ -141,8 +141,9 @@ async fn in_gotrue_form(request: Request, next: Next) -> Response {
     } else {
         json!({ "code": problem.status().as_u16(), "error_code": code, "msg": text })
     };
-    if let Problem::Auth(AuthRefusal::WeakPassword { reasons, .. }) = &*problem {
-        body["weak_password"] = json!({ "reasons": reasons });
+    if let (Problem::Auth(AuthRefusal::WeakPassword { reasons, .. }), Some(object)) = (&*problem, body.as_object_mut())
+    {
+        object.insert("weak_password".to_owned(), json!({ "reasons": reasons }));
     }
     let mut response = (problem.status(), Json(body)).into_response();
     let headers = response.headers_mut();

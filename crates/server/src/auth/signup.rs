@@ -147,10 +147,10 @@ pub async fn signup(State(app): State<App>, asked: Asked, Body(body): Body<SignU
 
 /// Somebody who asked, and not the service.
 fn as_person(problem: Problem) -> Problem {
-    match problem {
-        Problem::Auth(AuthRefusal::EmailExists) => AuthRefusal::UserExists.into(),
-        other => other,
+    if let Problem::Auth(AuthRefusal::EmailExists) = problem {
+        return AuthRefusal::UserExists.into();
     }
+    problem
 }
 
 /// What is shown to whoever signs up with an address that somebody has: what a newcomer would see.

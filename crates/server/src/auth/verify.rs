@@ -166,9 +166,9 @@ async fn followed(app: &App, asked: &Asked, token: &str, kind: &str, target: &st
     }
     let outcome = accept(&tx, &redeemed, asked, Begin::Session).await?;
     let answer = finish(app, tx, outcome, asked).await?;
-    let text = |key: &str| match &answer[key] {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+    let text = |key: &str| {
+        let value = answer.get(key).unwrap_or(&Value::Null);
+        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
     };
     if answer.get("access_token").is_none() {
         return Ok(redirect::with_fragment(target, &[("message", HALF_AGREED)]));

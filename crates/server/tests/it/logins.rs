@@ -4,6 +4,7 @@ mod factors;
 mod mails;
 mod service;
 mod sessions;
+mod tokens;
 mod wallets;
 mod walls;
 

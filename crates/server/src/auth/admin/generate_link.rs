@@ -130,7 +130,9 @@ pub async fn generate_link(
         ("verification_type", json!(body.kind)),
         ("redirect_to", json!(target)),
     ] {
-        answer[key] = value;
+        if let Some(object) = answer.as_object_mut() {
+            object.insert(key.to_owned(), value);
+        }
     }
     Ok(Json(answer))
 }

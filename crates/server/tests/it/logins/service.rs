@@ -86,6 +86,12 @@ async fn people_are_added_changed_and_locked_out() {
     );
     assert_eq!(
         desk.service("POST", "/admin/users", Some(body)).await.told(),
+        (422, "conflict"),
+        "an id that somebody has"
+    );
+    let taken = json!({ "email": email });
+    assert_eq!(
+        desk.service("POST", "/admin/users", Some(taken)).await.told(),
         (422, "email_exists")
     );
     assert_eq!(
