@@ -86,6 +86,10 @@ declare
   derived text[] := array_append(coalesce(tg_argv[1], '{}')::text[], 'updated_at');
   -- Three random uuids hold 366 random bits. It is kept nowhere, so that no salt leads to another.
   secret bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+  actor constant uuid := auth.uid();
+  acting_role constant text := nexus.caller_role();
+  -- Where one transaction runs the commands of many people: by the row's key, whose it is.
+  actors constant jsonb := nullif(current_setting('nexus.actors', true), '')::jsonb;
   -- A statement that inserts more rows than any command of a person does is the load of a file. Nothing is lost by one
   -- audit row for it: the rows themselves say what was inserted, and whoever changes one leaves what it said before.
   rows_told_apart constant integer := 1000;
@@ -118,8 +122,8 @@ begin
     ), logged as (
       insert into public.audit_log (id, actor_id, actor_role, table_name, operation, row_key, changed_columns, digest)
       overriding system value
-      select c.id, auth.uid(), nexus.caller_role(), tg_table_schema || '.' || tg_table_name, tg_op,
-             coalesce(c.before, c.after) ->> key_column, c.changed,
+      select c.id, coalesce((actors ->> (coalesce(c.before, c.after) ->> key_column))::uuid, actor), acting_role,
+             tg_table_schema || '.' || tg_table_name, tg_op, coalesce(c.before, c.after) ->> key_column, c.changed,
              sha256(sha256(secret || int8send(c.id)) || convert_to(coalesce(c.before::text, '') || E'\x1f' || coalesce(c.after::text, ''), 'UTF8'))
       from changes as c
     )
@@ -131,7 +135,8 @@ begin
     ), logged as (
       insert into public.audit_log (id, actor_id, actor_role, table_name, operation, row_key, changed_columns, digest)
       overriding system value
-      select c.id, auth.uid(), nexus.caller_role(), tg_table_schema || '.' || tg_table_name, tg_op, c.row ->> key_column,
+      select c.id, coalesce((actors ->> (c.row ->> key_column))::uuid, actor), acting_role, tg_table_schema || '.' || tg_table_name, tg_op,
+             c.row ->> key_column,
              array(select a.attname::text from pg_catalog.pg_attribute as a
                    where a.attrelid = tg_relid and a.attnum > 0 and not a.attisdropped order by a.attname),
              sha256(sha256(secret || int8send(c.id)) || convert_to(
@@ -145,7 +150,7 @@ begin
   return null;
 end
 $$;
-comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows; an update that changed nothing leaves none. Its arguments name the key column where that is not id, and columns that are derived from other audited ones: a change of nothing else leaves no row.';
+comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows; an update that changed nothing leaves none. Its arguments name the key column where that is not id, and columns that are derived from other audited ones: a change of nothing else leaves no row. Who acted is in the claims; where a command acts for many people at once, the setting nexus.actors says by the key of a row whose it is.';
 
 create function nexus.audit_table(target regclass, key_column text default 'id', derived text[] default '{}') returns void
 language plpgsql set search_path = ''

@@ -132,14 +132,19 @@ fn free_port() -> Result<u16, AnyError> {
 }
 
 /// The process whose children serve the cluster's connections.
-pub(super) async fn postmaster(postgres: &Postgres) -> Result<u32, AnyError> {
+pub(crate) async fn postmaster(postgres: &Postgres) -> Result<u32, AnyError> {
     let client = postgres.admin().connect().await?;
     let child: i32 = client.query_one("select pg_backend_pid()", &[]).await?.get(0);
     Ok(cpu_us(u32::try_from(child)?, 0..2)?.0)
 }
 
+/// CPU time of this process so far.
+pub(crate) fn cpu_of_this_us() -> Result<u64, AnyError> {
+    Ok(cpu_us(std::process::id(), 0..2)?.1)
+}
+
 /// CPU time of a process's children, those that ended among them.
-pub(super) fn cpu_of_children_us(parent: u32) -> Result<u64, AnyError> {
+pub(crate) fn cpu_of_children_us(parent: u32) -> Result<u64, AnyError> {
     let mut all = cpu_us(parent, 2..4)?.1;
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();

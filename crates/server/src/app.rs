@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 use chrono::{DateTime, Utc};
+use tokio::sync::Semaphore;
 
 use crate::{
     auth::{
@@ -12,6 +13,9 @@ use crate::{
     config::{BaseUrl, Config},
     db::Db,
     files::{Files, keys::NoKey},
+    investments::batch::Purchases,
+    payments::arrivals::Arrivals,
+    queue::{Limits, Queue},
     rest::{self, engine::Engine},
 };
 
@@ -33,6 +37,10 @@ pub struct App {
     pub files: Files,
     /// Answers `/rest/v1`.
     pub rest: Arc<Engine>,
+    /// Where purchases wait.
+    pub purchases: Arc<Purchases>,
+    /// Where payments that arrived wait.
+    pub arrivals: Arc<Arrivals>,
     /// How clients reach this server.
     pub public_url: BaseUrl,
     clock: Clock,
@@ -60,9 +68,13 @@ impl App {
         let files = Files::of(&config)?;
         let public_url = config.settings.public_url(bound);
         let rest = Arc::new(rest::routes::engine(&db, config.settings.rest.clone()));
+        let limits = Limits::default();
+        let turns = Arc::new(Semaphore::new(limits.at_work_max));
         Ok(App {
             config: Arc::new(config),
             rest,
+            purchases: Queue::new(limits, turns.clone()),
+            arrivals: Arrivals::new(limits, turns),
             db,
             keys,
             hashing: Arc::new(Hashing::of_machine()),
@@ -78,6 +90,17 @@ impl App {
     pub fn with_time_set(self) -> App {
         App {
             is_time_set: true,
+            ..self
+        }
+    }
+
+    /// The same program with lines of its own, as long as these.
+    #[must_use]
+    pub fn with_lines(self, limits: Limits) -> App {
+        let turns = Arc::new(Semaphore::new(limits.at_work_max));
+        App {
+            purchases: Queue::new(limits, turns.clone()),
+            arrivals: Arrivals::new(limits, turns),
             ..self
         }
     }

@@ -62,16 +62,20 @@ impl Command {
             Some(now) => now,
             None => tx.query_one(sql!("select now()"), &[]).await?.try_get(0)?,
         };
-        let public_url = app.public_url.clone();
-        let has_key = false;
-        Ok(Command {
+        Ok(Command::over(app, tx, now, actor))
+    }
+
+    /// A command whose transaction began already, at this instant.
+    #[must_use]
+    pub fn over(app: &App, tx: Tx, now: DateTime<Utc>, actor: Actor) -> Command {
+        Command {
             tx,
             now,
             actor,
-            has_key,
-            public_url,
+            has_key: false,
+            public_url: app.public_url.clone(),
             site_url: app.config.settings.site_url.clone(),
-        })
+        }
     }
 
     /// The login that acts; none for a job.
@@ -124,11 +128,7 @@ impl Call<'_> {
         let Some(key) = self.key else {
             return Ok(Begun::New(Box::new(command)));
         };
-        if key.is_empty() || key.chars().count() > KEY_LENGTH_MAX {
-            return Err(Problem::Invalid(format!(
-                "an Idempotency-Key has 1 to {KEY_LENGTH_MAX} characters"
-            )));
-        }
+        self.check_key()?;
         let digest = Sha256::digest(self.body).to_vec();
         // Waits where a command with the same key is just running.
         let text = sql!(
@@ -153,6 +153,19 @@ impl Call<'_> {
             Ok(Begun::Answered(row.try_get(1)?))
         } else {
             Err(Problem::KeyReused)
+        }
+    }
+
+    /// Whether the client's key can be one.
+    ///
+    /// # Errors
+    /// [`Problem::Invalid`].
+    pub fn check_key(&self) -> Result<(), Problem> {
+        match self.key {
+            Some(key) if key.is_empty() || key.chars().count() > KEY_LENGTH_MAX => Err(Problem::Invalid(format!(
+                "an Idempotency-Key has 1 to {KEY_LENGTH_MAX} characters"
+            ))),
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -10,7 +10,7 @@
 pub mod login;
 mod statement;
 mod tls;
-mod tx;
+pub(crate) mod tx;
 
 use std::time::Duration;
 
@@ -182,6 +182,21 @@ impl Db {
             .await
     }
 
+    /// A transaction of the engine that has not begun: [`Tx::start`] does that, with [`Db::claims_of`], in one exchange
+    /// with its first statements.
+    ///
+    /// # Errors
+    /// See [`DbError`].
+    pub async fn engine_connection(&self) -> Result<Tx, DbError> {
+        Ok(Tx::unbegun(self.pool(DbRole::Engine).get().await?))
+    }
+
+    /// The claims of a command of `actor`.
+    #[must_use]
+    pub fn claims_of(actor: Actor) -> String {
+        actor_claims(DbRole::Engine, actor)
+    }
+
     /// Begins a transaction in which a command only looks, at one instant.
     ///
     /// # Errors
@@ -223,16 +238,19 @@ impl Db {
     }
 
     async fn begin_in(&self, role: DbRole, claims: Option<&str>, mode: Mode) -> Result<Tx, DbError> {
+        Ok(Tx::begin(self.pool(role).get().await?, claims, mode).await?)
+    }
+
+    fn pool(&self, role: DbRole) -> &Pool {
         let [anon, authenticated, staff, service, engine, auth] = &self.pools;
-        let pool = match role {
+        match role {
             DbRole::Anon => anon,
             DbRole::Authenticated => authenticated,
             DbRole::Staff => staff,
             DbRole::Service => service,
             DbRole::Engine => engine,
             DbRole::AuthAdmin => auth,
-        };
-        Ok(Tx::begin(pool.get().await?, claims, mode).await?)
+        }
     }
 }
 

@@ -8,7 +8,7 @@ mod content;
 mod papers;
 pub mod uploads;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -44,28 +44,37 @@ pub const NOT_BUILT: &[&str] = &[
     "ai-buddy-chat",
 ];
 
-/// Name: the proof that it asks for => the command.
+/// A command that runs.
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send + 'a>>;
+
+/// Name: the proof that it asks for => the command; or the queue in which it waits, which asks for it itself.
 macro_rules! functions {
-    ($($name:literal: $proof:ident => $command:path;)*) => {
+    ($(queued $waits:literal: $waits_proof:ident => $queue:path;)* $($name:literal: $proof:ident => $command:path;)*) => {
         /// The names that do something.
-        pub const BUILT: &[&str] = &[$($name),*];
+        pub const BUILT: &[&str] = &[$($waits,)* $($name),*];
 
         /// The proof that each asks for before anything else: `person` is anybody signed in.
-        pub const PROOFS: &[(&str, &str)] = &[$(($name, stringify!($proof))),*];
+        pub const PROOFS: &[(&str, &str)] = &[$(($waits, stringify!($waits_proof)),)* $(($name, stringify!($proof))),*];
 
         async fn run_once(call: &Call<'_>, caller: &Caller) -> Result<Value, Problem> {
             match call.name {
+                $($waits => $queue(call).await,)*
                 $($name => {
-                    let command = match call.begin().await? {
-                        Begun::New(command) => *command,
-                        Begun::Answered(answer) => return Ok(answer),
-                    };
-                    let person = Person::of(&command, caller).await?;
-                    // The right to run it before its body: who may not run it learns nothing of it.
-                    let proof = person.$proof()?;
-                    // On the heap: otherwise every call's future is as large as the largest command's.
-                    let answer = Box::pin($command(&command, &proof, call.body()?)).await?;
-                    call.finish(command, answer).await
+                    // A function of its own, on the heap: otherwise every call needs room for all commands at once.
+                    fn one<'a>(call: &'a Call<'_>, caller: &'a Caller) -> Running<'a> {
+                        Box::pin(async move {
+                            let command = match call.begin().await? {
+                                Begun::New(command) => *command,
+                                Begun::Answered(answer) => return Ok(answer),
+                            };
+                            let person = Person::of(&command, caller).await?;
+                            // The right to run it before its body: who may not run it learns nothing of it.
+                            let proof = person.$proof()?;
+                            let answer = Box::pin($command(&command, &proof, call.body()?)).await?;
+                            call.finish(command, answer).await
+                        })
+                    }
+                    one(call, caller).await
                 })*
                 _ => Err(Problem::NotFound),
             }
@@ -74,6 +83,7 @@ macro_rules! functions {
 }
 
 functions! {
+    queued "create-investment": person => investments::batch::create;
     "approve-distribution": overseer => distributions::declaring::declare;
     "approve-performance": overseer => distributions::rent::decide;
     "cancel-distribution": person => distributions::declaring::cancel;
@@ -83,6 +93,11 @@ functions! {
     "record-performance": person => distributions::rent::record;
     "remit-tax": admin => distributions::paying::remit;
     "retry-payout": overseer => distributions::payouts::retry;
+    "accept-transfer": person => holdings::transfers::accept;
+    "approve-transfer": overseer => holdings::transfers::decide;
+    "cancel-transfer": person => holdings::transfers::cancel;
+    "decline-transfer": person => holdings::transfers::decline;
+    "request-transfer": person => holdings::transfers::request;
     "accreditation-status": person => compliance::accreditation::status;
     "add-party-owner": person => compliance::parties::add_owner;
     "add-property-member": admin => properties::add_member;
@@ -91,14 +106,15 @@ functions! {
     "approve-accreditation": officer => compliance::accreditation::approve;
     "approve-gate-override": overseer => documents::gate::approve;
     "approve-withholding-rate": overseer => distributions::rates::decide;
+    "approve-holding-case": overseer => holdings::cases::approve;
     "approve-step": overseer => tokenization::approve;
     "audit-property-contract": officer => property_audits::audit;
+    "cancel-holding-case": person => holdings::cases::cancel;
     "cancel-investment": person => investments::withdrawing::cancel;
     "cancel-offering": person => offerings::preparing::cancel;
     "check-tax-form": officer => compliance::tax_forms::decide;
     "clear-incident": overseer => payments::incidents::clear;
     "close-offering": admin => offerings::closing::close;
-    "create-investment": person => investments::ordering::create;
     "create-investment-payment": person => payments::sessions::create;
     "create-offering": person => offerings::preparing::create;
     "create-property": person => properties::create;
@@ -127,6 +143,7 @@ functions! {
     "list-tax-forms": officer => compliance::tax_forms::queue;
     "monitor-tokenization": person => tokenization::monitor;
     "move-escrow-to-agent": admin => offerings::closing::move_to_agent;
+    "open-holding-case": person => holdings::cases::open;
     "open-offering": admin => offerings::preparing::open;
     "pay-investment": person => payments::sessions::pay;
     "preview-close": admin => offerings::closing::preview;
@@ -136,6 +153,7 @@ functions! {
     "register-entity": person => compliance::parties::register;
     "regulatory-evidence-export": overseer => reports::regulatory_evidence;
     "reject-accreditation": officer => compliance::accreditation::reject;
+    "reject-holding-case": overseer => holdings::cases::reject;
     "reject-step": overseer => tokenization::reject;
     "request-accreditation": person => compliance::accreditation::request;
     "request-gate-override": overseer => documents::gate::ask;
@@ -253,10 +271,14 @@ async fn in_functions_form(request: Request, next: Next) -> Response {
     if let Some(fields) = body.as_object_mut() {
         fields.insert("error".to_owned(), problem.to_string().into());
     }
+    let after = response.headers().get(header::RETRY_AFTER).cloned();
     let mut response = (problem.status(), Json(body)).into_response();
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
+    if let Some(after) = after {
+        response.headers_mut().insert(header::RETRY_AFTER, after);
+    }
     response
 }

@@ -1,5 +1,6 @@
 //! Investments: reserved, given up, withdrawn, expired. Paying them is in `payments`, closing them in `offerings`.
 
+pub mod batch;
 pub mod expiry;
 pub mod ordering;
 pub mod reserving;

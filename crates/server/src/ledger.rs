@@ -3,10 +3,13 @@
 //! A command builds [`Postings`] (which cannot be built unbalanced), names the entry by a key that a retry repeats, and
 //! posts it in its own transaction as the engine. Absent on purpose: any statement that changes a balance.
 
+pub mod laws;
 pub mod verify;
 
+use std::collections::HashMap;
+
 use chrono::NaiveDate;
-use mint_core::posting::{Posting, Postings};
+use mint_core::{account::Account, posting::Postings};
 use serde_json::Value;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
@@ -68,31 +71,58 @@ impl From<tokio_postgres::Error> for LedgerError {
     }
 }
 
-/// Posts all of these entries or none, and answers for each in order. `tx` is the engine's. Two round trips, however many
+/// Opens the accounts that are new, and posts.
+pub(crate) const POST: &str = sql!(
+    "with opened as materialized (select ledger.open_accounts($1, $2, $3, $4) as ids)
+     select p.entry_id, p.is_new from opened as o
+     cross join lateral ledger.post_batch($5, $6, $7, $8, $9, $10,
+       array(select o.ids[w.account] from unnest($11::integer[]) with ordinality as w (account, place) order by w.place), $12) as p"
+);
+
+/// Posts all of these entries or none, and answers for each in order. `tx` is the engine's. One round trip, however many
 /// entries there are; balances are locked in the order of the accounts' numbers.
 ///
 /// # Errors
 /// See [`LedgerError`]; the transaction can then only be rolled back.
 pub async fn post_batch(tx: &Tx, entries: &[NewEntry]) -> Result<Vec<Posted>, LedgerError> {
-    let lines: Vec<(i32, &Posting)> = entries
-        .iter()
-        .zip(1_i32..)
-        .flat_map(|(entry, place)| entry.postings.lines().iter().map(move |line| (place, line)))
-        .collect();
-    let accounts = open_accounts(tx, &lines).await?;
-    let places: Vec<i32> = lines.iter().map(|(place, _)| *place).collect();
-    let units: Vec<i64> = lines.iter().map(|(_, line)| line.units()).collect();
+    let mut accounts: Vec<&Account> = Vec::new();
+    let mut known: HashMap<&Account, i32> = HashMap::new();
+    let (mut places, mut which, mut units) = (Vec::new(), Vec::new(), Vec::new());
+    for (entry, place) in entries.iter().zip(1_i32..) {
+        for line in entry.postings.lines() {
+            let next = i32::try_from(accounts.len() + 1).unwrap_or(i32::MAX);
+            which.push(*known.entry(line.account()).or_insert_with(|| {
+                accounts.push(line.account());
+                next
+            }));
+            places.push(place);
+            units.push(line.units());
+        }
+    }
+    let purposes: Vec<&str> = accounts.iter().map(|account| account.purpose().name()).collect();
+    let assets: Vec<String> = accounts.iter().map(|account| account.asset().code()).collect();
+    let properties: Vec<Option<Uuid>> = accounts.iter().map(|account| account.property_id()).collect();
+    let parties: Vec<Option<Uuid>> = accounts.iter().map(|account| account.party_id()).collect();
     let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
     let kinds: Vec<&str> = entries.iter().map(|entry| entry.kind).collect();
     let dates: Vec<NaiveDate> = entries.iter().map(|entry| entry.business_date).collect();
     let actors: Vec<Option<Uuid>> = entries.iter().map(|entry| entry.actor_id).collect();
     let causes: Vec<&Value> = entries.iter().map(|entry| &entry.cause).collect();
-    let rows = tx
-        .query(
-            sql!("select entry_id, is_new from ledger.post_batch($1, $2, $3, $4, $5, $6, $7, $8)"),
-            &[&keys, &kinds, &dates, &actors, &causes, &places, &accounts, &units],
-        )
-        .await?;
+    let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
+        &purposes,
+        &assets,
+        &properties,
+        &parties,
+        &keys,
+        &kinds,
+        &dates,
+        &actors,
+        &causes,
+        &places,
+        &which,
+        &units,
+    ];
+    let rows = tx.query(POST, params).await?;
     let posted = rows.iter().map(|row| {
         Ok(Posted {
             entry_id: row.try_get(0)?,
@@ -113,18 +143,4 @@ pub async fn post(tx: &Tx, entry: NewEntry) -> Result<Posted, LedgerError> {
         .first()
         .copied()
         .ok_or_else(|| LedgerError::KeyReused("the kernel gave no answer".to_owned()))
-}
-
-/// The numbers of the accounts, in order; those that are new are opened.
-async fn open_accounts(tx: &Tx, lines: &[(i32, &Posting)]) -> Result<Vec<i64>, tokio_postgres::Error> {
-    let purposes: Vec<&str> = lines.iter().map(|(_, line)| line.account().purpose().name()).collect();
-    let assets: Vec<String> = lines.iter().map(|(_, line)| line.account().asset().code()).collect();
-    let properties: Vec<Option<Uuid>> = lines.iter().map(|(_, line)| line.account().property_id()).collect();
-    let parties: Vec<Option<Uuid>> = lines.iter().map(|(_, line)| line.account().party_id()).collect();
-    tx.query_one(
-        sql!("select ledger.open_accounts($1, $2, $3, $4)"),
-        &[&purposes, &assets, &properties, &parties],
-    )
-    .await?
-    .try_get(0)
 }

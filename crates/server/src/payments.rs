@@ -3,6 +3,7 @@
 //! A rail's message is verified and kept as it came, then worked off: once, whatever their order and number. Where the money
 //! is decides the account: with the provider (`psp_...`) until the rail has settled the payment, then with the custodian.
 
+pub mod arrivals;
 pub mod chargebacks;
 pub mod custody;
 pub mod incidents;

@@ -17,6 +17,9 @@ use tokio_postgres::error::{DbError as ServerError, SqlState};
 
 use crate::{auth::AuthRefusal, db::DbError};
 
+/// When whoever was turned away may come back (s): by then as many as may wait have been served.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
 /// An error of whatever kind, for the log.
 pub type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -38,6 +41,9 @@ pub enum Problem {
     /// The database cannot be reached, or is too busy.
     #[error("the service is not available; try again later")]
     Unavailable(#[source] AnyError),
+    /// More waits already than can be done in good time; nothing was begun.
+    #[error("too many are waiting; try again in a moment")]
+    TooBusy,
     /// A command needs a person, and nobody signed in.
     #[error("sign in first: this needs the access token of a person")]
     NotSignedIn,
@@ -79,6 +85,7 @@ impl Problem {
             Problem::BodyTooLarge => "body_too_large",
             Problem::Timeout => "timeout",
             Problem::Unavailable(_) => "unavailable",
+            Problem::TooBusy => "too_busy",
             Problem::NotSignedIn => "not_signed_in",
             Problem::NotPermitted(_) => "not_permitted",
             Problem::Invalid(_) => "invalid",
@@ -98,7 +105,7 @@ impl Problem {
             Problem::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Problem::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::Timeout => StatusCode::GATEWAY_TIMEOUT,
-            Problem::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::Unavailable(_) | Problem::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
             Problem::NotSignedIn => StatusCode::UNAUTHORIZED,
             Problem::NotPermitted(_) => StatusCode::FORBIDDEN,
             Problem::Invalid(_) => StatusCode::BAD_REQUEST,
@@ -152,6 +159,7 @@ impl IntoResponse for Problem {
             | Problem::MethodNotAllowed
             | Problem::BodyTooLarge
             | Problem::Timeout
+            | Problem::TooBusy
             | Problem::NotSignedIn
             | Problem::NotPermitted(_)
             | Problem::Invalid(_)
@@ -165,6 +173,9 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if matches!(self, Problem::TooBusy) {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
         response.extensions_mut().insert(Arc::new(self));
         response
     }

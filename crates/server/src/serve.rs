@@ -16,8 +16,10 @@ use crate::{
     app::{App, AppError, system_clock},
     attach::{AttachError, Migrate, Postgres},
     audit::{SealKey, key::NoKey},
+    auth::request::Peer,
     config::Config,
     jobs,
+    request_line::Lenient,
     rest::listen,
     router::router,
 };
@@ -99,8 +101,8 @@ pub async fn run(
         let _ = connection.set_nodelay(true);
     });
     let serving = axum::serve(
-        listener,
-        router(app).into_make_service_with_connect_info::<SocketAddr>(),
+        Lenient(listener),
+        router(app).into_make_service_with_connect_info::<Peer>(),
     )
     .with_graceful_shutdown(stopped(stop.clone()));
     let result = tokio::select! {

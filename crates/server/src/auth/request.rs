@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use axum::{
     Json,
     body::Bytes,
-    extract::{ConnectInfo, FromRequest, FromRequestParts, Query, Request},
+    extract::{ConnectInfo, FromRequest, FromRequestParts, Query, Request, connect_info::Connected},
     http::{HeaderMap, header, request::Parts},
+    serve::{IncomingStream, Listener},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -18,7 +19,7 @@ use super::{
     token::{ApiRole, Caller},
     users::{self, User},
 };
-use crate::{app::App, db::Tx, problem::Problem};
+use crate::{app::App, db::Tx, problem::Problem, request_line::Lenient};
 
 /// What is kept of a client's name for itself (characters).
 const AGENT_LENGTH_MAX: usize = 300;
@@ -49,6 +50,16 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
 
 fn place_of(error: &serde_json::Error) -> String {
     format!("line {} column {}", error.line(), error.column())
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+impl<L: Listener<Addr = SocketAddr>> Connected<IncomingStream<'_, Lenient<L>>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Lenient<L>>) -> Peer {
+        Peer(*stream.remote_addr())
+    }
 }
 
 /// Who asks, when, and where to go afterwards.
@@ -84,8 +95,8 @@ impl FromRequestParts<App> for Asked {
             Some(name) => last_address(&parts.headers, name),
             None => parts
                 .extensions
-                .get::<ConnectInfo<SocketAddr>>()
-                .map(|ConnectInfo(address)| address.ip()),
+                .get::<ConnectInfo<Peer>>()
+                .map(|ConnectInfo(Peer(address))| address.ip()),
         };
         let query = Query::<RedirectQuery>::try_from_uri(&parts.uri).ok();
         Ok(Asked {

@@ -122,7 +122,7 @@ async fn in_gotrue_form(request: Request, next: Next) -> Response {
     let code = match &*problem {
         Problem::Auth(refusal) => refusal.code(),
         Problem::Timeout => "request_timeout",
-        Problem::Unavailable(_) | Problem::Internal(_) => "unexpected_failure",
+        Problem::Unavailable(_) | Problem::TooBusy | Problem::Internal(_) => "unexpected_failure",
         Problem::NotFound
         | Problem::MethodNotAllowed
         | Problem::BodyTooLarge

@@ -9,6 +9,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::Client;
+use futures_util::future::try_join_all;
 use tokio_postgres::{Error, Row, types::ToSql};
 
 use super::statement::sql;
@@ -16,6 +17,17 @@ use crate::problem::Problem;
 
 /// A parameter list, as the driver wants it.
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// Sets the claims of a transaction, and tells its instant.
+const CLAIMS: &str = sql!("select now(), pg_catalog.set_config('request.jwt.claims', $1, true)");
+
+/// The same of a transaction that looks up many rows at once in long tables: by index, by one plan for every number of
+/// rows, whatever the tables' statistics were. Plans made for the numbers at hand are made again each time, which takes
+/// longer than running them.
+pub(crate) const START: &str = sql!(
+    "select now(), pg_catalog.set_config('request.jwt.claims', $1, true),
+            pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true), pg_catalog.set_config('enable_seqscan', 'off', true)"
+);
 
 /// What a transaction may do, and what it sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,20 +68,64 @@ impl Tx {
         match claims {
             None => tx.client.batch_execute(mode.begin()).await?,
             Some(claims) => {
-                let set = tx
-                    .client
-                    .prepare_cached(sql!(
-                        "select pg_catalog.set_config('request.jwt.claims', $1, true), now()"
-                    ))
-                    .await?;
+                let set = tx.client.prepare_cached(CLAIMS).await?;
                 // Polled together, in this order, the two leave in one packet.
                 let params: Params<'_> = &[&claims];
                 let ((), row) =
                     tokio::try_join!(biased; tx.client.batch_execute(mode.begin()), tx.client.query_one(&set, params))?;
-                tx.began = Some(row.try_get(1)?);
+                tx.began = Some(row.try_get(0)?);
             }
         }
         Ok(tx)
+    }
+
+    /// A transaction that [`Tx::start`] begins together with the first statements of it.
+    pub(super) fn unbegun(client: Client) -> Tx {
+        Tx {
+            client,
+            open: true,
+            failed: AtomicBool::new(false),
+            began: None,
+        }
+    }
+
+    /// Has statements prepared on this connection, so that those which are then polled together leave together, in the
+    /// order in which they are polled. A connection that has them already is asked nothing.
+    ///
+    /// # Errors
+    /// What PostgreSQL answered.
+    pub async fn prepare(&self, statements: &[&'static str]) -> Result<(), Error> {
+        let prepared = statements.iter().map(|sql| self.client.prepare_cached(sql));
+        self.noting(try_join_all(prepared).await.map(drop))
+    }
+
+    /// Begins with these claims; the instant is PostgreSQL's. For a transaction that has not begun, polled before
+    /// everything else of its first exchange.
+    ///
+    /// # Errors
+    /// What PostgreSQL answered.
+    pub async fn start(&self, claims: &str) -> Result<DateTime<Utc>, Error> {
+        let params: Params<'_> = &[&claims];
+        let began = async {
+            let ((), row) = tokio::try_join!(biased;
+                self.client.batch_execute(Mode::Ordinary.begin()), self.query_one(START, params))?;
+            row.try_get(0)
+        };
+        self.noting(began.await)
+    }
+
+    /// Makes it last, together with the statements that are polled before: where one of them fails, PostgreSQL undoes
+    /// everything, and the statement's error says so.
+    ///
+    /// # Errors
+    /// What PostgreSQL answered.
+    pub async fn end(&self) -> Result<(), Error> {
+        self.noting(self.client.batch_execute("commit").await)
+    }
+
+    /// Gives the connection back after [`Tx::end`].
+    pub fn ended(mut self) {
+        self.open = false;
     }
 
     /// PostgreSQL's clock when it began; of a transaction with claims.

@@ -1,13 +1,14 @@
-//! `create-investment`: one order of one person.
+//! An order of one person: what it says, and how a command that does more makes one. `create-investment` alone waits in
+//! the line of its property ([`batch`]).
 
-use mint_core::money::Amount;
+use mint_core::money::{Amount, Decimals};
 use serde::{Deserialize, Deserializer};
-use serde_json::{Number, Value};
+use serde_json::Number;
 use uuid::Uuid;
 
 use super::{
-    InvestmentAnswer,
-    reserving::{self, NewOrder, Outcome},
+    InvestmentAnswer, batch,
+    reserving::{self, Asked, End, NewOrder, Opening, Verdict},
 };
 use crate::{command::Command, db::sql, offerings::Offering, permission::Person, problem::Problem};
 
@@ -48,44 +49,52 @@ impl TokenAmount {
     /// # Errors
     /// [`Problem::Invalid`] when it is no amount, or zero.
     pub fn of(&self, offering: &Offering) -> Result<Amount, Problem> {
-        match Amount::parse(&self.0, offering.token_decimals) {
-            Ok(Amount::ZERO) => Err(Problem::Invalid("tokenAmount: buy at least one".to_owned())),
+        self.units(offering.token_decimals)
+    }
+
+    /// The amount in the smallest unit of a token with so many decimals.
+    ///
+    /// # Errors
+    /// As [`TokenAmount::of`].
+    pub fn units(&self, decimals: Decimals) -> Result<Amount, Problem> {
+        match Amount::parse(&self.0, decimals) {
+            Ok(Amount::ZERO) => Err(Problem::Invalid("tokenAmount: at least one".to_owned())),
             Ok(units) => Ok(units),
             Err(error) => Err(Problem::Invalid(format!("tokenAmount {}: {error}", self.0))),
         }
     }
 }
 
-/// Reserves tokens of a property's running offering for the caller.
+/// Reserves tokens of a property's running offering for the caller within a command, and answers with the investment's id.
 ///
 /// # Errors
 /// The rule that says no; [`Problem::NotFound`] for a property without an offering.
-pub async fn create(command: &Command, person: &Person, body: CreateInvestment) -> Result<Value, Problem> {
-    let id = order(command, person, &body).await?;
-    super::row(command, id).await
-}
-
-/// Reserves and answers with the investment's id.
-///
-/// # Errors
-/// As [`create`].
-pub async fn order(command: &Command, person: &Person, body: &CreateInvestment) -> Result<Uuid, Problem> {
-    let offering_id = Offering::current_of(command, body.property_id).await?;
-    let offering = Offering::load(command, offering_id).await?;
-    let order = NewOrder {
+pub async fn order(command: &Command, person: &Person, body: CreateInvestment) -> Result<Uuid, Problem> {
+    let property_id = body.property_id;
+    let orders = [NewOrder {
         id: Uuid::now_v7(),
         user_id: person.user_id(),
-        party_id: person.party_id(),
-        units: body.token_amount.of(&offering)?,
-        accepts_warning: body.accepts_warning,
-        payment_method: body.payment_method.clone(),
+        wish: Ok(body),
+        key: None,
         reuses_identical: !command.has_key,
+    }];
+    let asked = Asked {
+        property_id,
+        offering_id: Some(Offering::current_of(command, property_id).await?),
+        command: batch::NAME,
+        orders: &orders,
+        set_time: Some(command.now),
     };
-    let outcomes = reserving::reserve(command, offering_id, std::slice::from_ref(&order)).await?;
-    match outcomes.into_iter().next() {
-        Some(Outcome::Reserved(id) | Outcome::Same(id)) => Ok(id),
-        Some(Outcome::Refused(refusal)) => Err(Problem::Refused(refusal)),
-        None => Err(Problem::internal("an order without an outcome")),
+    reserving::prepare(&command.tx).await?;
+    let mut loaded = reserving::load(&command.tx, Opening::Begun(command.now), asked).await?;
+    let (verdicts, accepted) = reserving::decide(&mut loaded, &orders);
+    if let (Some(offering), false) = (&loaded.offering, accepted.is_empty()) {
+        reserving::write(command, offering, batch::NAME, &accepted, End::Open).await?;
+    }
+    match verdicts.into_iter().next() {
+        Some(Verdict::Reserved(id) | Verdict::Same(id, _)) => Ok(id),
+        Some(Verdict::Refused(problem)) => Err(problem),
+        Some(Verdict::Answered(_)) | None => Err(Problem::internal("an order without an outcome")),
     }
 }
 

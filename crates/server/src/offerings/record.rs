@@ -60,6 +60,31 @@ pub struct Offering {
     pub left: Amount,
 }
 
+/// An offering ($1) with its rule pack, for [`read`].
+pub(crate) const LOAD: &str = sql!(
+    "select o.id, o.property_id, o.property_token_id, o.status, o.kind, o.price_minor, o.soft_cap_units, o.hard_cap_units,
+            o.minimum_units, o.maximum_units, o.opens_at, o.closes_at, o.long_stop_at, r.code, r.version, r.rules,
+            o.currency, o.currency_decimals, o.token_decimals, o.is_live, o.is_public, o.cooling_off_days,
+            o.reservation_minutes, o.early_close_at, o.agent_minor, o.with_agent_at, o.ended_at, o.created_by
+     from public.offerings as o join public.rule_packs as r on r.id = o.rule_pack_id
+     where o.id = $1"
+);
+
+/// Locks the row of the supply of an offering's ($1) token; what can be reserved, and what the offering can still sell.
+pub(crate) const LOCK_SUPPLY: &str = sql!(
+    "select s.available_units, s.offering_left_units from public.property_token_supply as s
+     where s.property_token_id = (select o.property_token_id from public.offerings as o where o.id = $1) for no key update"
+);
+
+/// Locks an offering ($1), after its token's supply.
+pub(crate) const LOCK_OFFERING: &str = sql!("select from public.offerings where id = $1 for no key update");
+
+/// The offering of a property ($1) that is running, or came last.
+pub(crate) const CURRENT: &str = sql!(
+    "select id from public.offerings where property_id = $1 and status not in ('draft', 'cancelled')
+     order by status in ('open', 'funded') desc, opened_at desc nulls last, id limit 1"
+);
+
 impl Offering {
     /// The accounts that its commands move things between.
     #[must_use]
@@ -91,15 +116,7 @@ impl Offering {
     /// # Errors
     /// [`Problem::NotFound`].
     pub async fn load(command: &Command, id: Uuid) -> Result<Offering, Problem> {
-        let text = sql!(
-            "select o.id, o.property_id, o.property_token_id, o.status, o.kind, o.price_minor, o.soft_cap_units, o.hard_cap_units,
-                    o.minimum_units, o.maximum_units, o.opens_at, o.closes_at, o.long_stop_at, r.code, r.version, r.rules,
-                    o.currency, o.currency_decimals, o.token_decimals, o.is_live, o.is_public, o.cooling_off_days,
-                    o.reservation_minutes, o.early_close_at, o.agent_minor, o.with_agent_at, o.ended_at, o.created_by
-             from public.offerings as o join public.rule_packs as r on r.id = o.rule_pack_id
-             where o.id = $1"
-        );
-        let row = command.tx.query_opt(text, &[&id]).await?.ok_or(Problem::NotFound)?;
+        let row = command.tx.query_opt(LOAD, &[&id]).await?.ok_or(Problem::NotFound)?;
         read(&row)
     }
 
@@ -108,13 +125,9 @@ impl Offering {
     /// # Errors
     /// [`Problem::NotFound`] when there never was one.
     pub async fn current_of(command: &Command, property_id: Uuid) -> Result<Uuid, Problem> {
-        let text = sql!(
-            "select id from public.offerings where property_id = $1 and status not in ('draft', 'cancelled')
-             order by status in ('open', 'funded') desc, opened_at desc nulls last, id limit 1"
-        );
         let row = command
             .tx
-            .query_opt(text, &[&property_id])
+            .query_opt(CURRENT, &[&property_id])
             .await?
             .ok_or(Problem::NotFound)?;
         Ok(row.try_get(0)?)
@@ -138,7 +151,11 @@ impl Offering {
     }
 }
 
-fn read(row: &Row) -> Result<Offering, Problem> {
+/// Reads a row of [`LOAD`].
+///
+/// # Errors
+/// When it says what nobody knows.
+pub(crate) fn read(row: &Row) -> Result<Offering, Problem> {
     let status: String = row.try_get(3)?;
     let kind: String = row.try_get(4)?;
     let rules: Value = row.try_get(15)?;

@@ -19,6 +19,8 @@ pub struct Shift {
     pub paid: i64,
     /// Held by parties.
     pub held: i64,
+    /// Taken out for ever.
+    pub burned: i64,
     /// What the running offering can still sell.
     pub offering_left: i64,
 }
@@ -51,6 +53,20 @@ pub async fn lock(command: &Command, token_id: Uuid) -> Result<(i64, i64), Probl
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
+/// Moves units between the parts of a token's supply.
+pub(crate) const SHIFT: &str = sql!(
+    "update public.property_token_supply
+     set available_units = available_units + $2, pending_units = pending_units + $3, paid_units = paid_units + $4,
+         held_units = held_units + $5, offering_left_units = offering_left_units + $6, burned_units = burned_units + $7
+     where property_token_id = $1"
+);
+
+/// Copies what is available to where others read it.
+pub(crate) const COPY_AVAILABLE: &str = sql!(
+    "update public.property_tokens as t set available_supply_units = s.available_units
+     from public.property_token_supply as s where s.property_token_id = t.id and t.id = $1"
+);
+
 /// Moves units, and writes the copies that others read. The constraints on the row refuse what cannot be.
 ///
 /// # Errors
@@ -59,34 +75,25 @@ pub async fn shift(command: &Command, token_id: Uuid, shift: Shift) -> Result<()
     if shift == Shift::default() {
         return Ok(());
     }
-    let text = sql!(
-        "update public.property_token_supply
-         set available_units = available_units + $2, pending_units = pending_units + $3, paid_units = paid_units + $4,
-             held_units = held_units + $5, offering_left_units = offering_left_units + $6
-         where property_token_id = $1"
-    );
-    let moved = command
-        .tx
-        .execute(
-            text,
-            &[
-                &token_id,
-                &shift.available,
-                &shift.pending,
-                &shift.paid,
-                &shift.held,
-                &shift.offering_left,
-            ],
-        )
-        .await?;
+    let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
+        &token_id,
+        &shift.available,
+        &shift.pending,
+        &shift.paid,
+        &shift.held,
+        &shift.offering_left,
+        &shift.burned,
+    ];
+    command.tx.prepare(&[SHIFT, COPY_AVAILABLE]).await?;
+    let copy = async {
+        if shift.available == 0 {
+            return Ok(0);
+        }
+        command.tx.execute(COPY_AVAILABLE, &[&token_id]).await
+    };
+    // Polled together, so that both leave at once.
+    let (moved, _) = tokio::try_join!(biased; command.tx.execute(SHIFT, params), copy)?;
     one(moved, "supply")?;
-    if shift.available != 0 {
-        let text = sql!(
-            "update public.property_tokens as t set available_supply_units = s.available_units
-             from public.property_token_supply as s where s.property_token_id = t.id and t.id = $1"
-        );
-        command.tx.execute(text, &[&token_id]).await?;
-    }
     if shift.held != 0 {
         let text = sql!(
             "update public.properties as p set tokens_issued = (

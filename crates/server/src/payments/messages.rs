@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{
+    arrivals::{self, Kept, Told as Arrived},
     chargebacks::{self, Told},
     incidents::{self, Kind},
     rail::{Message, SANDBOX, Said},
@@ -28,7 +29,7 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 const WAIT: TimeDelta = TimeDelta::seconds(30);
 
 /// Who works them off.
-const WORKER: Actor = Actor::Program("payment messages");
+pub(super) const WORKER: Actor = Actor::Program("payment messages");
 
 /// What came of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,24 @@ pub async fn take(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<(), Pro
     let signature = sandbox::verify(app, headers, body)?;
     let message: Message =
         serde_json::from_slice(body).map_err(|error| Problem::Invalid(format!("the message does not fit: {error}")))?;
+    let told = Arrived {
+        message: message.clone(),
+        body: body.to_vec(),
+        signature: signature.clone(),
+    };
+    match arrivals::keep(app, told).await? {
+        Kept::Done => return Ok(()),
+        Kept::Open => {}
+        Kept::No => keep(app, &message, body, &signature).await?,
+    }
+    if let Err(problem) = work_off(app, SANDBOX, &message.payment).await {
+        tracing::error!(cause = %chain(&problem), "a payment message waits: working it off failed");
+    }
+    Ok(())
+}
+
+/// Keeps a message as it came.
+async fn keep(app: &App, message: &Message, body: &[u8], signature: &str) -> Result<(), Problem> {
     let command = Command::begin(app, WORKER).await?;
     let text = sql!(
         "insert into nexus.payment_messages (rail, message_id, kind, payment_ref, body, signature, received_at, due_at)
@@ -66,11 +85,7 @@ pub async fn take(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<(), Pro
         &command.now,
     ];
     command.tx.execute(text, params).await?;
-    command.commit().await?;
-    if let Err(problem) = work_off(app, SANDBOX, &message.payment).await {
-        tracing::error!(cause = %chain(&problem), "a payment message waits: working it off failed");
-    }
-    Ok(())
+    command.commit().await
 }
 
 /// Works off everything that is known about one payment and not yet worked off, until nothing more can be.

@@ -33,7 +33,7 @@ pub struct PaymentPage {
 /// # Errors
 /// The rule that says no.
 pub async fn create(command: &Command, person: &Person, body: CreateInvestment) -> Result<PaymentPage, Problem> {
-    let id = investments::ordering::order(command, person, &body).await?;
+    let id = investments::ordering::order(command, person, body).await?;
     pay(command, person, InvestmentId { investment_id: id }).await
 }
 

@@ -4,7 +4,7 @@
 //! through the functions. A shop has a database of its own, since its jobs look at everything that is due.
 
 use axum::http::StatusCode;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use mint_core::account::Purpose;
 use mint_core::book::{Book, Move};
 use mint_core::money::Amount;
@@ -59,7 +59,17 @@ pub(crate) const LONG_STOP: TimeDelta = TimeDelta::days(10);
 impl Shop {
     /// A property with 1,000 tokens at 50.00 USD that nobody has.
     pub(crate) async fn new() -> Shop {
+        Shop::on(Site::over(World::own_database().await)).await
+    }
+
+    /// The same at another instant than tests begin at, such as the one that a real server would see.
+    pub(crate) async fn at(now: DateTime<Utc>) -> Shop {
         let site = Site::over(World::own_database().await);
+        site.set_now(now);
+        Shop::on(site).await
+    }
+
+    async fn on(site: Site) -> Shop {
         let [manager, admin, second_admin, officer] = [
             site.person(&["property_manager"]).await,
             site.person(&["admin"]).await,

@@ -1,0 +1,192 @@
+//! `create-investment`: orders of one property wait in its line, and a batch of them is one transaction of two exchanges
+//! with PostgreSQL.
+//!
+//! One transaction of many commands, each with its own outcome: the exception to "one command, one transaction". What
+//! PostgreSQL refuses undoes all of it; then it is run by halves, until what was refused stands alone.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::{
+    ordering::CreateInvestment,
+    reserving::{self, Asked, End, NewOrder, Opening, OrderKey, Verdict},
+};
+use crate::{
+    app::App,
+    command::{Call, Command, RUNS_MAX, was_disturbed},
+    db::{Actor, Db, Tx},
+    offerings::record::CURRENT,
+    problem::{Problem, chain},
+    queue::Queue,
+};
+
+/// Where orders wait, by property.
+pub type Purchases = Queue<NewOrder, Result<Value, Problem>>;
+
+/// `create-investment`: waits in the line of the property, and answers with the investment's row.
+///
+/// # Errors
+/// The rule that says no; [`Problem::NotFound`] for a property without an offering; [`Problem::TooBusy`].
+pub async fn create(call: &Call<'_>) -> Result<Value, Problem> {
+    call.check_key()?;
+    let key = call.key.map(|key| OrderKey {
+        text: key.to_owned(),
+        body_sha256: Sha256::digest(call.body).to_vec(),
+    });
+    let wish = call.body::<CreateInvestment>().map_err(|problem| problem.to_string());
+    // A body that nobody can read waits as well: its key and its login are looked at first.
+    let property_id = wish.as_ref().map_or(Uuid::nil(), |wish| wish.property_id);
+    let order = NewOrder {
+        id: Uuid::now_v7(),
+        user_id: call.user_id,
+        wish,
+        reuses_identical: key.is_none(),
+        key,
+    };
+    let app = call.app.clone();
+    let work = move |mut offering_id: Option<Uuid>, orders: Vec<NewOrder>| {
+        let app = app.clone();
+        async move {
+            let answers = run(&app, property_id, &mut offering_id, &orders).await;
+            (offering_id, answers)
+        }
+    };
+    call.app.purchases.wait(property_id, order, work).await?
+}
+
+/// The command whose orders these are.
+pub const NAME: &str = "create-investment";
+
+/// Who acts where the orders are of several people; each row says whose it is.
+const MANY: Actor = Actor::Program("purchases");
+
+/// Why a batch has no outcomes.
+enum Failure {
+    /// Nothing of it stays.
+    Undone(Problem),
+    /// Nobody knows, or all of it stays: it must not be run again.
+    Unknown(Problem),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Failure {
+        Failure::Undone(problem)
+    }
+}
+
+/// Runs orders of a property, and answers for each in order. `offering_id` is its offering as far as is known, and is set to
+/// what was found.
+pub async fn run(
+    app: &App,
+    property_id: Uuid,
+    offering_id: &mut Option<Uuid>,
+    orders: &[NewOrder],
+) -> Vec<Result<Value, Problem>> {
+    let mut runs = 1;
+    let problem = loop {
+        match Box::pin(once(app, property_id, offering_id, orders)).await {
+            Ok(answers) => return answers,
+            Err(Failure::Undone(problem)) if runs < RUNS_MAX && may_pass(&problem) => runs += 1,
+            Err(Failure::Undone(problem)) if is_of_an_order(&problem) && orders.len() > 1 => {
+                tracing::warn!(cause = %chain(&problem), orders = orders.len(), "a batch of purchases was undone; its halves are tried");
+                let (first, second) = orders.split_at(orders.len() / 2);
+                let mut answers = Box::pin(run(app, property_id, offering_id, first)).await;
+                answers.extend(Box::pin(run(app, property_id, offering_id, second)).await);
+                return answers;
+            }
+            Err(Failure::Undone(problem) | Failure::Unknown(problem)) => break problem,
+        }
+    };
+    let more = orders.iter().skip(1).map(|_| Err(same(&problem))).collect::<Vec<_>>();
+    std::iter::once(Err(problem)).chain(more).collect()
+}
+
+/// Another transaction stood in the way; or it had just taken a client's key, and the next look finds the answer.
+fn may_pass(problem: &Problem) -> bool {
+    let constraint = problem.database_error().and_then(|error| error.constraint());
+    was_disturbed(problem) || constraint == Some("command_keys_pkey")
+}
+
+/// Whether an order may be the reason, and not PostgreSQL, the network or a lock.
+fn is_of_an_order(problem: &Problem) -> bool {
+    !matches!(problem, Problem::Unavailable(_) | Problem::Timeout)
+}
+
+/// What the others of a batch are told.
+fn same(problem: &Problem) -> Problem {
+    if matches!(problem, Problem::Timeout) {
+        return Problem::Timeout;
+    }
+    Problem::Unavailable(chain(problem).into())
+}
+
+async fn once(
+    app: &App,
+    property_id: Uuid,
+    offering_id: &mut Option<Uuid>,
+    orders: &[NewOrder],
+) -> Result<Vec<Result<Value, Problem>>, Failure> {
+    let actor = match orders {
+        [first, others @ ..] if others.iter().all(|other| other.user_id == first.user_id) => {
+            Actor::Person(first.user_id)
+        }
+        _ => MANY,
+    };
+    let mut looks = 1;
+    let (tx, mut loaded) = loop {
+        let tx = app.db.engine_connection().await.map_err(Problem::from)?;
+        reserving::prepare(&tx).await?;
+        let opening = open(&tx, actor, property_id, offering_id).await?;
+        let asked = Asked {
+            property_id,
+            offering_id: *offering_id,
+            command: NAME,
+            orders,
+            set_time: app.set_time(),
+        };
+        let loaded = reserving::load(&tx, opening, asked).await?;
+        // The wrong offering is locked where another one was opened since: look again.
+        if loaded.is_current || looks == RUNS_MAX {
+            break (tx, loaded);
+        }
+        looks += 1;
+        *offering_id = None;
+    };
+    let (verdicts, accepted) = reserving::decide(&mut loaded, orders);
+    let rows = match &loaded.offering {
+        Some(offering) if !accepted.is_empty() => {
+            let command = Command::over(app, tx, loaded.now, actor);
+            let written = reserving::write(&command, offering, NAME, &accepted, End::Commit).await;
+            let rows = written.map_err(|problem| match problem.database_error() {
+                Some(_) => Failure::Undone(problem),
+                None => Failure::Unknown(problem),
+            })?;
+            command.tx.ended();
+            rows
+        }
+        Some(_) | None => Default::default(),
+    };
+    let answer = |verdict| match verdict {
+        Verdict::Reserved(id) => {
+            let row = rows.get(&id).cloned();
+            row.ok_or_else(|| Problem::internal(format!("investment {id} was written and not told")))
+        }
+        Verdict::Same(_, answer) | Verdict::Answered(answer) => Ok(answer),
+        Verdict::Refused(problem) => Err(problem),
+    };
+    Ok(verdicts.into_iter().map(answer).collect())
+}
+
+/// How the exchange begins: where nobody knows the property's offering yet, it is looked up first.
+async fn open(tx: &Tx, actor: Actor, property_id: Uuid, offering_id: &mut Option<Uuid>) -> Result<Opening, Problem> {
+    let claims = Db::claims_of(actor);
+    if offering_id.is_some() {
+        return Ok(Opening::Claims(claims));
+    }
+    let property: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[&property_id];
+    let (now, row): (DateTime<Utc>, _) = tokio::try_join!(biased; tx.start(&claims), tx.query_opt(CURRENT, property))?;
+    *offering_id = row.map(|row| row.try_get(0)).transpose()?;
+    Ok(Opening::Begun(now))
+}

@@ -1,0 +1,207 @@
+//! What was accepted, written by set-based statements in one exchange with PostgreSQL, whatever the number of orders.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use mint_core::{account::Purpose, book::Move, eligibility::Reservation};
+use serde_json::{Map, Value, json};
+use tokio_postgres::{Row, types::ToSql};
+use uuid::Uuid;
+
+use super::{Accepted, Wish};
+use crate::{
+    command::Command,
+    db::sql,
+    ledger::{self, NewEntry},
+    offerings::{
+        Offering,
+        supply::{self, Shift},
+    },
+    problem::Problem,
+};
+
+/// Whose the rows are that follow, for the audit trail.
+const ACTORS: &str = sql!("select pg_catalog.set_config('nexus.actors', $1, true)");
+
+/// Investments, and the answers under their clients' keys.
+const INVEST: &str = sql!(
+    "with wanted as materialized (
+       select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::timestamptz[],
+                            $9::boolean[], $10::boolean[], $19::text[], $20::bytea[]) with ordinality
+         as n (id, user_id, party_id, units, total, fee, method, due_at, warning, is_insider, key, body_sha256, place)
+     ), made as (
+       insert into public.investments as i (id, user_id, party_id, property_id, property_token_id, offering_id, token_decimals,
+         token_amount_units, payment_currency, currency_decimals, price_per_token_minor, total_amount_minor, fee_amount_minor,
+         payment_method, due_at, warning_accepted_at, is_insider, created_at)
+       select n.id, n.user_id, n.party_id, $12, $13, $14, $15, n.units, $16, $17, $18, n.total, n.fee, n.method, n.due_at,
+              case when n.warning then $11::timestamptz end, n.is_insider, $11
+       from wanted as n order by n.place
+       returning i.id, to_jsonb(i) as row
+     ), kept as (
+       insert into nexus.command_keys (caller_id, command, key, body_sha256, answer, created_at)
+       select n.user_id, $21, n.key, n.body_sha256, m.row, $11 from wanted as n join made as m on m.id = n.id where n.key is not null
+     )
+     select m.id, m.row from made as m"
+);
+
+const EMIT: &str = sql!(
+    "insert into nexus.outbox_events (topic, dedupe_key, payload, actor_id, created_at, available_at)
+     select 'investment.reserved', i.id::text, jsonb_build_object('investmentId', i.id, 'offeringId', $3::uuid), i.user_id, $4, $4
+     from unnest($1::uuid[], $2::uuid[]) with ordinality as i (id, user_id, place) order by i.place
+     on conflict on constraint outbox_events_once do nothing"
+);
+
+/// The statements of an exchange, to be prepared.
+pub(super) const STATEMENTS: &[&str] = &[
+    ACTORS,
+    INVEST,
+    supply::SHIFT,
+    supply::COPY_AVAILABLE,
+    ledger::POST,
+    EMIT,
+];
+
+/// What becomes of the transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It is made to last with the statements.
+    Commit,
+    /// It goes on.
+    Open,
+}
+
+/// Writes what was accepted of an offering, which is locked. The rows of the investments, as clients read them, by id.
+///
+/// # Errors
+/// What the database answered; then nothing of it stays.
+pub async fn write(
+    command: &Command,
+    offering: &Offering,
+    name: &str,
+    accepted: &[Accepted<'_>],
+    end: End,
+) -> Result<HashMap<Uuid, Value>, Problem> {
+    command.tx.prepare(STATEMENTS).await?;
+    let ids: Vec<Uuid> = accepted.iter().map(|one| one.order.id).collect();
+    let users: Vec<Uuid> = accepted.iter().map(|one| one.order.user_id).collect();
+    let sum: i64 = accepted.iter().map(|one| one.reservation.units.get()).sum();
+    let shift = Shift {
+        available: -sum,
+        pending: sum,
+        offering_left: -sum,
+        ..Shift::default()
+    };
+    let entries = entries(command, offering, accepted)?;
+    let actors = actors(offering, accepted).to_string();
+    let of_actors: &[&(dyn ToSql + Sync)] = &[&actors];
+    let of_event: &[&(dyn ToSql + Sync)] = &[&ids, &users, &offering.id, &command.now];
+    let exchange = async {
+        // Polled in this order, they leave in this order and at once: all of them are prepared.
+        tokio::try_join!(biased;
+            async { Ok::<_, Problem>(command.tx.query(ACTORS, of_actors).await?) },
+            invest(command, offering, name, accepted, &ids, &users),
+            supply::shift(command, offering.token_id, shift),
+            async { ledger::post_batch(&command.tx, &entries).await.map_err(Problem::internal) },
+            async { Ok(command.tx.execute(EMIT, of_event).await?) },
+            async {
+                match end {
+                    End::Commit => Ok(command.tx.end().await?),
+                    End::Open => Ok(()),
+                }
+            },
+        )
+    };
+    let (_, rows, ..) = Box::pin(exchange).await?;
+    let read = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?));
+    Ok(rows.iter().map(read).collect::<Result<_, tokio_postgres::Error>>()?)
+}
+
+async fn invest(
+    command: &Command,
+    offering: &Offering,
+    name: &str,
+    accepted: &[Accepted<'_>],
+    ids: &[Uuid],
+    users: &[Uuid],
+) -> Result<Vec<Row>, Problem> {
+    let figures = |read: &dyn Fn(&Reservation) -> i64| -> Vec<i64> {
+        accepted.iter().map(|one| read(&one.reservation)).collect()
+    };
+    let marks = |read: &dyn Fn(&Wish) -> bool| -> Vec<bool> { accepted.iter().map(|one| read(one.wish)).collect() };
+    let parties: Vec<Uuid> = accepted.iter().map(|one| one.party_id).collect();
+    let methods: Vec<Option<&str>> = accepted.iter().map(|one| one.wish.payment_method.as_deref()).collect();
+    let warnings = marks(&|wish| wish.accepts_warning);
+    let insiders: Vec<bool> = accepted.iter().map(|one| one.reservation.is_insider).collect();
+    let due: Vec<DateTime<Utc>> = accepted.iter().map(|one| one.reservation.due_at).collect();
+    let units = figures(&|reservation| reservation.units.get());
+    let totals = figures(&|reservation| reservation.charge.total().get());
+    let fees = figures(&|reservation| reservation.charge.fee().get());
+    let keys: Vec<Option<&str>> = accepted
+        .iter()
+        .map(|one| Some(one.order.key.as_ref()?.text.as_str()))
+        .collect();
+    let digests: Vec<Option<&[u8]>> = accepted
+        .iter()
+        .map(|one| Some(one.order.key.as_ref()?.body_sha256.as_slice()))
+        .collect();
+    let (token_decimals, currency_decimals) = (
+        i16::from(u8::from(offering.token_decimals)),
+        i16::from(u8::from(offering.currency.decimals())),
+    );
+    let price = offering.terms.price.get();
+    let params: &[&(dyn ToSql + Sync)] = &[
+        &ids,
+        &users,
+        &parties,
+        &units,
+        &totals,
+        &fees,
+        &methods,
+        &due,
+        &warnings,
+        &insiders,
+        &command.now,
+        &offering.property_id,
+        &offering.token_id,
+        &offering.id,
+        &token_decimals,
+        &offering.currency.code(),
+        &currency_decimals,
+        &price,
+        &keys,
+        &digests,
+        &name,
+    ];
+    Ok(command.tx.query(INVEST, params).await?)
+}
+
+/// Each investment is its buyer's; the copy of the supply is the buyer's who changed it alone.
+fn actors(offering: &Offering, accepted: &[Accepted<'_>]) -> Value {
+    let of = |id: Uuid, one: &Accepted<'_>| (id.to_string(), Value::String(one.order.user_id.to_string()));
+    let mut actors: Map<String, Value> = accepted.iter().map(|one| of(one.order.id, one)).collect();
+    if let [only] = accepted {
+        actors.extend([of(offering.token_id, only)]);
+    }
+    Value::Object(actors)
+}
+
+fn entries(command: &Command, offering: &Offering, accepted: &[Accepted<'_>]) -> Result<Vec<NewEntry>, Problem> {
+    let book = offering.book();
+    let entries = accepted.iter().map(|one| {
+        Ok(NewEntry {
+            key: format!("investment:{}:reserve", one.order.id),
+            kind: "investment.reserved",
+            business_date: command.now.date_naive(),
+            actor_id: Some(one.order.user_id),
+            cause: json!({ "investment_id": one.order.id, "offering_id": offering.id }),
+            postings: book
+                .entry(&[Move::of(
+                    one.reservation.units,
+                    Purpose::Available,
+                    Purpose::ReservedPending,
+                )])
+                .map_err(Problem::internal)?,
+        })
+    });
+    entries.collect()
+}
