@@ -2,6 +2,7 @@
 
 mod factors;
 mod mails;
+mod sending;
 mod service;
 mod sessions;
 mod tokens;
@@ -83,7 +84,10 @@ impl Desk {
     }
 
     pub(crate) async fn with(confirm: Confirm, setting: (&str, &str)) -> Desk {
-        let world = World::shared().await;
+        Desk::over(World::shared().await, confirm, setting)
+    }
+
+    pub(crate) fn over(world: World, confirm: Confirm, setting: (&str, &str)) -> Desk {
         let autoconfirm = if confirm == Confirm::AtOnce { "true" } else { "false" };
         let environment = Environment::of([
             ("DATABASE_URL", &url_of(&world.runtime_config())),
