@@ -4611,6 +4611,35 @@ $function$;
 comment on function nexus.actor_id() is 'The login for which the request acts, for roles that have nothing to do in schema auth.';
 grant execute on function nexus.actor_id() to nexus_engine, service_role;
 
+CREATE OR REPLACE FUNCTION nexus.anonymise_profile(user_id uuid)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  update public.user_profiles as p
+  set email = null, full_name = null, display_name = null, phone = null, avatar_url = null, wallet_address = null,
+      investment_experience = null, risk_tolerance = null, preferred_investment_size = null
+  where p.id = anonymise_profile.user_id;
+  update public.user_role_assignments as a set is_active = false where a.user_id = anonymise_profile.user_id and a.is_active;
+$function$;
+comment on function nexus.anonymise_profile(uuid) is 'Takes away what a profile says of its person and every role, for a login that goes and whose history stays. The party keeps its name as long as the law wants it.';
+grant execute on function nexus.anonymise_profile(uuid) to supabase_auth_admin;
+
+CREATE OR REPLACE FUNCTION nexus.api_role_of(user_id uuid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select case when exists (
+    select from public.user_role_assignments as a
+    where a.user_id = api_role_of.user_id and a.is_active and a.role in ('admin', 'compliance_officer', 'property_manager')
+  ) then 'nexus_staff' else 'authenticated' end
+$function$;
+comment on function nexus.api_role_of(uuid) is 'The database role that a login''s access token carries: who works for the company acts as staff.';
+grant execute on function nexus.api_role_of(uuid) to supabase_auth_admin;
+
 CREATE OR REPLACE FUNCTION nexus.append_audit(table_name text, operation text, row_key text, before jsonb, after jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -4688,6 +4717,26 @@ begin
 end
 $function$;
 comment on function nexus.audit_table(regclass,text,text[]) is 'Puts the audit trail on a table; called by the migration that makes the table.';
+
+CREATE OR REPLACE FUNCTION nexus.call_hook(hook text, event jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  -- Reads a name and finds a function: nothing else in the text is ever run.
+  found_hook regprocedure := to_regprocedure(call_hook.hook || '(jsonb)');
+  answer jsonb;
+begin
+  if found_hook is null then
+    raise exception 'there is no function %(jsonb)', call_hook.hook using errcode = 'undefined_function';
+  end if;
+  execute format('select %s($1)', found_hook::oid::regproc) into answer using call_hook.event;
+  return answer;
+end
+$function$;
+comment on function nexus.call_hook(text,jsonb) is 'Asks the function that the configuration names, as the auth service and with its rights, what claims an access token shall have.';
+grant execute on function nexus.call_hook(text,jsonb) to supabase_auth_admin;
 
 CREATE OR REPLACE FUNCTION nexus.caller_role()
  RETURNS text
@@ -6074,6 +6123,103 @@ grant select on nexus.investor_figures to nexus_engine;
 create policy investor_figures_engine on nexus.investor_figures for select to nexus_engine
   using (true);
 
+create table nexus.late_refreshes (
+  session_id uuid not null,
+  counter bigint not null,
+  run integer not null,
+  constraint late_refreshes_pkey PRIMARY KEY (session_id),
+  constraint late_refreshes_run_is_a_count CHECK ((run >= 1)),
+  constraint late_refreshes_session_id_fkey FOREIGN KEY (session_id) REFERENCES auth.sessions(id) ON DELETE CASCADE
+);
+comment on table nexus.late_refreshes is 'Sessions whose next to last refresh token was shown long after it was replaced: a client that lost an answer does so once in a while, two holders of one token do so again and again.';
+comment on column nexus.late_refreshes.session_id is 'The session.';
+comment on column nexus.late_refreshes.counter is 'The number of the token that was given again.';
+comment on column nexus.late_refreshes.run is 'How many tokens in a row, up to this one, were given again late.';
+alter table nexus.late_refreshes enable row level security;
+grant delete, insert, select, update on nexus.late_refreshes to supabase_auth_admin;
+create policy late_refreshes_auth on nexus.late_refreshes for all to supabase_auth_admin
+  using (true)
+  with check (true);
+
+create table nexus.login_events (
+  id bigint generated always as identity not null,
+  event text not null,
+  user_id uuid,
+  session_id uuid,
+  at timestamp with time zone not null,
+  constraint login_events_pkey PRIMARY KEY (id),
+  constraint login_events_event_is_known CHECK ((event = ANY (ARRAY['signed_up'::text, 'signed_up_anonymously'::text, 'signed_in'::text, 'signed_out'::text, 'sign_in_refused'::text, 'locked_out'::text, 'token_reused'::text, 'email_confirmed'::text, 'email_change_asked'::text, 'email_changed'::text, 'password_changed'::text, 'password_rehashed'::text, 'recovery_asked'::text, 'link_asked'::text, 'reauthentication_asked'::text, 'invited'::text, 'link_made'::text, 'user_created'::text, 'user_changed'::text, 'user_deleted'::text, 'user_anonymised'::text, 'factor_enrolled'::text, 'factor_verified'::text, 'factor_refused'::text, 'factor_removed'::text, 'identity_linked'::text, 'identity_unlinked'::text])))
+);
+comment on table nexus.login_events is 'What happened to logins, without anything personal: no address, no network address, no token. Append-only, audited and so sealed. A refresh that goes as it should is not told.';
+comment on column nexus.login_events.id is 'Order of writing.';
+comment on column nexus.login_events.event is 'What happened.';
+comment on column nexus.login_events.user_id is 'The login; it may be gone, so this is no reference. Null where nobody has the address that was tried.';
+comment on column nexus.login_events.session_id is 'The session, where there is one; it may be gone.';
+comment on column nexus.login_events.at is 'When it happened.';
+CREATE INDEX login_events_user_id_idx ON nexus.login_events USING btree (user_id, id);
+CREATE TRIGGER log_deletes AFTER DELETE ON nexus.login_events REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON nexus.login_events REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON nexus.login_events FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON nexus.login_events REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER login_events_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON nexus.login_events FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table nexus.login_events enable row level security;
+grant insert, select on nexus.login_events to supabase_auth_admin;
+create policy login_events_auth on nexus.login_events for all to supabase_auth_admin
+  using (true)
+  with check (true);
+
+create table nexus.login_limits (
+  kind text not null,
+  subject bytea not null,
+  full_at timestamp with time zone not null,
+  constraint login_limits_pkey PRIMARY KEY (kind, subject),
+  constraint login_limits_kind_is_a_name CHECK ((kind ~ '^[a-z_]{1,40}$'::text)),
+  constraint login_limits_subject_is_a_mac CHECK ((length(subject) = 32))
+);
+comment on table nexus.login_limits is 'How often something was tried, one row a subject, for all servers of the database. The row is a bucket: a try takes one drop, drops come back at a steady pace.';
+comment on column nexus.login_limits.kind is 'What is limited.';
+comment on column nexus.login_limits.subject is 'Who is limited, a login, an e-mail or network address, as a keyed hash.';
+comment on column nexus.login_limits.full_at is 'When the bucket will be full again; from then on the row says nothing.';
+CREATE INDEX login_limits_full_at_idx ON nexus.login_limits USING btree (full_at);
+alter table nexus.login_limits enable row level security;
+grant delete, insert, select, update on nexus.login_limits to supabase_auth_admin;
+create policy login_limits_auth on nexus.login_limits for all to supabase_auth_admin
+  using (true)
+  with check (true);
+
+create table nexus.login_mails (
+  id uuid default gen_random_uuid() not null,
+  kind text not null,
+  recipient text not null,
+  subject text not null,
+  body_text text not null,
+  body_html text not null,
+  created_at timestamp with time zone not null,
+  due_at timestamp with time zone not null,
+  attempts integer default 0 not null,
+  constraint login_mails_pkey PRIMARY KEY (id),
+  constraint login_mails_attempts_is_a_count CHECK ((attempts >= 0)),
+  constraint login_mails_header_is_one_line CHECK (((recipient !~ '[[:cntrl:]]'::text) AND (subject !~ '[[:cntrl:]]'::text))),
+  constraint login_mails_kind_is_known CHECK ((kind = ANY (ARRAY['confirmation'::text, 'recovery'::text, 'magic_link'::text, 'email_change'::text, 'reauthentication'::text, 'invite'::text])))
+);
+comment on table nexus.login_mails is 'Mails to logins that wait to be sent. They carry tokens that sign in, so only the auth service reads them, and a row goes once it is sent or too old to be of use. Without a mail server they wait here for the operator.';
+comment on column nexus.login_mails.id is 'Identity of the mail, and its message id.';
+comment on column nexus.login_mails.kind is 'What it is about.';
+comment on column nexus.login_mails.recipient is 'The e-mail address.';
+comment on column nexus.login_mails.subject is 'The subject line.';
+comment on column nexus.login_mails.body_text is 'The mail as plain text.';
+comment on column nexus.login_mails.body_html is 'The same as HTML.';
+comment on column nexus.login_mails.created_at is 'When it was asked for.';
+comment on column nexus.login_mails.due_at is 'When to try (again) to send it.';
+comment on column nexus.login_mails.attempts is 'How often sending failed.';
+CREATE INDEX login_mails_due_at_idx ON nexus.login_mails USING btree (due_at);
+CREATE INDEX login_mails_recipient_idx ON nexus.login_mails USING btree (recipient, created_at);
+alter table nexus.login_mails enable row level security;
+grant delete, insert, select, update on nexus.login_mails to supabase_auth_admin;
+create policy login_mails_auth on nexus.login_mails for all to supabase_auth_admin
+  using (true)
+  with check (true);
+
 create table nexus.market_views (
   is_the_row boolean default true not null,
   is_stale boolean default true not null,
@@ -6434,6 +6580,22 @@ CREATE TRIGGER seals_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON nexu
 alter table nexus.seals enable row level security;
 grant insert, select on nexus.seals to nexus_engine;
 create policy seals_engine on nexus.seals for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.spent_proofs (
+  digest bytea not null,
+  holds_to timestamp with time zone not null,
+  constraint spent_proofs_pkey PRIMARY KEY (digest),
+  constraint spent_proofs_digest_is_sha256 CHECK ((length(digest) = 32))
+);
+comment on table nexus.spent_proofs is 'Proofs that may be shown once (codes of a second factor, signed messages), kept as long as they would hold.';
+comment on column nexus.spent_proofs.digest is 'SHA-256 of the proof and what it is for.';
+comment on column nexus.spent_proofs.holds_to is 'When the proof ends by itself.';
+CREATE INDEX spent_proofs_holds_to_idx ON nexus.spent_proofs USING btree (holds_to);
+alter table nexus.spent_proofs enable row level security;
+grant delete, insert, select, update on nexus.spent_proofs to supabase_auth_admin;
+create policy spent_proofs_auth on nexus.spent_proofs for all to supabase_auth_admin
   using (true)
   with check (true);
 

@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
 use crate::{
-    auth::keys::{KeyError, Keys},
+    auth::{
+        keys::{KeyError, Keys},
+        passwords::Hashing,
+    },
     config::{BaseUrl, Config},
     db::Db,
     files::{Files, keys::NoKey},
@@ -28,6 +31,8 @@ pub struct App {
     pub db: Db,
     /// Signs and verifies tokens.
     pub keys: Arc<Keys>,
+    /// Hashes passwords, a few at a time.
+    pub hashing: Arc<Hashing>,
     /// Stored files.
     pub files: Files,
     /// Answers `/rest/v1`.
@@ -72,6 +77,7 @@ impl App {
             arrivals: Arrivals::new(limits, turns),
             db,
             keys,
+            hashing: Arc::new(Hashing::of_machine()),
             files,
             public_url,
             clock,

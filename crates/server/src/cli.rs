@@ -25,7 +25,7 @@ use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _,
 use crate::{
     app::system_clock,
     attach::{Migrate, Postgres},
-    auth::{email::Email, keys::Keys},
+    auth::{email::Email, keys::Keys, signing},
     config::{Config, Environment, Flags, SETTINGS, Settings, postgrest::RestSettings},
     db::Db,
     doctor, ledger,
@@ -166,6 +166,8 @@ enum ApiKey {
     Anon,
     /// Other programs of yours: reads and writes past all policies
     Service,
+    /// A fresh private key for access tokens, to be set as NEXUS_MINT_JWT_SIGNING_KEYS
+    Signing,
 }
 
 /// Parses the command line and runs it.
@@ -245,10 +247,11 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
         Command::Rest => rest(&environment),
         Command::Key { which } => {
             let keys = Keys::of(&settings.into_config()?, system_clock()())?;
-            answer(match which {
-                ApiKey::Anon => keys.anon_key(),
-                ApiKey::Service => keys.service_key().expose(),
-            })?;
+            match which {
+                ApiKey::Anon => answer(keys.anon_key())?,
+                ApiKey::Service => answer(keys.service_key().expose())?,
+                ApiKey::Signing => answer(signing::fresh().map_err(|_| "there is no randomness")?.expose())?,
+            }
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -7,6 +7,7 @@
 //! Loading [`Settings`] writes nothing. [`Settings::into_config`] makes the secrets that are missing.
 
 pub mod database_url;
+pub mod logins;
 mod parse;
 pub mod postgrest;
 pub mod secret;
@@ -23,6 +24,7 @@ use pgrest::request::Options;
 
 use crate::postgres::is_root;
 pub use database_url::DatabaseUrl;
+pub use logins::Logins;
 pub use parse::BaseUrl;
 pub use secret::Secret;
 use secrets_file::{SecretsError, SecretsFile};
@@ -64,9 +66,9 @@ settings! {
     PUBLIC_URL: "public_url", "NEXUS_MINT_PUBLIC_URL", Some("public-url"), "http:// and the listen address",
         "URL under which clients reach this server; tokens carry it as issuer";
     SITE_URL: "site_url", "NEXUS_MINT_SITE_URL", Some("site-url"), "the public URL",
-        "The front end: where buyers go back to after paying (and later the links in mails)";
+        "The front end: where buyers go back to after paying, and links in mails lead to";
     REDIRECT_URLS: "redirect_urls", "NEXUS_MINT_REDIRECT_URLS", Some("redirect-urls"), "none",
-        "Further URLs (with * and **) that a login may return to, separated by commas (for sign-in, which is not built yet)";
+        "Further URLs (with * and **) that a login may return to, separated by commas";
     DATA_DIR: "data_dir", "NEXUS_MINT_DATA_DIR", Some("data-dir"), "/var/lib/nexus-mint as root, else ~/.local/share/nexus-mint",
         "Folder of the private cluster, the secrets and nexus-mint.toml (so not settable there)";
     PG_BIN: "pg_bin", "NEXUS_MINT_PG_BIN", Some("pg-bin"), "searched for",
@@ -75,6 +77,8 @@ settings! {
         "Signs access tokens (HS256), at least 32 characters";
     JWT_JWKS: "jwt_jwks", "NEXUS_MINT_JWT_JWKS", None, "none",
         "Public keys of others whose access tokens count as well, as a JSON web key set";
+    SIGNING_KEYS: "jwt_signing_keys", "NEXUS_MINT_JWT_SIGNING_KEYS", None, "none: the JWT secret signs",
+        "Private keys (EC, P-256) as a JSON web key set: the first signs access tokens, all verify (`nexus-mint key signing` makes one)";
     ANON_KEY: "anon_key", "NEXUS_MINT_ANON_KEY", None, "signed with the JWT secret",
         "API key of visitors, if it must be a given one";
     SERVICE_KEY: "service_key", "NEXUS_MINT_SERVICE_KEY", None, "signed with the JWT secret",
@@ -86,9 +90,25 @@ settings! {
     SEAL_KEY: "seal_key", "NEXUS_MINT_SEAL_KEY", None, "made once",
         "Signs the seals of the audit chain: 32 bytes in base64, the same for all servers of one database";
     SMTP_URL: "smtp_url", "NEXUS_MINT_SMTP_URL", None, "none",
-        "Mail server, as smtp://user:password@host:587 or smtps:// (for sign-in, which is not built yet)";
+        "Mail server, as smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465";
+    MAIL_FROM: "mail_from", "NEXUS_MINT_MAIL_FROM", Some("mail-from"), "Nexus Mint <no-reply@localhost>",
+        "Who mails are from, as an address or Name <address>";
+    MAIL_INTERVAL: "mail_interval", "NEXUS_MINT_MAIL_INTERVAL", Some("mail-interval"), "60 (1 with --dev-keys)",
+        "Seconds between two mails to one address";
     MAIL_AUTOCONFIRM: "mail_autoconfirm", "NEXUS_MINT_MAIL_AUTOCONFIRM", Some("mail-autoconfirm"), "true without a mail server, else false",
-        "Whether a new e-mail address counts as confirmed at once (for sign-up, which is not built yet)";
+        "Whether a new e-mail address counts as confirmed at once";
+    SIGN_UP: "sign_up", "NEXUS_MINT_SIGN_UP", Some("sign-up"), "true",
+        "Whether anybody may sign up; otherwise people are added by the operator or invited";
+    ANONYMOUS: "anonymous_sign_in", "NEXUS_MINT_ANONYMOUS_SIGN_IN", Some("anonymous-sign-in"), "false (true with --dev-keys)",
+        "Whether somebody may sign in without saying who";
+    LINKING: "manual_linking", "NEXUS_MINT_MANUAL_LINKING", Some("manual-linking"), "false (true with --dev-keys)",
+        "Whether people may add and remove ways to sign in by themselves";
+    ETHEREUM: "ethereum_sign_in", "NEXUS_MINT_ETHEREUM_SIGN_IN", Some("ethereum-sign-in"), "false (true with --dev-keys)",
+        "Whether Ethereum wallets may sign in";
+    TOKEN_HOOK: "access_token_hook", "NEXUS_MINT_ACCESS_TOKEN_HOOK", Some("access-token-hook"), "none",
+        "Function of the database, as schema.name, that adds claims to access tokens";
+    CLIENT_ADDRESS_HEADER: "client_address_header", "NEXUS_MINT_CLIENT_ADDRESS_HEADER", Some("client-address-header"), "none",
+        "Header in which the proxy before this server says who asks; its last address counts, and limits rest on it";
     REST_SCHEMAS: "rest_schemas", "NEXUS_MINT_REST_SCHEMAS", Some("rest-schemas"), "public",
         "Schemas that /rest/v1 shows, separated by commas; the first is the default";
     REST_ROWS_MAX: "rest_rows_max", "NEXUS_MINT_REST_ROWS_MAX", Some("rest-rows-max"), "1000",
@@ -250,6 +270,8 @@ pub struct Settings {
     pub jwt_secret: Option<Secret>,
     /// Public keys of others whose tokens count as well.
     pub jwt_jwks: Option<jsonwebtoken::jwk::JwkSet>,
+    /// Private keys that sign access tokens, if there are any.
+    pub jwt_signing_keys: Option<Secret>,
     /// The visitors' API key, if it must be a given one.
     pub anon_key: Option<Secret>,
     /// The service's API key, if it must be a given one.
@@ -262,6 +284,8 @@ pub struct Settings {
     pub seal_key: Option<Secret>,
     /// The mail server.
     pub smtp_url: Option<Secret>,
+    /// How people sign in.
+    pub logins: Logins,
     /// Whether a new e-mail address counts as confirmed.
     pub mail_autoconfirm: bool,
     /// How `/rest/v1` is served.
@@ -333,6 +357,7 @@ impl Settings {
             pg_bin: loader.get(&PG_BIN, parse::absolute_path)?,
             jwt_secret: loader.get(&JWT_SECRET, parse::jwt_secret)?,
             jwt_jwks: loader.get(&JWT_JWKS, crate::auth::jwks::public_set)?,
+            jwt_signing_keys: loader.get(&SIGNING_KEYS, parse::secret)?,
             anon_key: loader.get(&ANON_KEY, parse::secret)?,
             service_key: loader.get(&SERVICE_KEY, parse::secret)?,
             file_key: loader.get(&FILE_KEY, parse::key_of_32_bytes)?,
@@ -342,6 +367,7 @@ impl Settings {
                 .get(&MAIL_AUTOCONFIRM, parse::boolean)?
                 .unwrap_or(smtp_url.is_none()),
             smtp_url,
+            logins: loader.logins()?,
             rest: loader.rest()?,
             log: loader
                 .get(&LOG, parse::log_targets)?
@@ -531,6 +557,10 @@ impl<'a> Loader<'a> {
         let shown = |spec: &'static Spec, text: Option<&str>| match (spec.key, text) {
             ("data_dir", _) => settings.data_dir.display().to_string(),
             ("mail_autoconfirm", _) => settings.mail_autoconfirm.to_string(),
+            ("mail_interval", _) => settings.logins.mail_interval.as_secs().to_string(),
+            ("anonymous_sign_in", _) => settings.logins.anonymous.to_string(),
+            ("manual_linking", _) => settings.logins.linking.to_string(),
+            ("ethereum_sign_in", _) => settings.logins.ethereum.to_string(),
             (_, None) => spec.default.to_owned(),
             ("database_url", Some(_)) => settings
                 .database_url
@@ -538,7 +568,8 @@ impl<'a> Loader<'a> {
                 .map(|url| url.shown())
                 .unwrap_or_default(),
             (
-                "jwt_secret" | "anon_key" | "service_key" | "file_key" | "file_keys_old" | "seal_key" | "smtp_url",
+                "jwt_secret" | "jwt_signing_keys" | "anon_key" | "service_key" | "file_key" | "file_keys_old"
+                | "seal_key" | "smtp_url",
                 Some(_),
             ) => "[secret]".to_owned(),
             (_, Some(text)) => text.to_owned(),

@@ -5,6 +5,7 @@
 //! whatever it does outside of the database may happen twice.
 
 pub mod clock;
+mod mails;
 pub mod sales;
 
 use std::time::{Duration, SystemTime};
@@ -51,7 +52,8 @@ pub async fn run(app: App, seal_key: SealKey) {
         seal(&app.db, &sealer),
         collect_files(&app),
         due(&app),
-        keep_figures(&app)
+        keep_figures(&app),
+        mails::run(&app)
     );
 }
 

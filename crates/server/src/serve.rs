@@ -16,6 +16,7 @@ use crate::{
     app::{App, AppError, system_clock},
     attach::{AttachError, Migrate, Postgres},
     audit::{SealKey, key::NoKey},
+    auth::request::Peer,
     config::Config,
     jobs,
     request_line::Lenient,
@@ -99,7 +100,11 @@ pub async fn run(
         // Answers are written whole: waiting to fill a packet only adds latency. Without it, it is just slower.
         let _ = connection.set_nodelay(true);
     });
-    let serving = axum::serve(Lenient(listener), router(app)).with_graceful_shutdown(stopped(stop.clone()));
+    let serving = axum::serve(
+        Lenient(listener),
+        router(app).into_make_service_with_connect_info::<Peer>(),
+    )
+    .with_graceful_shutdown(stopped(stop.clone()));
     let result = tokio::select! {
         result = serving => result.map_err(ServeError::System),
         () = late(stop) => {

@@ -10,9 +10,9 @@ use crate::config::{Secret, secret::random_bytes};
 /// The longest address that a mail server takes (RFC 5321).
 const EMAIL_BYTES_MAX: usize = 254;
 /// Supabase's default minimum.
-const PASSWORD_CHARACTERS_MIN: usize = 6;
+pub(super) const PASSWORD_CHARACTERS_MIN: usize = 6;
 /// What bcrypt can read: a longer one could not move to another Supabase server.
-const PASSWORD_BYTES_MAX: usize = 72;
+pub(super) const PASSWORD_BYTES_MAX: usize = 72;
 
 /// An e-mail address in lower case, as GoTrue keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The keys that sign and verify tokens, and the two API keys made with them.
 //!
-//! We sign with one shared secret (HS256). Tokens of the public keys that the configuration names count as well. A key
+//! We sign with one shared secret (HS256), and access tokens with a key pair where the configuration has one (ES256). Tokens of the public keys that the configuration names count as well. A key
 //! knows its algorithms, and only those are tried with it.
 
 use std::{
@@ -11,10 +11,12 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, jwk::JwkSet};
+use ring::hmac;
 use serde::Serialize;
 
 use super::{
     jwks::{self, VerifyingKey},
+    signing::{self, SigningKey},
     token::{ApiRole, TokenError, Verified},
 };
 use crate::config::{Config, Secret};
@@ -26,7 +28,10 @@ const DEV_KEY_EXPIRES: u64 = 1_983_812_996;
 
 /// Signs and verifies.
 pub struct Keys {
+    secret: Secret,
     signing: EncodingKey,
+    /// Signs access tokens in place of the secret, where the configuration has one.
+    token_key: Option<SigningKey>,
     verifying: Vec<VerifyingKey>,
     public: JwkSet,
     anon_key: Secret,
@@ -41,9 +46,15 @@ pub enum KeyError {
     /// Signing failed.
     #[error("cannot sign with the JWT secret")]
     Sign(#[source] jsonwebtoken::errors::Error),
+    /// Signing failed for want of randomness.
+    #[error("cannot sign: there is no randomness")]
+    NoRandomness,
     /// A public key cannot be used.
     #[error("jwt_jwks: expected {0}")]
     Public(String),
+    /// A key of ours cannot be used.
+    #[error("jwt_signing_keys: expected {0}")]
+    Own(String),
     /// A configured API key would not be accepted.
     #[error(
         "{setting}: expected a token of the role {role} that the JWT secret signed, or a key that begins with {prefix}"
@@ -80,13 +91,20 @@ impl Keys {
             id: None,
             key: DecodingKey::from_secret(secret),
         }];
-        let public = config.settings.jwt_jwks.clone().unwrap_or(JwkSet { keys: Vec::new() });
+        let mut public = config.settings.jwt_jwks.clone().unwrap_or(JwkSet { keys: Vec::new() });
+        let own = match &config.settings.jwt_signing_keys {
+            Some(text) => signing::keys_of(text.expose()).map_err(KeyError::Own)?,
+            None => Vec::new(),
+        };
+        public.keys.extend(own.iter().map(|key| key.public.clone()));
         for jwk in &public.keys {
             verifying.push(jwks::key_of(jwk).map_err(KeyError::Public)?);
         }
         let empty = Secret::new("");
         let mut keys = Keys {
+            secret: config.jwt_secret.clone(),
             signing: EncodingKey::from_secret(secret),
+            token_key: own.into_iter().next(),
             verifying,
             public,
             anon_key: empty.clone(),
@@ -127,6 +145,33 @@ impl Keys {
         let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload));
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.signing, Algorithm::HS256);
         Ok(format!("{message}.{}", signature.map_err(KeyError::Sign)?))
+    }
+
+    /// Signs the claims of an access token: with the first of our own keys, else as [`Keys::sign`] does.
+    ///
+    /// # Errors
+    /// [`KeyError::Sign`], [`KeyError::NoRandomness`].
+    pub fn sign_token<C: Serialize>(&self, claims: &C) -> Result<String, KeyError> {
+        let Some(key) = &self.token_key else {
+            return self.sign(claims);
+        };
+        let payload = serde_json::to_vec(claims).map_err(|error| KeyError::Sign(error.into()))?;
+        key.sign(&payload).map_err(|_| KeyError::NoRandomness)
+    }
+
+    /// A keyed hash of `parts` for one purpose: it can neither be made nor tried without the JWT secret, and says nothing
+    /// for another purpose. Parts do not run into each other.
+    #[must_use]
+    pub fn mac(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.expose().as_bytes());
+        let mut context = hmac::Context::with_key(&key);
+        for part in [purpose.as_bytes()].iter().chain(parts) {
+            context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            context.update(part);
+        }
+        let mut mac = [0; 32];
+        mac.copy_from_slice(context.sign().as_ref());
+        mac
     }
 
     /// The keys that may have signed a token with this header.

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, header},
     middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
-    routing::get,
+    routing::{any, delete, get, post},
 };
 use serde_json::{Value, json};
 
-use super::{AuthRefusal, session, token::Caller, users};
+pub use super::request::bearer;
+use super::{AuthRefusal, account, admin, factors, grant, identities, links, mail, signup, verify};
 use crate::{app::App, problem::Problem};
 
 /// The version of the protocol whose errors have their code under `code`.
@@ -24,9 +25,51 @@ const ERROR_CODE_HEADER: HeaderName = HeaderName::from_static("x-sb-error-code")
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/health", get(health))
+        .route("/settings", get(settings))
         .route("/.well-known/jwks.json", get(jwks))
-        .route("/user", get(user))
+        .route("/signup", post(signup::signup))
+        .route("/token", post(grant::token))
+        .route("/otp", post(links::otp))
+        .route("/magiclink", post(links::magic_link))
+        .route("/recover", post(links::recover))
+        .route("/resend", post(links::resend))
+        .route("/verify", get(verify::get).post(verify::post))
+        .route("/invite", post(links::invite))
+        .route("/user", get(account::show).put(account::change))
+        .route("/logout", post(account::logout))
+        .route("/reauthenticate", get(account::reauthenticate))
+        .route("/user/identities/authorize", get(identities::authorize))
+        .route("/user/identities/{id}", delete(identities::unlink))
+        .route("/factors", post(factors::enroll))
+        .route("/factors/{id}", delete(factors::unenroll))
+        .route("/factors/{id}/challenge", post(factors::challenge))
+        .route("/factors/{id}/verify", post(factors::verify))
+        .route("/admin/users", get(admin::list).post(admin::add))
+        .route(
+            "/admin/users/{id}",
+            get(admin::show).put(admin::change).delete(admin::remove),
+        )
+        .route("/admin/users/{id}/factors", get(factors::of_user))
+        .route(
+            "/admin/users/{id}/factors/{factor}",
+            delete(factors::remove_of_user).put(factors::change_of_user),
+        )
+        .route("/admin/generate_link", post(admin::generate_link::generate_link))
+        .route("/admin/audit", get(admin::audit))
+        .route("/dev/mails", get(mail::page::mails))
+        .route("/authorize", get(async || refused(AuthRefusal::ProviderDisabled)))
+        .route("/callback", any(async || refused(AuthRefusal::ProviderDisabled)))
+        .route("/sso", post(async || refused(AuthRefusal::SamlDisabled)))
+        .route(
+            "/passkeys/{*rest}",
+            any(async || refused(AuthRefusal::PasskeysDisabled)),
+        )
+        .route("/oauth/{*rest}", any(async || refused(AuthRefusal::FeatureDisabled)))
         .layer(from_fn(in_gotrue_form))
+}
+
+fn refused(refusal: AuthRefusal) -> Problem {
+    refusal.into()
 }
 
 async fn health() -> Json<Value> {
@@ -37,47 +80,31 @@ async fn health() -> Json<Value> {
     }))
 }
 
+/// What a front end may offer.
+async fn settings(State(app): State<App>) -> Json<Value> {
+    let settings = &app.config.settings;
+    Json(json!({
+        "external": {
+            "anonymous_users": settings.logins.anonymous,
+            "email": true,
+            "phone": false,
+            "web3_ethereum": settings.logins.ethereum,
+        },
+        "disable_signup": !settings.logins.sign_up,
+        "mailer_autoconfirm": settings.mail_autoconfirm,
+        "phone_autoconfirm": false,
+        "sms_provider": "",
+        "saml_enabled": false,
+        "passkeys_enabled": false,
+    }))
+}
+
 /// Public keys only, and a shared secret has none.
 async fn jwks(State(app): State<App>) -> impl axum::response::IntoResponse {
     (
         [(header::CACHE_CONTROL, "public, max-age=600")],
         Json(json!(app.keys.public())),
     )
-}
-
-/// Who is asking. A session that was ended is refused here at once, whatever its tokens say.
-async fn user(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
-    let now = app.now();
-    let caller = bearer(&app, &headers)?;
-    let user_id = caller.user_id().ok_or(AuthRefusal::NoSubject)?;
-    let tx = app.db.as_auth().await?;
-    let user = users::find(&tx, user_id).await?.ok_or(AuthRefusal::UserNotFound)?;
-    if let Some(session_id) = caller.session_id()
-        && !session::is_open(&tx, session_id, now).await?
-    {
-        return Err(AuthRefusal::SessionNotFound.into());
-    }
-    if user.is_banned(now) {
-        return Err(AuthRefusal::UserBanned.into());
-    }
-    let (identities, factors) = tokio::try_join!(users::identities(&tx, user_id), users::factors(&tx, user_id))?;
-    tx.commit().await?;
-    Ok(Json(user.to_json(&identities, &factors)))
-}
-
-/// The caller whom the `Authorization` header proves.
-///
-/// # Errors
-/// See [`AuthRefusal`].
-pub fn bearer(app: &App, headers: &HeaderMap) -> Result<Caller, AuthRefusal> {
-    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = value
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim())
-        .filter(|token| !token.is_empty())
-        .ok_or(AuthRefusal::NoAuthorization)?;
-    app.keys.verify(token, app.now()).map_err(AuthRefusal::BadToken)
 }
 
 /// Gives a problem the body that auth clients read: one of two, by the version that they ask for.
@@ -106,19 +133,23 @@ async fn in_gotrue_form(request: Request, next: Next) -> Response {
         | Problem::Refused(_)
         | Problem::NotAvailable => "validation_failed",
     };
-    let body = if is_new {
-        json!({ "code": code, "message": problem.to_string() })
+    let text = problem.to_string();
+    let mut body = if let Problem::Auth(AuthRefusal::OAuth(text)) = &*problem {
+        json!({ "error": "invalid_request", "error_description": text })
+    } else if is_new {
+        json!({ "code": code, "message": text })
     } else {
-        json!({ "code": problem.status().as_u16(), "error_code": code, "msg": problem.to_string() })
+        json!({ "code": problem.status().as_u16(), "error_code": code, "msg": text })
     };
+    if let (Problem::Auth(AuthRefusal::WeakPassword { reasons, .. }), Some(object)) = (&*problem, body.as_object_mut())
+    {
+        object.insert("weak_password".to_owned(), json!({ "reasons": reasons }));
+    }
     let mut response = (problem.status(), Json(body)).into_response();
-    response
-        .headers_mut()
-        .insert(ERROR_CODE_HEADER, HeaderValue::from_static(code));
+    let headers = response.headers_mut();
+    headers.insert(ERROR_CODE_HEADER, HeaderValue::from_static(code));
     if is_new {
-        response
-            .headers_mut()
-            .insert(API_VERSION_HEADER, HeaderValue::from_static(API_VERSION));
+        headers.insert(API_VERSION_HEADER, HeaderValue::from_static(API_VERSION));
     }
     response
 }

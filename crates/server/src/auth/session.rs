@@ -7,10 +7,19 @@ use mint_core::role::Role;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{token::ApiRole, users::User};
+use super::{
+    AuthRefusal,
+    events::{self, Event},
+    hook, refresh,
+    request::Asked,
+    token::ApiRole,
+    users::{self, User},
+};
 use crate::{
+    app::App,
     config::BaseUrl,
     db::{Tx, sql},
+    problem::Problem,
 };
 
 /// How long an access token holds unless asked otherwise: Supabase's default.
@@ -69,34 +78,228 @@ pub struct Session {
 /// mailed link would.
 const OPERATOR_METHOD: &str = "magiclink";
 
-/// Opens a session that an operator asked for. `tx` is the auth role's.
+/// How somebody showed who it is, as the `amr` claim says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// A password.
+    Password,
+    /// A code or link that was mailed.
+    Otp,
+    /// Not at all.
+    Anonymous,
+    /// A wallet's signature.
+    Web3,
+    /// A code of an authenticator.
+    Totp,
+    /// An operator's word.
+    Operator,
+}
+
+impl Method {
+    /// Its name in tokens and rows.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Password => "password",
+            Method::Otp => "otp",
+            Method::Anonymous => "anonymous",
+            Method::Web3 => "web3",
+            Method::Totp => "totp",
+            Method::Operator => OPERATOR_METHOD,
+        }
+    }
+}
+
+/// Opens a session that an operator asked for. It cannot be refreshed. `tx` is the auth role's.
 ///
 /// # Errors
 /// What the database answered.
 pub async fn open(tx: &Tx, user_id: Uuid, now: DateTime<Utc>) -> Result<Session, tokio_postgres::Error> {
+    let agent = Some("nexus-mint user token");
+    insert(tx, user_id, Method::Operator, None, agent, None, now).await
+}
+
+/// Opens a session for somebody who just showed who it is. Its first refresh token has the number 0.
+///
+/// # Errors
+/// What the database answered.
+pub async fn begin(tx: &Tx, user_id: Uuid, method: Method, asked: &Asked) -> Result<Session, tokio_postgres::Error> {
+    let address = asked.address.map(|address| address.to_string());
+    let session = insert(tx, user_id, method, Some(0), asked.agent.as_deref(), address, asked.now).await?;
+    events::note(tx, Event::SignedIn, Some(user_id), Some(session.id), asked.now).await?;
+    Ok(session)
+}
+
+async fn insert(
+    tx: &Tx,
+    user_id: Uuid,
+    method: Method,
+    counter: Option<i64>,
+    agent: Option<&str>,
+    address: Option<String>,
+    now: DateTime<Utc>,
+) -> Result<Session, tokio_postgres::Error> {
     let id = Uuid::new_v4();
     tx.execute(
         sql!(
-            "insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent)
-             values ($1, $2, $3, $3, 'aal1', 'nexus-mint user token')"
+            "insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, refresh_token_counter)
+             values ($1, $2, $3, $3, 'aal1', $4, $5::text::inet, $6)"
         ),
-        &[&id, &user_id, &now],
+        &[&id, &user_id, &now, &agent, &address, &counter],
     )
     .await?;
-    tx.execute(
-        sql!(
-            "insert into auth.mfa_amr_claims (id, session_id, authentication_method, created_at, updated_at)
-             values ($1, $2, $3, $4, $4)"
-        ),
-        &[&Uuid::new_v4(), &id, &OPERATOR_METHOD, &now],
-    )
-    .await?;
+    add_method(tx, id, method, now).await?;
     tx.execute(
         sql!("update auth.users set last_sign_in_at = $2 where id = $1"),
         &[&user_id, &now],
     )
     .await?;
     Ok(Session { id, since: now })
+}
+
+/// Notes that a session's person showed who it is in one more way, or again.
+///
+/// # Errors
+/// What the database answered.
+pub async fn add_method(
+    tx: &Tx,
+    session_id: Uuid,
+    method: Method,
+    now: DateTime<Utc>,
+) -> Result<(), tokio_postgres::Error> {
+    tx.execute(
+        sql!(
+            "insert into auth.mfa_amr_claims (id, session_id, authentication_method, created_at, updated_at)
+             values ($1, $2, $3, $4, $4)
+             on conflict (session_id, authentication_method) do update set updated_at = excluded.updated_at"
+        ),
+        &[&Uuid::new_v4(), &session_id, &method.name(), &now],
+    )
+    .await?;
+    Ok(())
+}
+
+/// How far a session's person showed who it is.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The session.
+    pub session_id: Uuid,
+    /// `aal1`, or `aal2` with a second factor.
+    pub aal: String,
+    /// In which ways and when, newest first.
+    pub methods: Vec<(String, DateTime<Utc>)>,
+    /// When the session began.
+    pub since: DateTime<Utc>,
+    /// The number of the refresh token that counts, where there is one.
+    pub counter: Option<i64>,
+}
+
+/// Reads how far a session's person showed who it is; nothing where it has ended.
+///
+/// # Errors
+/// What the database answered.
+pub async fn standing(
+    tx: &Tx,
+    session_id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Option<Standing>, tokio_postgres::Error> {
+    let rows = tx
+        .query(
+            sql!(
+                "select coalesce(s.aal::text, 'aal1'), s.created_at, s.refresh_token_counter, m.authentication_method, m.updated_at
+                 from auth.sessions as s left join auth.mfa_amr_claims as m on m.session_id = s.id
+                 where s.id = $1 and coalesce(s.not_after > $2, true)
+                 order by m.updated_at desc, m.id"
+            ),
+            &[&session_id, &now],
+        )
+        .await?;
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let mut standing = Standing {
+        session_id,
+        aal: first.try_get(0)?,
+        methods: Vec::new(),
+        since: first.try_get::<_, Option<DateTime<Utc>>>(1)?.unwrap_or(now),
+        counter: first.try_get(2)?,
+    };
+    for row in &rows {
+        if let (Some(method), Some(at)) = (row.try_get(3)?, row.try_get(4)?) {
+            standing.methods.push((method, at));
+        }
+    }
+    Ok(Some(standing))
+}
+
+/// What a client gets that signed in: the tokens of the session and whose it is. `tx` is the auth role's.
+///
+/// # Errors
+/// When the person or the session is gone.
+pub async fn tokens(app: &App, tx: &Tx, user_id: Uuid, session_id: Uuid, now: DateTime<Utc>) -> Result<Value, Problem> {
+    let user = users::find(tx, user_id).await?.ok_or(AuthRefusal::UserNotFound)?;
+    let standing = standing(tx, session_id, now)
+        .await?
+        .ok_or(AuthRefusal::SessionNotFound)?;
+    let named: String = tx
+        .query_one(sql!("select nexus.api_role_of($1)"), &[&user_id])
+        .await?
+        .try_get(0)?;
+    let role = if named == ApiRole::Staff.name() {
+        ApiRole::Staff
+    } else {
+        ApiRole::Authenticated
+    };
+    let claims = claims_of(&user, &standing, role, &app.public_url, now, Ttl::default());
+    let claims = match &app.config.settings.logins.token_hook {
+        Some(name) => hook::with_custom_claims(tx, name, user_id, claims).await?,
+        None => claims,
+    };
+    let access_token = app.keys.sign_token(&claims).map_err(Problem::internal)?;
+    let shown = users::shown(tx, &user).await?;
+    let mut answer = json!({
+        "access_token": access_token,
+        "token_type": "bearer",
+        "expires_in": TTL_DEFAULT.as_secs(),
+        "expires_at": (now + TTL_DEFAULT).timestamp(),
+        "user": shown,
+    });
+    if let (Some(counter), Some(object)) = (standing.counter, answer.as_object_mut()) {
+        let token = refresh::token(&app.keys, session_id, counter);
+        object.insert("refresh_token".to_owned(), json!(token));
+    }
+    Ok(answer)
+}
+
+/// Ends sessions of a person, and says how many.
+///
+/// # Errors
+/// What the database answered.
+pub async fn end(tx: &Tx, user_id: Uuid, which: Ending) -> Result<u64, tokio_postgres::Error> {
+    let (own, others) = match which {
+        Ending::All => (None, None),
+        Ending::This(id) => (Some(id), None),
+        Ending::Others(id) => (None, Some(id)),
+    };
+    tx.execute(
+        sql!(
+            "delete from auth.sessions
+             where user_id = $1 and coalesce(id = $2, true) and coalesce(id <> $3, true)"
+        ),
+        &[&user_id, &own, &others],
+    )
+    .await
+}
+
+/// Which sessions of a person end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All.
+    All,
+    /// This one.
+    This(Uuid),
+    /// All but this one.
+    Others(Uuid),
 }
 
 /// Whether the session is there and has not ended. `tx` is the auth role's.
@@ -118,9 +321,26 @@ pub fn api_role(roles: &[Role]) -> ApiRole {
     }
 }
 
-/// The claims of an access token, as GoTrue writes them.
+/// The claims of an operator's access token.
 #[must_use]
 pub fn claims(user: &User, session: Session, role: ApiRole, issuer: &BaseUrl, now: DateTime<Utc>, ttl: Ttl) -> Value {
+    let standing = Standing {
+        session_id: session.id,
+        aal: "aal1".to_owned(),
+        methods: vec![(OPERATOR_METHOD.to_owned(), session.since)],
+        since: session.since,
+        counter: None,
+    };
+    claims_of(user, &standing, role, issuer, now, ttl)
+}
+
+/// The claims of an access token, as GoTrue writes them.
+fn claims_of(user: &User, standing: &Standing, role: ApiRole, issuer: &BaseUrl, now: DateTime<Utc>, ttl: Ttl) -> Value {
+    let methods: Vec<Value> = standing
+        .methods
+        .iter()
+        .map(|(method, at)| json!({ "method": method, "timestamp": at.timestamp() }))
+        .collect();
     json!({
         "iss": format!("{issuer}/auth/v1"),
         "sub": user.id,
@@ -132,9 +352,9 @@ pub fn claims(user: &User, session: Session, role: ApiRole, issuer: &BaseUrl, no
         "app_metadata": user.app_metadata,
         "user_metadata": user.user_metadata,
         "role": role.name(),
-        "aal": "aal1",
-        "amr": [{ "method": OPERATOR_METHOD, "timestamp": session.since.timestamp() }],
-        "session_id": session.id,
+        "aal": standing.aal,
+        "amr": methods,
+        "session_id": standing.session_id,
         "is_anonymous": user.is_anonymous,
     })
 }

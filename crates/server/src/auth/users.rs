@@ -6,8 +6,11 @@ use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::email::Email;
-use crate::db::{CommitError, Tx, sql};
+use super::{AuthRefusal, email::Email};
+use crate::{
+    db::{CommitError, Tx, sql},
+    problem::Problem,
+};
 
 /// Why an operator's command about a user was refused.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +150,24 @@ pub async fn find(tx: &Tx, id: Uuid) -> Result<Option<User>, tokio_postgres::Err
         )
         .await?;
     row.as_ref().map(user_of).transpose()
+}
+
+/// The whole user object of a person: with identities and factors. `tx` is the auth role's.
+///
+/// # Errors
+/// What the database answered.
+pub async fn shown(tx: &Tx, user: &User) -> Result<Value, tokio_postgres::Error> {
+    let (identities, factors) = tokio::try_join!(identities(tx, user.id), factors(tx, user.id))?;
+    Ok(user.to_json(&identities, &factors))
+}
+
+/// The same by the id.
+///
+/// # Errors
+/// [`AuthRefusal::NoSuchUser`], or what the database answered.
+pub async fn shown_by_id(tx: &Tx, id: Uuid) -> Result<Value, Problem> {
+    let user = find(tx, id).await?.ok_or(AuthRefusal::NoSuchUser)?;
+    Ok(shown(tx, &user).await?)
 }
 
 /// The id of the person with this address. `tx` is the auth role's.

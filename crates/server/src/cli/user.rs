@@ -15,6 +15,7 @@ use crate::{
     auth::{
         email::{CredentialError, Email, Password},
         keys::Keys,
+        mail,
         session::{self, Ttl},
         users::{self, NewUser, UserError},
     },
@@ -71,6 +72,12 @@ pub(super) enum UserCommand {
         #[arg(long)]
         ttl: Option<Ttl>,
     },
+    /// Print the newest mail that waits for an address: it may sign in
+    Mail {
+        /// The address
+        #[arg(value_parser = parse_email)]
+        email: Email,
+    },
     /// Print everybody: id, address, roles
     List {
         /// Print one JSON object a line
@@ -99,6 +106,7 @@ pub(super) async fn run(command: UserCommand, config: &Config, db: &Db) -> Resul
         UserCommand::Grant { email, role } => change_role(db, &email, role, Change::Grant).await?,
         UserCommand::Revoke { email, role } => change_role(db, &email, role, Change::Revoke).await?,
         UserCommand::Token { email, ttl } => answer(&token(config, db, &email, ttl.unwrap_or_default()).await?)?,
+        UserCommand::Mail { email } => show_mail(db, &email).await?,
         UserCommand::List { json } => list(db, if json { Form::Json } else { Form::Text }).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -180,6 +188,15 @@ pub(super) async fn token(config: &Config, db: &Db, email: &Email, ttl: Ttl) -> 
     tx.commit().await?;
     let issuer = config.settings.public_url(config.settings.listen);
     Ok(Keys::of(config, now)?.sign(&session::claims(&user, session, role, &issuer, now, ttl))?)
+}
+
+async fn show_mail(db: &Db, email: &Email) -> Result<(), AnyError> {
+    let tx = db.as_auth().await?;
+    let found = mail::waiting(&tx, Some(email.as_str()), 1).await?;
+    tx.commit().await?;
+    let mail = found.first().ok_or("no mail waits for this address")?;
+    answer(&format!("{}\n\n{}", mail.subject, mail.text))?;
+    Ok(())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

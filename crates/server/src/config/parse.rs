@@ -134,6 +134,37 @@ pub(super) fn smtp_url(text: &str) -> Result<Secret, String> {
     }
 }
 
+pub(super) fn mail_from(text: &str) -> Result<String, String> {
+    let fits = text.parse::<lettre::message::Mailbox>().is_ok() && !text.contains(char::is_control);
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| "an address such as mint@example.com or Mint <mint@example.com>".to_owned())
+}
+
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds <= 86_400);
+    seconds.ok_or_else(|| "a number of seconds, at most 86400".to_owned())
+}
+
+pub(super) fn function_name(text: &str) -> Result<String, String> {
+    let part = |name: &str| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+    };
+    let fits = text
+        .split_once('.')
+        .is_some_and(|(schema, name)| part(schema) && part(name));
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| "a function as schema.name, in letters, digits and _".to_owned())
+}
+
+pub(super) fn header_name(text: &str) -> Result<String, String> {
+    let name = axum::http::HeaderName::try_from(text);
+    name.map(|name| name.as_str().to_owned())
+        .map_err(|_| "the name of a header such as x-forwarded-for".to_owned())
+}
+
 pub(super) fn log_targets(text: &str) -> Result<Targets, String> {
     text.parse()
         .map_err(|_| "error, warn, info, debug or trace, or module=level pairs".to_owned())

@@ -33,6 +33,7 @@ mod killed;
 mod kyc;
 mod laws;
 mod ledger;
+mod logins;
 mod market_views;
 mod migrations;
 mod model;
