@@ -30,7 +30,7 @@ const CREDITOR: Actor = Actor::Program("distributions");
 const PART_LINES: i32 = 5_000;
 
 /// Parts of one distribution in a turn of the jobs, so that payments of others go on meanwhile.
-const PARTS_A_TURN: usize = 10;
+const PARTS_A_TURN: usize = 3;
 
 /// Credits the first holders and makes their payouts due; the jobs credit the others and send the payouts.
 ///
