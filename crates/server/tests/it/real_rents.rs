@@ -22,7 +22,7 @@ const INVESTORS: i32 = 2_000;
 
 /// Names how many months are paid: a year takes some minutes, and a quarter of it shows the same.
 const MONTHS: &str = "NEXUS_MINT_REALT_MONTHS";
-const MONTHS_OTHERWISE: u32 = 3;
+const MONTHS_OTHERWISE: u32 = 12;
 
 /// Houses that pay at once: as many as the program has connections for commands.
 const AT_ONCE: usize = 6;
