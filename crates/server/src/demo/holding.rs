@@ -27,7 +27,7 @@ pub(super) async fn transfer(
     };
     stage.later(TimeDelta::days(1));
     let body = json!({
-        "propertyId": house.id, "tokenAmount": 2, "kind": "sale", "toUserId": buyer.id, "price": "112.00", "reason": "as agreed",
+        "propertyId": house.id, "tokenAmount": 2, "kind": "sale", "toUserId": buyer.id, "price": "540.00", "reason": "as agreed",
     });
     let asked = stage.done(seller, "request-transfer", body.clone()).await?;
     let id = id_of(at(&asked, "/transfer"))?;
@@ -38,12 +38,12 @@ pub(super) async fn transfer(
     // Screenings last a month, and two have passed.
     let body = json!({ "partyId": party_of(stage, buyer).await?, "status": "clear", "provider": "simulated" });
     stage.done(&staff.officer, "record-screening", body).await?;
-    let body = json!({ "transferId": id, "price": "112.00" });
+    let body = json!({ "transferId": id, "price": "540.00" });
     stage.done(buyer, "accept-transfer", body).await?;
     let body = json!({ "transferId": id, "decision": "approved" });
     stage.done(&staff.officer, "approve-transfer", body).await?;
     Ok(format!(
-        "{} sells two tokens to {} for 112.00 USD, which they pay each other; the declared rent stays where it was. \
+        "{} sells two tokens to {} for 540.00 USD, which they pay each other; the declared rent stays where it was. \
          Who wants to give more than is his learns: {refused}",
         seller.name, buyer.name
     ))
