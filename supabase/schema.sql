@@ -40,13 +40,16 @@ AS $function$
     or exists (
       select from public.investments as i
       where i.user_id = can_access_property.user_id and i.property_id = can_access_property.property_id
-        and i.status in ('pending', 'paid', 'confirmed', 'refund_due'))
+        and i.status in ('pending', 'paid', 'refund_due'))
+    or exists (
+      select from public.lots as l
+      where l.user_id = can_access_property.user_id and l.property_id = can_access_property.property_id and l.units > 0)
     or exists (
       select from public.offering_guests as g join public.offerings as o on o.id = g.offering_id
       where g.user_id = can_access_property.user_id and o.property_id = can_access_property.property_id and o.status in ('open', 'funded'))
   end
 $function$;
-comment on function public.can_access_property(uuid,uuid) is 'Whether a login may see a property: it is active, or the login is staff for it, invested in it, or invited to its offering. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
+comment on function public.can_access_property(uuid,uuid) is 'Whether a login may see a property: it is active, or the login is staff for it, holds or is buying tokens of it, or is invited to its offering. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
 grant execute on function public.can_access_property(uuid,uuid) to authenticated, nexus_engine, service_role;
 
 CREATE OR REPLACE FUNCTION public.get_user_role(user_id uuid)
@@ -711,7 +714,7 @@ comment on column public.distribution_lines.rate_ppm is 'The rate of that tax, i
 comment on column public.distribution_lines.form is 'The form on which the rate rests; none where no rate is known for the property''s country.';
 comment on column public.distribution_lines.form_version is 'Its version.';
 comment on column public.distribution_lines.lot_ids is 'His lots that count: over them the line is split when it is posted, whatever became of them since.';
-comment on column public.distribution_lines.lot_units is 'What of entitled_units each of them had; of token-seconds, what the lots that are left have, or 1 each where none is.';
+comment on column public.distribution_lines.lot_units is 'What of entitled_units each of them had: they add up to it.';
 comment on column public.distribution_lines.status is 'payable, sent, paid or failed; docs/STATES.md.';
 CREATE INDEX distribution_lines_open_idx ON public.distribution_lines USING btree (distribution_id) WHERE (status <> 'paid'::text);
 CREATE INDEX distribution_lines_party_id_idx ON public.distribution_lines USING btree (party_id);
@@ -1208,6 +1211,167 @@ grant select on public.gate_requirements to service_role;
 create policy gate_requirements_read_everybody on public.gate_requirements for select to anon, authenticated, nexus_engine
   using (true);
 
+create table public.holding_cases (
+  id uuid not null,
+  kind text not null,
+  property_id uuid,
+  property_token_id uuid,
+  party_id uuid,
+  to_user_id uuid,
+  to_party_id uuid,
+  freeze_id uuid,
+  token_decimals smallint,
+  units bigint,
+  token_amount numeric generated always as (nexus.from_minor(units, (token_decimals)::integer)) stored,
+  currency text,
+  currency_decimals smallint,
+  amount_minor bigint,
+  amount numeric generated always as (nexus.from_minor(amount_minor, (currency_decimals)::integer)) stored,
+  account_ref text,
+  bank_reference text,
+  booked_on date,
+  reason text not null,
+  status text default 'open'::text not null,
+  opened_by uuid not null,
+  first_approved_by uuid,
+  first_approved_at timestamp with time zone,
+  second_approved_by uuid,
+  done_at timestamp with time zone,
+  rejected_by uuid,
+  reject_reason text,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint holding_cases_pkey PRIMARY KEY (id),
+  constraint holding_cases_amount_is_an_amount CHECK ((((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint)) AND ((amount_minor IS NULL) = (currency IS NULL)))),
+  constraint holding_cases_currency_has_decimals CHECK (((currency IS NULL) = (currency_decimals IS NULL))),
+  constraint holding_cases_done_has_two_approvals CHECK ((((status = 'done'::text) = (num_nulls(first_approved_by, first_approved_at, second_approved_by, done_at) = 0)) AND ((first_approved_by IS NULL) = (first_approved_at IS NULL)) AND ((second_approved_by IS NULL) = (done_at IS NULL)))),
+  constraint holding_cases_kind_is_known CHECK ((kind = ANY (ARRAY['freeze'::text, 'release'::text, 'forced_transfer'::text, 'recovery'::text, 'redemption'::text, 'wind_up'::text]))),
+  constraint holding_cases_name_what_they_are_about CHECK ((((kind = 'recovery'::text) = (property_token_id IS NULL)) AND ((property_token_id IS NULL) = (property_id IS NULL)) AND ((kind = 'wind_up'::text) = (party_id IS NULL)) AND ((kind = ANY (ARRAY['forced_transfer'::text, 'recovery'::text])) = (to_party_id IS NOT NULL)) AND ((to_party_id IS NULL) = (to_user_id IS NULL)) AND ((kind = 'release'::text) = (freeze_id IS NOT NULL)) AND ((kind = ANY (ARRAY['redemption'::text, 'wind_up'::text])) = (amount_minor IS NOT NULL)) AND (num_nulls(account_ref, bank_reference, booked_on) =
+CASE kind
+    WHEN 'wind_up'::text THEN 0
+    ELSE 3
+END) AND ((kind = ANY (ARRAY['freeze'::text, 'forced_transfer'::text, 'redemption'::text])) OR (units IS NULL)) AND (to_party_id <> party_id))),
+  constraint holding_cases_need_two_persons CHECK ((first_approved_by <> second_approved_by)),
+  constraint holding_cases_rejected_says_why CHECK ((((status = 'rejected'::text) = COALESCE((reject_reason ~ '\S'::text), false)) AND ((status = 'rejected'::text) = (rejected_by IS NOT NULL)) AND (length(reject_reason) <= 2000))),
+  constraint holding_cases_status_is_known CHECK ((status = ANY (ARRAY['open'::text, 'done'::text, 'rejected'::text, 'cancelled'::text]))),
+  constraint holding_cases_texts_are_bounded CHECK (((reason ~ '\S'::text) AND (length(reason) <= 2000) AND ((length(account_ref) >= 1) AND (length(account_ref) <= 100)) AND ((length(bank_reference) >= 1) AND (length(bank_reference) <= 300)))),
+  constraint holding_cases_units_are_exact CHECK ((((units >= 1) AND (units <= '9007199254740991'::bigint)) AND ((units IS NULL) OR (token_decimals IS NOT NULL)))),
+  constraint holding_cases_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint holding_cases_first_approved_by_fkey FOREIGN KEY (first_approved_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint holding_cases_freeze_id_fkey FOREIGN KEY (freeze_id) REFERENCES public.holding_freezes(id) ON DELETE RESTRICT,
+  constraint holding_cases_opened_by_fkey FOREIGN KEY (opened_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint holding_cases_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint holding_cases_rejected_by_fkey FOREIGN KEY (rejected_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint holding_cases_second_approved_by_fkey FOREIGN KEY (second_approved_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint holding_cases_to_party_id_fkey FOREIGN KEY (to_party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint holding_cases_to_user_id_fkey FOREIGN KEY (to_user_id) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint holding_cases_token_of_property_fkey FOREIGN KEY (property_token_id, property_id) REFERENCES public.property_tokens(id, property_id) ON DELETE RESTRICT
+);
+comment on table public.holding_cases is 'Case files about holdings: what is to be done, why, who opened it, and the two persons of different parties who approved. Done with the second approval, in one transaction.';
+comment on column public.holding_cases.id is 'Identity of the case.';
+comment on column public.holding_cases.kind is 'freeze, release (of a freeze), forced_transfer, recovery (of everything that a party holds, to a login of the same person), redemption (of a holder''s tokens against money of the property) or wind_up (the property is sold: everybody''s tokens against everything that it has).';
+comment on column public.holding_cases.property_id is 'The property; null of a recovery.';
+comment on column public.holding_cases.property_token_id is 'Its token.';
+comment on column public.holding_cases.party_id is 'The holder; null of a winding up.';
+comment on column public.holding_cases.to_user_id is 'The login that acts for who gets the tokens.';
+comment on column public.holding_cases.to_party_id is 'Who gets the tokens.';
+comment on column public.holding_cases.freeze_id is 'The freeze that a release ends.';
+comment on column public.holding_cases.token_decimals is 'Decimals of the token.';
+comment on column public.holding_cases.units is 'How many tokens, in smallest units; null: all.';
+comment on column public.holding_cases.token_amount is 'How many tokens; null: all.';
+comment on column public.holding_cases.currency is 'Currency of the amount.';
+comment on column public.holding_cases.currency_decimals is 'Decimals of that currency.';
+comment on column public.holding_cases.amount_minor is 'What is paid for the tokens redeemed, or what the sale of the property brought, in smallest units.';
+comment on column public.holding_cases.amount is 'The same in whole units of the currency.';
+comment on column public.holding_cases.account_ref is 'The bank''s name of the account on which the price of the property arrived.';
+comment on column public.holding_cases.bank_reference is 'The bank''s reference of that line.';
+comment on column public.holding_cases.booked_on is 'The day on which the bank booked it.';
+comment on column public.holding_cases.reason is 'Why: the order, the request, the decision.';
+comment on column public.holding_cases.status is 'open, done, rejected or cancelled; docs/STATES.md.';
+comment on column public.holding_cases.opened_by is 'Who opened it: a manager of the property, or an overseer, whose opening is the first approval.';
+comment on column public.holding_cases.first_approved_by is 'The first overseer who approved.';
+comment on column public.holding_cases.first_approved_at is 'When.';
+comment on column public.holding_cases.second_approved_by is 'The second, of another party than the first and whoever opened it.';
+comment on column public.holding_cases.done_at is 'When the second approved, and it was done.';
+comment on column public.holding_cases.rejected_by is 'The overseer who rejected it.';
+comment on column public.holding_cases.reject_reason is 'Why.';
+comment on column public.holding_cases.created_at is 'When it was opened.';
+comment on column public.holding_cases.updated_at is 'When the row last changed.';
+CREATE UNIQUE INDEX holding_cases_bank_line_once_key ON public.holding_cases USING btree (property_id, account_ref, bank_reference) WHERE ((status = ANY (ARRAY['open'::text, 'done'::text])) AND (bank_reference IS NOT NULL));
+CREATE INDEX holding_cases_currency_idx ON public.holding_cases USING btree (currency, currency_decimals);
+CREATE INDEX holding_cases_first_approved_by_idx ON public.holding_cases USING btree (first_approved_by);
+CREATE INDEX holding_cases_freeze_id_idx ON public.holding_cases USING btree (freeze_id);
+CREATE INDEX holding_cases_open_idx ON public.holding_cases USING btree (created_at) WHERE (status = 'open'::text);
+CREATE INDEX holding_cases_opened_by_idx ON public.holding_cases USING btree (opened_by);
+CREATE INDEX holding_cases_party_id_idx ON public.holding_cases USING btree (party_id);
+CREATE INDEX holding_cases_property_id_idx ON public.holding_cases USING btree (property_id, created_at DESC);
+CREATE INDEX holding_cases_property_token_id_idx ON public.holding_cases USING btree (property_token_id, property_id);
+CREATE INDEX holding_cases_rejected_by_idx ON public.holding_cases USING btree (rejected_by);
+CREATE INDEX holding_cases_second_approved_by_idx ON public.holding_cases USING btree (second_approved_by);
+CREATE INDEX holding_cases_to_party_id_idx ON public.holding_cases USING btree (to_party_id);
+CREATE INDEX holding_cases_to_user_id_idx ON public.holding_cases USING btree (to_user_id);
+CREATE TRIGGER holding_cases_updated_at BEFORE UPDATE ON public.holding_cases FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+CREATE TRIGGER log_deletes AFTER DELETE ON public.holding_cases REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.holding_cases REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.holding_cases FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.holding_cases REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+alter table public.holding_cases enable row level security;
+grant insert, select, update on public.holding_cases to nexus_engine;
+grant select on public.holding_cases to nexus_staff;
+grant select on public.holding_cases to service_role;
+create policy holding_cases_engine on public.holding_cases for all to nexus_engine
+  using (true)
+  with check (true);
+create policy holding_cases_read_staff on public.holding_cases for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
+create table public.holding_freezes (
+  id uuid not null,
+  party_id uuid not null,
+  property_id uuid not null,
+  property_token_id uuid not null,
+  units bigint,
+  frozen_case_id uuid not null,
+  frozen_at timestamp with time zone not null,
+  released_case_id uuid,
+  released_at timestamp with time zone,
+  constraint holding_freezes_pkey PRIMARY KEY (id),
+  constraint holding_freezes_release_is_whole CHECK ((((released_case_id IS NULL) = (released_at IS NULL)) AND (released_at >= frozen_at))),
+  constraint holding_freezes_units_are_exact CHECK (((units >= 1) AND (units <= '9007199254740991'::bigint))),
+  constraint holding_freezes_frozen_case_id_fkey FOREIGN KEY (frozen_case_id) REFERENCES public.holding_cases(id) ON DELETE RESTRICT,
+  constraint holding_freezes_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint holding_freezes_released_case_id_fkey FOREIGN KEY (released_case_id) REFERENCES public.holding_cases(id) ON DELETE RESTRICT,
+  constraint holding_freezes_token_of_property_fkey FOREIGN KEY (property_token_id, property_id) REFERENCES public.property_tokens(id, property_id) ON DELETE RESTRICT
+);
+comment on table public.holding_freezes is 'Tokens of a holder that cannot be transferred or redeemed, and whose property pays nothing out to him, until a release. Seen by staff alone: a freeze may have to be kept from whom it is about.';
+comment on column public.holding_freezes.id is 'Identity of the freeze.';
+comment on column public.holding_freezes.party_id is 'The holder.';
+comment on column public.holding_freezes.property_id is 'The property.';
+comment on column public.holding_freezes.property_token_id is 'Its token.';
+comment on column public.holding_freezes.units is 'How many tokens, in smallest units; null: all that he has or gets.';
+comment on column public.holding_freezes.frozen_case_id is 'The case by which they were frozen, or came to be his frozen.';
+comment on column public.holding_freezes.frozen_at is 'Since when.';
+comment on column public.holding_freezes.released_case_id is 'The case that ended it.';
+comment on column public.holding_freezes.released_at is 'When.';
+CREATE INDEX holding_freezes_active_idx ON public.holding_freezes USING btree (party_id, property_token_id) WHERE (released_at IS NULL);
+CREATE INDEX holding_freezes_frozen_case_id_idx ON public.holding_freezes USING btree (frozen_case_id);
+CREATE INDEX holding_freezes_party_id_idx ON public.holding_freezes USING btree (party_id);
+CREATE INDEX holding_freezes_property_token_id_idx ON public.holding_freezes USING btree (property_token_id, property_id);
+CREATE INDEX holding_freezes_released_case_id_idx ON public.holding_freezes USING btree (released_case_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.holding_freezes REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.holding_freezes REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.holding_freezes FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.holding_freezes REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+alter table public.holding_freezes enable row level security;
+grant insert, select, update on public.holding_freezes to nexus_engine;
+grant select on public.holding_freezes to nexus_staff;
+grant select on public.holding_freezes to service_role;
+create policy holding_freezes_engine on public.holding_freezes for all to nexus_engine
+  using (true)
+  with check (true);
+create policy holding_freezes_read_staff on public.holding_freezes for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
+
 create table public.incidents (
   id uuid default gen_random_uuid() not null,
   property_id uuid not null,
@@ -1478,15 +1642,17 @@ create table public.kyc_documents (
   updated_at timestamp with time zone default now() not null,
   accreditation_case_id uuid,
   tax_form_id uuid,
+  holding_case_id uuid,
   constraint kyc_documents_pkey PRIMARY KEY (id),
   constraint kyc_documents_file_is_in_own_folder CHECK ((nexus.is_storage_path(file_url, 'kyc-documents'::text) AND (split_part(file_url, '/'::text, 2) = (user_id)::text))),
   constraint kyc_documents_file_name_is_bounded CHECK (((file_name ~ '\S'::text) AND (length(file_name) <= 300))),
   constraint kyc_documents_file_size_not_negative CHECK ((file_size >= 0)),
   constraint kyc_documents_notes_are_bounded CHECK ((length(notes) <= 2000)),
-  constraint kyc_documents_of_one_case CHECK ((num_nonnulls(kyc_case_id, accreditation_case_id, tax_form_id) <= 1)),
+  constraint kyc_documents_of_one_case CHECK ((num_nonnulls(kyc_case_id, accreditation_case_id, tax_form_id, holding_case_id) <= 1)),
   constraint kyc_documents_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'accepted'::text, 'rejected'::text]))),
   constraint kyc_documents_type_is_a_word CHECK ((document_type ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
   constraint kyc_documents_accreditation_case_id_fkey FOREIGN KEY (accreditation_case_id) REFERENCES public.accreditation_cases(id) ON DELETE RESTRICT,
+  constraint kyc_documents_holding_case_id_fkey FOREIGN KEY (holding_case_id) REFERENCES public.holding_cases(id) ON DELETE RESTRICT,
   constraint kyc_documents_kyc_case_id_fkey FOREIGN KEY (kyc_case_id) REFERENCES public.kyc_cases(id) ON DELETE RESTRICT,
   constraint kyc_documents_tax_form_id_fkey FOREIGN KEY (tax_form_id) REFERENCES public.tax_forms(id) ON DELETE RESTRICT,
   constraint kyc_documents_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
@@ -1505,7 +1671,9 @@ comment on column public.kyc_documents.created_at is 'When it was filed.';
 comment on column public.kyc_documents.updated_at is 'When the row last changed.';
 comment on column public.kyc_documents.accreditation_case_id is 'The accreditation that it is evidence of; null where it belongs to a verification of identity or to nothing yet.';
 comment on column public.kyc_documents.tax_form_id is 'The tax form that it is; null where it belongs to a case or to nothing yet.';
+comment on column public.kyc_documents.holding_case_id is 'The case about holdings of which it is a paper.';
 CREATE INDEX kyc_documents_accreditation_case_id_idx ON public.kyc_documents USING btree (accreditation_case_id);
+CREATE INDEX kyc_documents_holding_case_id_idx ON public.kyc_documents USING btree (holding_case_id);
 CREATE INDEX kyc_documents_kyc_case_id_idx ON public.kyc_documents USING btree (kyc_case_id);
 CREATE INDEX kyc_documents_tax_form_id_idx ON public.kyc_documents USING btree (tax_form_id);
 CREATE INDEX kyc_documents_user_id_idx ON public.kyc_documents USING btree (user_id);
@@ -1525,6 +1693,88 @@ create policy kyc_documents_insert_own on public.kyc_documents for insert to aut
   with check ((user_id = ( SELECT auth.uid() AS uid)));
 create policy kyc_documents_read_own on public.kyc_documents for select to authenticated
   using ((user_id = ( SELECT auth.uid() AS uid)));
+
+create table public.lot_disposals (
+  id uuid not null,
+  from_lot_id uuid not null,
+  to_lot_id uuid,
+  party_id uuid not null,
+  user_id uuid not null,
+  property_id uuid not null,
+  property_token_id uuid not null,
+  kind text not null,
+  token_decimals smallint not null,
+  units bigint not null,
+  token_amount numeric generated always as (nexus.from_minor(units, (token_decimals)::integer)) stored,
+  currency text not null,
+  currency_decimals smallint not null,
+  cost_minor bigint not null,
+  cost numeric generated always as (nexus.from_minor(cost_minor, (currency_decimals)::integer)) stored,
+  proceeds_minor bigint default 0 not null,
+  proceeds numeric generated always as (nexus.from_minor(proceeds_minor, (currency_decimals)::integer)) stored,
+  moved_at timestamp with time zone not null,
+  entry_id bigint not null,
+  created_at timestamp with time zone not null,
+  constraint lot_disposals_pkey PRIMARY KEY (id),
+  constraint lot_disposals_once_a_lot_and_entry UNIQUE (from_lot_id, entry_id),
+  constraint lot_disposals_one_a_new_lot UNIQUE (to_lot_id),
+  constraint lot_disposals_amounts_are_exact CHECK (((LEAST(cost_minor, proceeds_minor) >= 0) AND (GREATEST(cost_minor, proceeds_minor) <= '9007199254740991'::bigint))),
+  constraint lot_disposals_burned_is_redeemed CHECK (((to_lot_id IS NULL) = (kind = 'redemption'::text))),
+  constraint lot_disposals_kind_is_known CHECK ((kind = ANY (ARRAY['sale'::text, 'gift'::text, 'own_wallet'::text, 'recovery'::text, 'forced'::text, 'redemption'::text]))),
+  constraint lot_disposals_not_to_itself CHECK ((to_lot_id <> from_lot_id)),
+  constraint lot_disposals_paid_where_sold CHECK (((proceeds_minor = 0) OR (kind = ANY (ARRAY['sale'::text, 'redemption'::text])))),
+  constraint lot_disposals_units_are_exact CHECK (((units >= 1) AND (units <= '9007199254740991'::bigint))),
+  constraint lot_disposals_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint lot_disposals_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entries(id) ON DELETE RESTRICT,
+  constraint lot_disposals_from_lot_id_fkey FOREIGN KEY (from_lot_id) REFERENCES public.lots(id) ON DELETE RESTRICT,
+  constraint lot_disposals_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint lot_disposals_to_lot_id_fkey FOREIGN KEY (to_lot_id) REFERENCES public.lots(id) ON DELETE RESTRICT,
+  constraint lot_disposals_token_of_property_fkey FOREIGN KEY (property_token_id, property_id) REFERENCES public.property_tokens(id, property_id) ON DELETE RESTRICT,
+  constraint lot_disposals_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.lot_disposals is 'What went out of a lot, one row a piece, never changed. The units and the cost of a lot are those with which it began less its disposals.';
+comment on column public.lot_disposals.id is 'Identity of the disposal.';
+comment on column public.lot_disposals.from_lot_id is 'The lot that it went out of.';
+comment on column public.lot_disposals.to_lot_id is 'The lot that it became; null: redeemed and burned.';
+comment on column public.lot_disposals.party_id is 'Whose it was.';
+comment on column public.lot_disposals.user_id is 'The login of the lot that it went out of.';
+comment on column public.lot_disposals.property_id is 'The property.';
+comment on column public.lot_disposals.property_token_id is 'The token.';
+comment on column public.lot_disposals.kind is 'sale, gift, own_wallet, recovery, forced or redemption: what becomes of cost and tax date.';
+comment on column public.lot_disposals.token_decimals is 'Decimals of the token.';
+comment on column public.lot_disposals.units is 'Tokens, in smallest units.';
+comment on column public.lot_disposals.token_amount is 'Tokens.';
+comment on column public.lot_disposals.currency is 'Currency of cost and proceeds: the lot''s.';
+comment on column public.lot_disposals.currency_decimals is 'Decimals of that currency.';
+comment on column public.lot_disposals.cost_minor is 'What of the lot''s cost went with it, in smallest units.';
+comment on column public.lot_disposals.cost is 'What of the lot''s cost went with it.';
+comment on column public.lot_disposals.proceeds_minor is 'What was paid for it, in smallest units; 0 where nothing was.';
+comment on column public.lot_disposals.proceeds is 'What was paid for it.';
+comment on column public.lot_disposals.moved_at is 'From this instant on it was gone; the register''s.';
+comment on column public.lot_disposals.entry_id is 'The ledger entry that moved it.';
+comment on column public.lot_disposals.created_at is 'When the row was made.';
+CREATE INDEX lot_disposals_currency_idx ON public.lot_disposals USING btree (currency, currency_decimals);
+CREATE INDEX lot_disposals_entry_id_idx ON public.lot_disposals USING btree (entry_id);
+CREATE INDEX lot_disposals_party_id_idx ON public.lot_disposals USING btree (party_id, moved_at);
+CREATE INDEX lot_disposals_property_token_id_idx ON public.lot_disposals USING btree (property_token_id, property_id);
+CREATE INDEX lot_disposals_user_id_idx ON public.lot_disposals USING btree (user_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.lot_disposals REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.lot_disposals REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.lot_disposals FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.lot_disposals REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER lot_disposals_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.lot_disposals FOR EACH STATEMENT EXECUTE FUNCTION nexus.refuse_change();
+alter table public.lot_disposals enable row level security;
+grant select on public.lot_disposals to authenticated;
+grant insert, select on public.lot_disposals to nexus_engine;
+grant select on public.lot_disposals to service_role;
+create policy lot_disposals_engine_adds on public.lot_disposals for insert to nexus_engine
+  with check (true);
+create policy lot_disposals_engine_reads on public.lot_disposals for select to nexus_engine
+  using (true);
+create policy lot_disposals_read_own on public.lot_disposals for select to authenticated
+  using ((party_id = ( SELECT nexus.party_id() AS party_id)));
+create policy lot_disposals_read_staff on public.lot_disposals for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
 
 create table public.lots (
   id uuid default gen_random_uuid() not null,
@@ -2253,7 +2503,7 @@ create policy payments_read_staff on public.payments for select to nexus_staff
 
 create table public.payouts (
   id uuid not null,
-  line_id uuid not null,
+  line_id uuid,
   party_id uuid not null,
   property_id uuid not null,
   currency text not null,
@@ -2272,14 +2522,17 @@ create table public.payouts (
   retry_approved_by uuid,
   created_at timestamp with time zone not null,
   updated_at timestamp with time zone default now() not null,
+  redemption_id uuid,
   constraint payouts_pkey PRIMARY KEY (id),
   constraint payouts_one_a_line UNIQUE (line_id),
+  constraint payouts_one_a_redemption UNIQUE (redemption_id),
   constraint payouts_rail_key_key UNIQUE (rail_key),
   constraint payouts_amount_is_an_amount CHECK (((amount_minor >= 1) AND (amount_minor <= '9007199254740991'::bigint))),
   constraint payouts_confirmed_has_a_date CHECK (((status = 'confirmed'::text) = (confirmed_at IS NOT NULL))),
   constraint payouts_counts_not_negative CHECK ((LEAST(times_sent, attempts) >= 0)),
   constraint payouts_failed_says_why CHECK (((status <> 'failed'::text) OR ((failed_at IS NOT NULL) AND (failure ~ '\S'::text)))),
   constraint payouts_failure_is_bounded CHECK ((length(failure) <= 2000)),
+  constraint payouts_pay_one_thing CHECK ((num_nonnulls(line_id, redemption_id) = 1)),
   constraint payouts_retry_takes_two CHECK ((retry_asked_by <> retry_approved_by)),
   constraint payouts_sent_has_a_date CHECK (((status <> 'sent'::text) OR (sent_at IS NOT NULL))),
   constraint payouts_status_is_known CHECK ((status = ANY (ARRAY['due'::text, 'sent'::text, 'confirmed'::text, 'failed'::text]))),
@@ -2287,12 +2540,13 @@ create table public.payouts (
   constraint payouts_line_id_fkey FOREIGN KEY (line_id) REFERENCES public.distribution_lines(id) ON DELETE RESTRICT,
   constraint payouts_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
   constraint payouts_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.properties(id) ON DELETE RESTRICT,
+  constraint payouts_redemption_id_fkey FOREIGN KEY (redemption_id) REFERENCES public.redemptions(id) ON DELETE RESTRICT,
   constraint payouts_retry_approved_by_fkey FOREIGN KEY (retry_approved_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
   constraint payouts_retry_asked_by_fkey FOREIGN KEY (retry_asked_by) REFERENCES auth.users(id) ON DELETE RESTRICT
 );
 comment on table public.payouts is 'Money on its way to a holder. Asked of the rail under a key, so that asking again is the same payout; what is silent is asked about and never sent again before.';
 comment on column public.payouts.id is 'Identity of the payout.';
-comment on column public.payouts.line_id is 'The line that it pays.';
+comment on column public.payouts.line_id is 'The line of a distribution that it pays.';
 comment on column public.payouts.party_id is 'Who gets it.';
 comment on column public.payouts.property_id is 'The property whose distribution it is: an open incident of it holds the payout back.';
 comment on column public.payouts.currency is 'Its currency.';
@@ -2311,6 +2565,7 @@ comment on column public.payouts.retry_asked_by is 'Who asked that a failed one 
 comment on column public.payouts.retry_approved_by is 'Who approved that: another person.';
 comment on column public.payouts.created_at is 'When it came to be owed.';
 comment on column public.payouts.updated_at is 'When the row last changed.';
+comment on column public.payouts.redemption_id is 'The redemption that it pays.';
 CREATE INDEX payouts_currency_idx ON public.payouts USING btree (currency, currency_decimals);
 CREATE INDEX payouts_due_idx ON public.payouts USING btree (due_at, id) WHERE (status = ANY (ARRAY['due'::text, 'sent'::text]));
 CREATE INDEX payouts_party_id_idx ON public.payouts USING btree (party_id);
@@ -2324,7 +2579,7 @@ CREATE TRIGGER log_updates AFTER UPDATE ON public.payouts REFERENCING OLD TABLE 
 CREATE TRIGGER payouts_updated_at BEFORE UPDATE ON public.payouts FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 alter table public.payouts enable row level security;
 grant select on public.payouts to authenticated;
-grant select, update on public.payouts to nexus_engine;
+grant insert, select, update on public.payouts to nexus_engine;
 grant select on public.payouts to service_role;
 create policy payouts_engine on public.payouts for all to nexus_engine
   using (true)
@@ -3013,7 +3268,7 @@ create table public.property_tokens (
   constraint property_tokens_initial_price_is_an_amount CHECK (((initial_price_minor >= 1) AND (initial_price_minor <= '9007199254740991'::bigint))),
   constraint property_tokens_name_is_bounded CHECK (((name ~ '\S'::text) AND (length(name) <= 200))),
   constraint property_tokens_settlement_is_known CHECK ((settlement = ANY (ARRAY['register'::text, 'chain'::text]))),
-  constraint property_tokens_status_is_known CHECK ((status = ANY (ARRAY['draft'::text, 'active'::text, 'launched'::text]))),
+  constraint property_tokens_status_is_known CHECK ((status = ANY (ARRAY['draft'::text, 'active'::text, 'launched'::text, 'wound_up'::text]))),
   constraint property_tokens_symbol_is_bounded CHECK ((symbol ~ '^[A-Za-z0-9._-]{1,64}$'::text)),
   constraint property_tokens_total_supply_is_exact CHECK (((total_supply_units >= 1) AND (total_supply_units <= '9007199254740991'::bigint))),
   constraint property_tokens_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
@@ -3035,7 +3290,7 @@ comment on column public.property_tokens.initial_price_minor is 'Price of one wh
 comment on column public.property_tokens.initial_price is 'Price of one whole token at first sale; derived.';
 comment on column public.property_tokens.current_price_minor is 'Price of one whole token now, in smallest units.';
 comment on column public.property_tokens.current_price is 'Price of one whole token now; derived.';
-comment on column public.property_tokens.status is 'draft (being set up), active (configured) or launched (on sale or sold).';
+comment on column public.property_tokens.status is 'draft (being set up), active (configured), launched (on sale or sold) or wound_up (the property is sold, all tokens are taken out).';
 comment on column public.property_tokens.settlement is 'register: the register alone says who holds; chain: a contract mirrors it.';
 comment on column public.property_tokens.chain_id is 'EVM chain of the addresses; null while settled in the register alone.';
 comment on column public.property_tokens.contract_address is 'The contract that governs the token, as the chain gave it.';
@@ -3127,6 +3382,74 @@ create policy property_valuations_read_of_visible_property on public.property_va
   using ((EXISTS ( SELECT
    FROM public.properties p
   WHERE (p.id = property_valuations.property_id))));
+
+create table public.redemptions (
+  id uuid not null,
+  case_id uuid not null,
+  party_id uuid not null,
+  user_id uuid not null,
+  property_id uuid not null,
+  property_token_id uuid not null,
+  token_decimals smallint not null,
+  units bigint not null,
+  token_amount numeric generated always as (nexus.from_minor(units, (token_decimals)::integer)) stored,
+  currency text not null,
+  currency_decimals smallint not null,
+  amount_minor bigint not null,
+  amount numeric generated always as (nexus.from_minor(amount_minor, (currency_decimals)::integer)) stored,
+  entry_id bigint not null,
+  status text not null,
+  created_at timestamp with time zone not null,
+  constraint redemptions_pkey PRIMARY KEY (id),
+  constraint redemptions_one_a_holder UNIQUE (case_id, party_id),
+  constraint redemptions_amount_is_an_amount CHECK (((amount_minor >= 0) AND (amount_minor <= '9007199254740991'::bigint))),
+  constraint redemptions_status_is_known CHECK ((status = ANY (ARRAY['payable'::text, 'sent'::text, 'paid'::text, 'failed'::text]))),
+  constraint redemptions_units_are_exact CHECK (((units >= 1) AND (units <= '9007199254740991'::bigint))),
+  constraint redemptions_case_id_fkey FOREIGN KEY (case_id) REFERENCES public.holding_cases(id) ON DELETE RESTRICT,
+  constraint redemptions_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint redemptions_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entries(id) ON DELETE RESTRICT,
+  constraint redemptions_party_id_fkey FOREIGN KEY (party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint redemptions_token_of_property_fkey FOREIGN KEY (property_token_id, property_id) REFERENCES public.property_tokens(id, property_id) ON DELETE RESTRICT,
+  constraint redemptions_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE RESTRICT
+);
+comment on table public.redemptions is 'A holder''s tokens taken out for ever, and the money owed to him for them: by a redemption, or by the winding up of the property.';
+comment on column public.redemptions.id is 'Identity of the redemption.';
+comment on column public.redemptions.case_id is 'The case by which it came.';
+comment on column public.redemptions.party_id is 'The holder.';
+comment on column public.redemptions.user_id is 'The login that acts for him.';
+comment on column public.redemptions.property_id is 'The property that pays.';
+comment on column public.redemptions.property_token_id is 'Its token.';
+comment on column public.redemptions.token_decimals is 'Decimals of the token.';
+comment on column public.redemptions.units is 'Tokens taken out, in smallest units.';
+comment on column public.redemptions.token_amount is 'Tokens taken out.';
+comment on column public.redemptions.currency is 'Currency of the amount.';
+comment on column public.redemptions.currency_decimals is 'Decimals of that currency.';
+comment on column public.redemptions.amount_minor is 'What is owed for them, in smallest units; 0 where his part is below one.';
+comment on column public.redemptions.amount is 'What is owed for them.';
+comment on column public.redemptions.entry_id is 'The ledger entry.';
+comment on column public.redemptions.status is 'payable, sent, paid or failed; docs/STATES.md.';
+comment on column public.redemptions.created_at is 'When the tokens went.';
+CREATE INDEX redemptions_currency_idx ON public.redemptions USING btree (currency, currency_decimals);
+CREATE INDEX redemptions_entry_id_idx ON public.redemptions USING btree (entry_id);
+CREATE INDEX redemptions_party_id_idx ON public.redemptions USING btree (party_id);
+CREATE INDEX redemptions_property_token_id_idx ON public.redemptions USING btree (property_token_id, property_id);
+CREATE INDEX redemptions_user_id_idx ON public.redemptions USING btree (user_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.redemptions REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.redemptions REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.redemptions FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.redemptions REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+alter table public.redemptions enable row level security;
+grant select on public.redemptions to authenticated;
+grant insert, select on public.redemptions to nexus_engine;
+grant update (status) on public.redemptions to nexus_engine;
+grant select on public.redemptions to service_role;
+create policy redemptions_engine on public.redemptions for all to nexus_engine
+  using (true)
+  with check (true);
+create policy redemptions_read_own on public.redemptions for select to authenticated
+  using ((party_id = ( SELECT nexus.party_id() AS party_id)));
+create policy redemptions_read_staff on public.redemptions for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
 
 create table public.refunds (
   id uuid not null,
@@ -3560,7 +3883,7 @@ create table public.token_movements (
   constraint token_movements_last_entry_id_key UNIQUE (last_entry_id),
   constraint token_movements_held_is_exact CHECK (((held_units >= 0) AND (held_units <= '9007199254740991'::bigint))),
   constraint token_movements_holders_hold CHECK (((holders >= 0) AND (holders <= held_units))),
-  constraint token_movements_kind_is_known CHECK ((kind = ANY (ARRAY['close'::text, 'transfer'::text]))),
+  constraint token_movements_kind_is_known CHECK ((kind = ANY (ARRAY['close'::text, 'transfer'::text, 'redeem'::text]))),
   constraint token_movements_number_counts_from_one CHECK ((number >= 1)),
   constraint token_movements_last_entry_fkey FOREIGN KEY (last_entry_id) REFERENCES ledger.entries(id) ON DELETE RESTRICT,
   constraint token_movements_token_fkey FOREIGN KEY (property_token_id) REFERENCES public.property_tokens(id) ON DELETE RESTRICT
@@ -3568,7 +3891,7 @@ create table public.token_movements (
 comment on table public.token_movements is 'Each change of who holds a token, in order: its business instant, and the ledger''s sequence up to which it goes. Written by ledger.record_movement() alone, never changed.';
 comment on column public.token_movements.property_token_id is 'The token.';
 comment on column public.token_movements.number is 'Its place among the token''s changes, from 1, without gaps.';
-comment on column public.token_movements.kind is 'What changed it: close or transfer.';
+comment on column public.token_movements.kind is 'What changed it: close, transfer or redeem.';
 comment on column public.token_movements.moved_at is 'From this instant on it holds; never before that of the change before it.';
 comment on column public.token_movements.last_entry_id is 'The last ledger entry of the change: the sequence number by which it is known.';
 comment on column public.token_movements.held_units is 'All tokens held after it, in smallest units.';
@@ -3781,6 +4104,111 @@ create policy tokenization_steps_read_staff on public.tokenization_steps for sel
   using ((EXISTS ( SELECT
    FROM public.tokenization_processes p
   WHERE (p.id = tokenization_steps.process_id))));
+
+create table public.transfers (
+  id uuid not null,
+  property_id uuid not null,
+  property_token_id uuid not null,
+  kind text not null,
+  token_decimals smallint not null,
+  units bigint not null,
+  token_amount numeric generated always as (nexus.from_minor(units, (token_decimals)::integer)) stored,
+  currency text not null,
+  currency_decimals smallint not null,
+  price_minor bigint not null,
+  price numeric generated always as (nexus.from_minor(price_minor, (currency_decimals)::integer)) stored,
+  reason text not null,
+  from_party_id uuid not null,
+  from_user_id uuid not null,
+  to_party_id uuid not null,
+  to_user_id uuid not null,
+  status text default 'requested'::text not null,
+  due_at timestamp with time zone not null,
+  accepted_at timestamp with time zone,
+  accepted_by uuid,
+  decided_by uuid,
+  decision_reason text,
+  ended_at timestamp with time zone,
+  entry_id bigint,
+  moved_at timestamp with time zone,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint transfers_pkey PRIMARY KEY (id),
+  constraint transfers_one_an_entry UNIQUE (entry_id),
+  constraint transfers_accepted_says_who CHECK ((((accepted_at IS NULL) = (accepted_by IS NULL)) AND ((accepted_at IS NOT NULL) OR (status <> ALL (ARRAY['accepted'::text, 'completed'::text, 'rejected'::text]))))),
+  constraint transfers_completed_moved CHECK ((((status = 'completed'::text) = (entry_id IS NOT NULL)) AND ((entry_id IS NULL) = (moved_at IS NULL)))),
+  constraint transfers_decided_by_a_third CHECK (((decided_by <> from_user_id) AND (decided_by <> to_user_id))),
+  constraint transfers_decided_says_who CHECK ((((status = ANY (ARRAY['completed'::text, 'rejected'::text])) = (decided_by IS NOT NULL)) AND ((status <> 'rejected'::text) OR (decision_reason IS NOT NULL)))),
+  constraint transfers_kind_is_known CHECK ((kind = ANY (ARRAY['sale'::text, 'gift'::text, 'own_wallet'::text]))),
+  constraint transfers_open_has_not_ended CHECK (((status = ANY (ARRAY['requested'::text, 'accepted'::text])) = (ended_at IS NULL))),
+  constraint transfers_price_is_of_a_sale CHECK ((((kind = 'sale'::text) = (price_minor > 0)) AND ((price_minor >= 0) AND (price_minor <= '9007199254740991'::bigint)))),
+  constraint transfers_reasons_are_bounded CHECK (((reason ~ '\S'::text) AND (length(reason) <= 2000) AND (decision_reason ~ '\S'::text) AND (length(decision_reason) <= 2000))),
+  constraint transfers_status_is_known CHECK ((status = ANY (ARRAY['requested'::text, 'accepted'::text, 'completed'::text, 'declined'::text, 'rejected'::text, 'cancelled'::text, 'expired'::text]))),
+  constraint transfers_to_another_party CHECK ((from_party_id <> to_party_id)),
+  constraint transfers_units_are_exact CHECK (((units >= 1) AND (units <= '9007199254740991'::bigint))),
+  constraint transfers_accepted_by_fkey FOREIGN KEY (accepted_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint transfers_currency_fkey FOREIGN KEY (currency, currency_decimals) REFERENCES public.currencies(code, decimals),
+  constraint transfers_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint transfers_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entries(id) ON DELETE RESTRICT,
+  constraint transfers_from_party_id_fkey FOREIGN KEY (from_party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint transfers_from_user_id_fkey FOREIGN KEY (from_user_id) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint transfers_to_party_id_fkey FOREIGN KEY (to_party_id) REFERENCES public.parties(id) ON DELETE RESTRICT,
+  constraint transfers_to_user_id_fkey FOREIGN KEY (to_user_id) REFERENCES auth.users(id) ON DELETE RESTRICT,
+  constraint transfers_token_of_property_fkey FOREIGN KEY (property_token_id, property_id) REFERENCES public.property_tokens(id, property_id) ON DELETE RESTRICT
+);
+comment on table public.transfers is 'Tokens that one holder gives or sells to another: asked for by the holder, agreed to by the receiver, approved by a third person; then they move. What is open is promised and cannot be promised again. No money passes through the platform.';
+comment on column public.transfers.id is 'Identity of the transfer.';
+comment on column public.transfers.property_id is 'The property.';
+comment on column public.transfers.property_token_id is 'The token.';
+comment on column public.transfers.kind is 'sale, gift, or own_wallet (to another party of the same owner): what becomes of cost and tax date.';
+comment on column public.transfers.token_decimals is 'Decimals of the token.';
+comment on column public.transfers.units is 'Tokens, in smallest units.';
+comment on column public.transfers.token_amount is 'Tokens.';
+comment on column public.transfers.currency is 'Currency of the price: the token''s.';
+comment on column public.transfers.currency_decimals is 'Decimals of that currency.';
+comment on column public.transfers.price_minor is 'What the receiver pays the holder for all of them, outside of the platform, as both say, in smallest units; 0 where nothing is sold.';
+comment on column public.transfers.price is 'What the receiver pays the holder for all of them, as both say.';
+comment on column public.transfers.reason is 'Why, as the holder says.';
+comment on column public.transfers.from_party_id is 'The party that holds them.';
+comment on column public.transfers.from_user_id is 'The login that asked.';
+comment on column public.transfers.to_party_id is 'The party that gets them.';
+comment on column public.transfers.to_user_id is 'The login of it that gets the lots.';
+comment on column public.transfers.status is 'requested, accepted, completed, declined, rejected, cancelled or expired; docs/STATES.md.';
+comment on column public.transfers.due_at is 'At this instant it expires, unless the next step is done before.';
+comment on column public.transfers.accepted_at is 'When the receiver agreed.';
+comment on column public.transfers.accepted_by is 'The login that agreed.';
+comment on column public.transfers.decided_by is 'The overseer of a third party who approved or rejected it.';
+comment on column public.transfers.decision_reason is 'Why, as the overseer says; of another party of the same owner, what shows that.';
+comment on column public.transfers.ended_at is 'When it came to an end.';
+comment on column public.transfers.entry_id is 'The ledger entry that moved the tokens.';
+comment on column public.transfers.moved_at is 'From this instant on the register has it.';
+comment on column public.transfers.created_at is 'When it was asked for.';
+comment on column public.transfers.updated_at is 'When the row last changed.';
+CREATE INDEX transfers_accepted_by_idx ON public.transfers USING btree (accepted_by);
+CREATE INDEX transfers_currency_idx ON public.transfers USING btree (currency, currency_decimals);
+CREATE INDEX transfers_decided_by_idx ON public.transfers USING btree (decided_by);
+CREATE INDEX transfers_due_idx ON public.transfers USING btree (due_at) WHERE (status = ANY (ARRAY['requested'::text, 'accepted'::text]));
+CREATE INDEX transfers_from_party_id_idx ON public.transfers USING btree (from_party_id, property_token_id);
+CREATE INDEX transfers_from_user_id_idx ON public.transfers USING btree (from_user_id);
+CREATE INDEX transfers_property_token_id_idx ON public.transfers USING btree (property_token_id, property_id);
+CREATE INDEX transfers_to_party_id_idx ON public.transfers USING btree (to_party_id);
+CREATE INDEX transfers_to_user_id_idx ON public.transfers USING btree (to_user_id);
+CREATE TRIGGER log_deletes AFTER DELETE ON public.transfers REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_inserts AFTER INSERT ON public.transfers REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.transfers FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
+CREATE TRIGGER log_updates AFTER UPDATE ON public.transfers REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER transfers_updated_at BEFORE UPDATE ON public.transfers FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+alter table public.transfers enable row level security;
+grant select on public.transfers to authenticated;
+grant insert, select, update on public.transfers to nexus_engine;
+grant select on public.transfers to service_role;
+create policy transfers_engine on public.transfers for all to nexus_engine
+  using (true)
+  with check (true);
+create policy transfers_read_own on public.transfers for select to authenticated
+  using (((from_party_id = ( SELECT nexus.party_id() AS party_id)) OR (to_party_id = ( SELECT nexus.party_id() AS party_id))));
+create policy transfers_read_staff on public.transfers for select to nexus_staff
+  using (( SELECT nexus.has_any_role(VARIADIC ARRAY['admin'::text, 'compliance_officer'::text]) AS has_any_role));
 
 create table public.user_profiles (
   id uuid not null,
@@ -4624,9 +5052,10 @@ CREATE OR REPLACE FUNCTION nexus.invested_property_ids()
  STABLE SECURITY DEFINER
  SET search_path TO ''
 AS $function$
-  select coalesce(array_agg(distinct i.property_id), '{}')
-  from public.investments as i
-  where i.user_id = auth.uid() and i.status in ('pending', 'paid', 'confirmed', 'refund_due')
+  select coalesce(array_agg(distinct h.property_id), '{}')
+  from (select i.property_id from public.investments as i where i.user_id = auth.uid() and i.status in ('pending', 'paid', 'refund_due')
+        union all
+        select l.property_id from public.lots as l where l.user_id = auth.uid() and l.units > 0) as h
 $function$;
 comment on function nexus.invested_property_ids() is 'Properties in which the caller has money or tokens.';
 grant execute on function nexus.invested_property_ids() to authenticated, nexus_engine, service_role;
@@ -5434,13 +5863,17 @@ begin
     left join (
       select t.party_id, array_agg(t.id order by t.id) as ids, array_agg(t.units order by t.id) as units
       from (
-        select x.party_id, x.id,
-               case when d.seconds_from is null then x.units
-                    when sum(x.seconds) over (partition by x.party_id) = 0 then 1
-                    else least(x.seconds, 9007199254740992)::bigint end as units
+        select x.party_id, x.id, case when d.seconds_from is null then x.units else least(x.seconds, 9007199254740992)::bigint end as units
         from (
+          -- What is in a lot counts from when it was got until the end; what went out of it, until then.
           select t.party_id, t.id, t.units,
-                 t.units * greatest(0, extract(epoch from d.seconds_to - greatest(d.seconds_from, date_trunc('second', t.acquired_at)))) as seconds
+                 case when d.seconds_from is not null then
+                   t.units * greatest(0, extract(epoch from d.seconds_to - greatest(d.seconds_from, date_trunc('second', t.acquired_at))))
+                   + coalesce((
+                     select sum(g.units * greatest(0, extract(epoch from least(d.seconds_to, date_trunc('second', g.moved_at))
+                                                                  - greatest(d.seconds_from, date_trunc('second', t.acquired_at)))))
+                     from public.lot_disposals as g where g.from_lot_id = t.id), 0)
+                 end as seconds
           from public.lots as t where t.property_token_id = d.property_token_id
         ) as x
       ) as t where t.units > 0 group by t.party_id) as l on l.party_id = p.party_id
@@ -5450,7 +5883,7 @@ begin
   select count(*)::integer, coalesce(sum(w.withheld_minor), 0)::bigint from written as w;
 end
 $function$;
-comment on function nexus.write_distribution_lines(uuid,uuid,timestamp with time zone) is 'Writes all lines of a distribution in one statement, each with the lots of its holder as they are now. The caller holds the token''s lock.';
+comment on function nexus.write_distribution_lines(uuid,uuid,timestamp with time zone) is 'Writes all lines of a distribution in one statement, each with the lots of its holder as they are now, or with what each of them was in the period. The caller holds the token''s lock.';
 grant execute on function nexus.write_distribution_lines(uuid,uuid,timestamp with time zone) to nexus_engine;
 
 create table nexus.analytics_dues (

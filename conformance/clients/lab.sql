@@ -43,6 +43,10 @@ create function nothing() returns void language sql as $$ select $$;
 create function refuse() returns void language plpgsql
   as $$ begin raise sqlstate 'PT418' using message = 'no tea', detail = 'none at all', hint = 'ask for coffee'; end $$;
 create function nap() returns int language sql as $$ select pg_sleep(2); select 1 $$;
+create function shout(text) returns text immutable language sql as $$ select upper($1) $$;
+create function shout(int) returns int immutable language sql as $$ select $1 $$;
+create function choose(a text) returns int immutable language sql as $$ select 1 $$;
+create function choose(a int) returns int immutable language sql as $$ select 2 $$;
 create function echo(json) returns json immutable language sql as $$ select $1 $$;
 
 alter table notes enable row level security;

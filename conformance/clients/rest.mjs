@@ -265,6 +265,11 @@ test('rpc: rows with everything of select', async () => {
   assert.deepEqual(await rows(request), [{ name: 'Ash', cities: { name: 'Lyon' } }]);
   assert.deepEqual(await rows(lab.rpc('cheap', { below: 250 }).select('id').single()), { id: 3 });
 });
+test('rpc: a parameter without a name, and two functions that cannot be told apart', async () => {
+  assert.equal(await rows(lab.rpc('shout', { '': 'loud' })), '{"":"LOUD"}');
+  const { message } = await refused(lab.rpc('choose', { a: 1 }), 300, 'PGRST203');
+  assert.match(message, /between: lab\.choose\(a => integer\), lab\.choose\(a => text\)$/);
+});
 test('rpc: nothing, a whole body, a refusal, an unknown one', async () => {
   assert.equal(await rows(lab.rpc('nothing'), 204), null);
   assert.deepEqual(await rows(lab.rpc('echo', { any: ['thing'] })), { any: ['thing'] });
@@ -280,6 +285,10 @@ test('rights: what a visitor may not see', async () => {
 test('rights: tokens that are none', async () => {
   const forged = createClient(url, anonKey, { ...inLab, global: { headers: { Authorization: 'Bearer a.b.c' } } });
   await refused(forged.from('houses').select(), 401, 'PGRST301');
+});
+test('filters: a column that an embed goes by', async () => {
+  const request = lab.from('houses').select('id,city:city_id(name)').eq('city_id', 2);
+  assert.deepEqual(await rows(request), [{ id: 3, city: { name: 'Bern' } }]);
 });
 test('errors: what is not there', async () => {
   const error = await refused(lab.from('hose').select(), 404, 'PGRST205');

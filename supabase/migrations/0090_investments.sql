@@ -123,45 +123,6 @@ create policy investments_engine on public.investments for all to nexus_engine u
 
 -- What an investor may see of a property that is no longer public, and the seed's question about it.
 
-create function nexus.invested_property_ids() returns uuid[]
-language sql stable security definer set search_path = ''
-as $$
-  select coalesce(array_agg(distinct i.property_id), '{}')
-  from public.investments as i
-  where i.user_id = auth.uid() and i.status in ('pending', 'paid', 'confirmed', 'refund_due')
-$$;
-comment on function nexus.invested_property_ids() is 'Properties in which the caller has money or tokens.';
-
-create function public.can_access_property(user_id uuid, property_id uuid) returns boolean
-language sql stable security definer set search_path = ''
-as $$
-  select case when nexus.may_ask_about(can_access_property.user_id) then
-    exists (select from public.properties as p where p.id = can_access_property.property_id and p.is_active)
-    or exists (
-      select from public.user_role_assignments as a
-      where a.user_id = can_access_property.user_id and a.is_active and a.role in ('admin', 'compliance_officer')
-        and exists (select from public.properties as p where p.id = can_access_property.property_id))
-    or exists (
-      select from public.property_members as m
-      join public.user_role_assignments as a on a.user_id = m.user_id and a.role = 'property_manager' and a.is_active
-      where m.user_id = can_access_property.user_id and m.property_id = can_access_property.property_id and m.is_active)
-    or exists (
-      select from public.investments as i
-      where i.user_id = can_access_property.user_id and i.property_id = can_access_property.property_id
-        and i.status in ('pending', 'paid', 'confirmed', 'refund_due'))
-    or exists (
-      select from public.offering_guests as g join public.offerings as o on o.id = g.offering_id
-      where g.user_id = can_access_property.user_id and o.property_id = can_access_property.property_id and o.status in ('open', 'funded'))
-  end
-$$;
-comment on function public.can_access_property(uuid, uuid) is 'Whether a login may see a property: it is active, or the login is staff for it, invested in it, or invited to its offering. Answers about the caller, and about anybody for an admin or the service; otherwise null: not told.';
-
-grant execute on function nexus.invested_property_ids() to authenticated, service_role, nexus_engine;
-grant execute on function public.can_access_property(uuid, uuid) to authenticated, service_role, nexus_engine;
-
-create policy properties_read_invested on public.properties for select to authenticated
-  using (id = any ((select nexus.invested_property_ids())::uuid[]));
-
 reset role;
 
 alter table public.investments add constraint investments_user_id_fkey

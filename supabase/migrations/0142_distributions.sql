@@ -156,7 +156,7 @@ comment on column public.distribution_lines.rate_ppm is 'The rate of that tax, i
 comment on column public.distribution_lines.form is 'The form on which the rate rests; none where no rate is known for the property''s country.';
 comment on column public.distribution_lines.form_version is 'Its version.';
 comment on column public.distribution_lines.lot_ids is 'His lots that count: over them the line is split when it is posted, whatever became of them since.';
-comment on column public.distribution_lines.lot_units is 'What of entitled_units each of them had; of token-seconds, what the lots that are left have, or 1 each where none is.';
+comment on column public.distribution_lines.lot_units is 'What of entitled_units each of them had: they add up to it.';
 comment on column public.distribution_lines.status is 'payable, sent, paid or failed; docs/STATES.md.';
 create index distribution_lines_party_id_idx on public.distribution_lines (party_id);
 create index distribution_lines_open_idx on public.distribution_lines (distribution_id) where status <> 'paid';

@@ -18,14 +18,14 @@ create table public.token_movements (
   constraint token_movements_last_entry_fkey foreign key (last_entry_id) references ledger.entries (id) on delete restrict,
   constraint token_movements_last_entry_id_key unique (last_entry_id),
   constraint token_movements_number_counts_from_one check (number >= 1),
-  constraint token_movements_kind_is_known check (kind in ('close', 'transfer')),
+  constraint token_movements_kind_is_known check (kind in ('close', 'transfer', 'redeem')),
   constraint token_movements_held_is_exact check (held_units between 0 and 9007199254740991),
   constraint token_movements_holders_hold check (holders between 0 and held_units)
 );
 comment on table public.token_movements is 'Each change of who holds a token, in order: its business instant, and the ledger''s sequence up to which it goes. Written by ledger.record_movement() alone, never changed.';
 comment on column public.token_movements.property_token_id is 'The token.';
 comment on column public.token_movements.number is 'Its place among the token''s changes, from 1, without gaps.';
-comment on column public.token_movements.kind is 'What changed it: close or transfer.';
+comment on column public.token_movements.kind is 'What changed it: close, transfer or redeem.';
 comment on column public.token_movements.moved_at is 'From this instant on it holds; never before that of the change before it.';
 comment on column public.token_movements.last_entry_id is 'The last ledger entry of the change: the sequence number by which it is known.';
 comment on column public.token_movements.held_units is 'All tokens held after it, in smallest units.';

@@ -91,13 +91,17 @@ begin
     left join (
       select t.party_id, array_agg(t.id order by t.id) as ids, array_agg(t.units order by t.id) as units
       from (
-        select x.party_id, x.id,
-               case when d.seconds_from is null then x.units
-                    when sum(x.seconds) over (partition by x.party_id) = 0 then 1
-                    else least(x.seconds, 9007199254740992)::bigint end as units
+        select x.party_id, x.id, case when d.seconds_from is null then x.units else least(x.seconds, 9007199254740992)::bigint end as units
         from (
+          -- What is in a lot counts from when it was got until the end; what went out of it, until then.
           select t.party_id, t.id, t.units,
-                 t.units * greatest(0, extract(epoch from d.seconds_to - greatest(d.seconds_from, date_trunc('second', t.acquired_at)))) as seconds
+                 case when d.seconds_from is not null then
+                   t.units * greatest(0, extract(epoch from d.seconds_to - greatest(d.seconds_from, date_trunc('second', t.acquired_at))))
+                   + coalesce((
+                     select sum(g.units * greatest(0, extract(epoch from least(d.seconds_to, date_trunc('second', g.moved_at))
+                                                                  - greatest(d.seconds_from, date_trunc('second', t.acquired_at)))))
+                     from public.lot_disposals as g where g.from_lot_id = t.id), 0)
+                 end as seconds
           from public.lots as t where t.property_token_id = d.property_token_id
         ) as x
       ) as t where t.units > 0 group by t.party_id) as l on l.party_id = p.party_id
@@ -107,7 +111,7 @@ begin
   select count(*)::integer, coalesce(sum(w.withheld_minor), 0)::bigint from written as w;
 end
 $$;
-comment on function nexus.write_distribution_lines(uuid, uuid, timestamptz) is 'Writes all lines of a distribution in one statement, each with the lots of its holder as they are now. The caller holds the token''s lock.';
+comment on function nexus.write_distribution_lines(uuid, uuid, timestamptz) is 'Writes all lines of a distribution in one statement, each with the lots of its holder as they are now, or with what each of them was in the period. The caller holds the token''s lock.';
 
 create function nexus.post_distribution_part(distribution_id uuid, lines_max integer, day date, actor_id uuid, at timestamptz) returns boolean
 language plpgsql security definer set search_path = ''

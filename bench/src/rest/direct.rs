@@ -1,4 +1,5 @@
-//! The same statements, sent by pgbench.
+//! The same statements, sent by pgbench: the same text and values under the same role, claims and search path, prepared and
+//! with the transaction that a plain client would open around them.
 
 use std::{
     path::{Path, PathBuf},
@@ -101,14 +102,14 @@ impl Statement {
             .arg(&script)
             .args([
                 "-D",
-                "path=\"bench\"",
+                "path=\"bench\", \"public\"",
                 "-D",
                 "claims={\"role\":\"anon\"}",
                 "-D",
                 "method=GET",
             ])
             .args(["-D", "place=/items", "-D", "cookies={}"])
-            .args(["-D", "headers={\"accept\":\"application/json\",\"host\":\"bench\"}"]);
+            .args(["-D", "headers={\"host\":\"bench\",\"accept\":\"application/json\",\"content-type\":\"application/json\",\"content-length\":\"0\"}"]);
         for (at, value) in self.values.iter().enumerate() {
             command.arg("-D").arg(format!("v{}={value}", at + 1));
         }

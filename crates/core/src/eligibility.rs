@@ -3,6 +3,8 @@
 //! [`Sale`] is what is known of one offering while orders are decided, one after the other in the order in which they came:
 //! an order that is accepted changes it for the next. Deciding an order never looks at the client's price, fee or status.
 
+pub mod receiving;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -47,8 +49,17 @@ pub struct Buyer {
     pub bought_in_year: Amount,
     /// Its own yearly limit in this currency, if it has one.
     pub own_yearly_limit: Option<Amount>,
-    /// Whether it holds or has bought the token, and so counts to the caps already.
+    /// Whether it holds the token or has reserved it, and so counts to the caps already.
     pub is_holder: bool,
+}
+
+/// How many parties count to the caps of a token: those that hold it or have reserved it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holders {
+    /// All of them.
+    pub all: u32,
+    /// Those that are not accredited.
+    pub non_accredited: u32,
 }
 
 /// What is known of an offering while orders are decided.
@@ -74,10 +85,8 @@ pub struct Sale {
     pub fee: FeeSchedule,
     /// What can still be sold: of the token, and of the offering.
     pub left: Amount,
-    /// Parties that hold or have bought the token.
-    pub holders: u32,
-    /// Those of them that are not accredited.
-    pub non_accredited_holders: u32,
+    /// Parties that hold the token or have reserved it.
+    pub holders: Holders,
     /// The parties that buy, by id.
     pub buyers: BTreeMap<Uuid, Buyer>,
 }
@@ -136,9 +145,9 @@ impl Sale {
         };
         if !buyer.is_holder {
             buyer.is_holder = true;
-            self.holders += 1;
+            self.holders.all += 1;
             if !buyer.standing.is_accredited(now) {
-                self.non_accredited_holders += 1;
+                self.holders.non_accredited += 1;
             }
         }
         // Both stay within bounds: the limits were checked against sums of the same figures.
@@ -245,15 +254,6 @@ impl Sale {
     ) -> Result<(), Refusal> {
         let standing = &buyer.standing;
         let outcome = match &rule.rule {
-            Rule::IdentityVerified {} => standing
-                .identified(now)
-                .map(|_| ())
-                .map_err(|why| why.naming("identity_verified")),
-            Rule::ScreeningClear {} => standing.screened(now).map_err(|why| why.naming("screening_clear")),
-            Rule::ResidencyIn { countries } => residency(standing, rule, |country| countries.contains(country)),
-            Rule::ResidencyNotIn { countries } => residency(standing, rule, |country| !countries.contains(country)),
-            Rule::Accredited {} => accredited(standing, now),
-            Rule::EntryTestPassed {} => entry_test(standing, now),
             Rule::MinimumInvestment { amount_minor, .. } => self.minimum_investment(*amount_minor, total),
             Rule::YearlyLimit {
                 amount_minor,
@@ -271,16 +271,14 @@ impl Sale {
                 net_worth_ppm,
                 ..
             } => self.warning(*amount_minor, *net_worth_ppm, order, standing, total, now),
-            Rule::HolderCap { parties } => cap("holder_cap", *parties, self.holders, buyer.is_holder),
-            Rule::NonAccreditedHolderCap { parties } => {
-                let passes = buyer.is_holder || standing.is_accredited(now);
-                cap(
-                    "non_accredited_holder_cap",
-                    *parties,
-                    self.non_accredited_holders,
-                    passes,
-                )
-            }
+            Rule::IdentityVerified {}
+            | Rule::ScreeningClear {}
+            | Rule::ResidencyIn { .. }
+            | Rule::ResidencyNotIn { .. }
+            | Rule::Accredited {}
+            | Rule::EntryTestPassed {}
+            | Rule::HolderCap { .. }
+            | Rule::NonAccreditedHolderCap { .. } => of_a_holder(rule, standing, buyer.is_holder, self.holders, now),
             // These are about the offering and the close, not about an order.
             Rule::IssuerYearlyLimit { .. }
             | Rule::CoolingOff { .. }
@@ -360,6 +358,41 @@ impl Sale {
 
     fn tokens(&self, units: Amount) -> String {
         format!("{} tokens", units.to_decimal(self.token_decimals))
+    }
+}
+
+/// A rule as far as it is about who holds, and not about what is bought: of a buyer, and of whoever gets tokens otherwise.
+fn of_a_holder(
+    rule: &PackRule,
+    standing: &Standing,
+    is_holder: bool,
+    holders: Holders,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    match &rule.rule {
+        Rule::IdentityVerified {} => standing
+            .identified(now)
+            .map(|_| ())
+            .map_err(|why| why.naming("identity_verified")),
+        Rule::ScreeningClear {} => standing.screened(now).map_err(|why| why.naming("screening_clear")),
+        Rule::ResidencyIn { countries } => residency(standing, rule, |country| countries.contains(country)),
+        Rule::ResidencyNotIn { countries } => residency(standing, rule, |country| !countries.contains(country)),
+        Rule::Accredited {} => accredited(standing, now),
+        Rule::EntryTestPassed {} => entry_test(standing, now),
+        Rule::HolderCap { parties } => cap("holder_cap", *parties, holders.all, is_holder),
+        Rule::NonAccreditedHolderCap { parties } => {
+            let passes = is_holder || standing.is_accredited(now);
+            cap("non_accredited_holder_cap", *parties, holders.non_accredited, passes)
+        }
+        Rule::MinimumInvestment { .. }
+        | Rule::YearlyLimit { .. }
+        | Rule::WarningAbove { .. }
+        | Rule::IssuerYearlyLimit { .. }
+        | Rule::CoolingOff { .. }
+        | Rule::ResaleRestricted { .. }
+        | Rule::NoGeneralSolicitation {}
+        | Rule::InsidersDoNotCount {}
+        | Rule::EarlyClose { .. } => Ok(()),
     }
 }
 

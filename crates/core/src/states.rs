@@ -293,6 +293,59 @@ workflows! {
         /// The rail could not; a person decides.
         Failed "failed" => [Due "a second person approved another try"];
     }
+    /// A transfer: tokens that one holder gives or sells to another.
+    TransferStatus in "transfers.status": TRANSFER {
+        /// Asked for by the holder; the tokens are promised.
+        Requested "requested" => [
+            Accepted "the receiver agreed, and may hold them",
+            Declined "the receiver does not want them",
+            Cancelled "the holder took it back",
+            Expired "the receiver did not answer in time"
+        ];
+        /// Agreed; waits for a third person.
+        Accepted "accepted" => [
+            Completed "an overseer of a third party approved it, and the tokens moved",
+            Rejected "an overseer of a third party says why",
+            Cancelled "the holder or the receiver took it back",
+            Expired "nobody decided in time"
+        ];
+        /// The tokens are the receiver's.
+        Completed "completed" => [];
+        /// Not wanted.
+        Declined "declined" => [];
+        /// Not approved.
+        Rejected "rejected" => [];
+        /// Taken back.
+        Cancelled "cancelled" => [];
+        /// Nobody went on with it in time.
+        Expired "expired" => [];
+    }
+    /// A case file about holdings.
+    HoldingCaseStatus in "holding_cases.status": HOLDING_CASE {
+        /// Opened with its reason; waits for approvals. Nothing is changed yet.
+        Open "open" => [
+            Done "a second person approved, and what it says was done in the same transaction",
+            Rejected "an overseer says why",
+            Cancelled "whoever opened it gave it up"
+        ];
+        /// Done.
+        Done "done" => [];
+        /// Not to be done.
+        Rejected "rejected" => [];
+        /// Given up.
+        Cancelled "cancelled" => [];
+    }
+    /// A redemption: a holder's tokens taken out, and the money owed to him for them.
+    RedemptionStatus in "redemptions.status": REDEMPTION {
+        /// Owed to him, and not on its way.
+        Payable "payable" => [Sent "the rail is asked"];
+        /// On its way.
+        Sent "sent" => [Paid "the rail confirmed", Failed "the rail says that it could not; the money is owed to him again"];
+        /// Paid, or his part is below the smallest unit.
+        Paid "paid" => [];
+        /// Owed to him; a person decides how to go on.
+        Failed "failed" => [Payable "a second person approved another try"];
+    }
     /// A holder's own tax form.
     TaxFormStatus in "tax_forms.status": TAX_FORM {
         /// Filed with its document; no rate rests on it.

@@ -37,6 +37,16 @@ pub enum Arguments {
 }
 
 impl Arguments {
+    /// Forgets the members that `columns=` does not name.
+    pub fn keep_only(&mut self, columns: &[String]) {
+        match self {
+            Arguments::Json { members, .. } | Arguments::Texts(members) => {
+                members.retain(|(name, _)| columns.contains(name));
+            }
+            Arguments::Whole(..) => {}
+        }
+    }
+
     /// The names given.
     #[must_use]
     pub fn names(&self) -> BTreeSet<&str> {

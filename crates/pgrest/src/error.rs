@@ -65,8 +65,6 @@ pub enum Refusal {
         /// The embed.
         target: String,
     },
-    /// A filter on an embed that is no null check.
-    EmbedFilter(String),
     /// `RAISE SQLSTATE 'PGRST'` with something that is not the JSON it should be.
     Raise(RaiseFault),
     /// Preferences that are none, under `handling=strict`.
@@ -208,7 +206,6 @@ impl Refusal {
             Refusal::NotSingular(_) => ("PGRST116", 406),
             Refusal::Method(_) => ("PGRST117", 405),
             Refusal::RelatedOrder { .. } => ("PGRST118", 400),
-            Refusal::EmbedFilter(_) => ("PGRST120", 400),
             Refusal::Raise(_) => ("PGRST121", 500),
             Refusal::Preferences(_) => ("PGRST122", 400),
             Refusal::AggregatesOff => ("PGRST123", 400),
@@ -271,7 +268,6 @@ impl Refusal {
             Refusal::NotSingular(_) => "Cannot coerce the result to a single JSON object".to_owned(),
             Refusal::Method(method) => format!("Unsupported HTTP method: {method}"),
             Refusal::RelatedOrder { target, .. } => format!("A related order on '{target}' is not possible"),
-            Refusal::EmbedFilter(target) => format!("Bad operator on the '{target}' embedded resource"),
             Refusal::Raise(_) => "Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\" error".to_owned(),
             Refusal::Preferences(_) => "Invalid preferences given with handling=strict".to_owned(),
             Refusal::AggregatesOff => "Use of aggregate functions is not allowed".to_owned(),
@@ -336,9 +332,6 @@ impl Refusal {
             Refusal::NotSingular(rows) => format!("The result contains {rows} rows"),
             Refusal::RelatedOrder { origin, target } => {
                 format!("'{origin}' and '{target}' do not form a many-to-one or one-to-one relationship")
-            }
-            Refusal::EmbedFilter(_) => {
-                "Only is null or not is null filters are allowed on embedded resources".to_owned()
             }
             Refusal::Raise(RaiseFault::Message(text)) => format!("Invalid JSON value for MESSAGE: '{text}'"),
             Refusal::Raise(RaiseFault::Detail(text)) => format!("Invalid JSON value for DETAIL: '{text}'"),

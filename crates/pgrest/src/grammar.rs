@@ -85,7 +85,7 @@ pub fn tree_path(text: &str) -> Result<TreePath, ParseError> {
 /// When it is no list of names.
 pub fn columns(parameter: &str, text: &str) -> Result<Vec<String>, ParseError> {
     let mut cursor = Cursor::of(text);
-    cursor.finish(format!("failed to parse {parameter} parameter ({text})"), |cursor| {
+    cursor.begin(&format!("failed to parse {parameter} parameter ({text})"), |cursor| {
         let mut names = vec![field_name(cursor)?];
         while cursor.take_lexeme(",") {
             names.push(field_name(cursor)?);

@@ -218,7 +218,7 @@ impl Schema {
         if is_get || routine.volatility != Volatility::Volatile {
             plan.access = Access::ReadOnly;
         }
-        plan.offset = planned.tree.as_ref().map_or(0, |tree| tree.range.offset);
+        plan.offset = planned.range.offset;
         plan.max_affected = max_affected;
         plan.used.max_affected = true;
         for (name, value) in &routine.settings {

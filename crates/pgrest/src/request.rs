@@ -181,7 +181,7 @@ pub fn read(incoming: &Incoming<'_>, options: &Options, schema: &Schema) -> Resu
     let is_call = matches!(resource, Resource::Routine(_)) && is_read;
     let query = Query::of(incoming.query, is_call)?;
     let range = query.ranges.get(&Vec::new()).copied().unwrap_or_default();
-    let range = if is_read {
+    let range = if incoming.method == "GET" {
         range.within_header(incoming.header("range"))?
     } else {
         range
@@ -202,7 +202,10 @@ pub fn read(incoming: &Incoming<'_>, options: &Options, schema: &Schema) -> Resu
         (Resource::Relation(relation), _) => Action::Read(qualified(relation)),
         (Resource::Routine(routine), "OPTIONS") => Action::DescribeRoutine(qualified(routine)),
         (Resource::Routine(routine), "POST") => {
-            let arguments = body::arguments(&content_type, incoming.body)?;
+            let mut arguments = body::arguments(&content_type, incoming.body)?;
+            if let Some(columns) = &query.columns {
+                arguments.keep_only(columns);
+            }
             Action::Call(qualified(routine), arguments, CallMethod::Post)
         }
         (Resource::Routine(routine), _) => {
@@ -356,9 +359,10 @@ mod tests {
     }
 
     #[test]
-    fn only_reads_have_a_range_header() {
+    fn only_get_has_a_range_header() {
         let range = |method| asked(method, "/a?limit=5", &[("range", "0-1")]).unwrap().range;
         assert_eq!(range("GET").limit, Some(2));
+        assert_eq!(range("HEAD").limit, Some(5));
         assert_eq!(range("POST").limit, Some(5));
     }
 }

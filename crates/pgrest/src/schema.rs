@@ -215,6 +215,17 @@ pub struct Routine {
 }
 
 impl Routine {
+    /// Whether a request can call it: its parameters have names, or the only one takes a body as it is.
+    #[must_use]
+    pub fn is_callable(&self) -> bool {
+        match self.parameters.as_slice() {
+            [only] if only.name.is_empty() => {
+                ["json", "jsonb", "text", "xml", "bytea"].contains(&only.type_name.as_str())
+            }
+            parameters => parameters.iter().all(|parameter| !parameter.name.is_empty()),
+        }
+    }
+
     /// Whether it gives values and no rows.
     #[must_use]
     pub fn is_scalar(&self) -> bool {

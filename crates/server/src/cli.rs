@@ -156,6 +156,8 @@ enum Command {
 enum LedgerCommand {
     /// Replay the journal and compare every balance; exit with 1 when anything differs
     Verify,
+    /// Ask every law of the whole database; exit with 1 when one is broken
+    Laws,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -236,10 +238,9 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
             audit::run(command, config, db).await
         }),
         Command::Files { command } => files::run(&command, settings),
-        Command::Ledger {
-            command: LedgerCommand::Verify,
-        } => with_postgres(settings.into_config()?, async |_, postgres| {
-            verify_ledger(postgres).await
+        Command::Ledger { command } => with_postgres(settings.into_config()?, async |_, postgres| match command {
+            LedgerCommand::Verify => verify_ledger(postgres).await,
+            LedgerCommand::Laws => ask_laws(postgres).await,
         }),
         Command::Rest => rest(&environment),
         Command::Key { which } => {
@@ -302,6 +303,25 @@ async fn verify_ledger(postgres: &Postgres) -> Result<ExitCode, AnyError> {
         }
     ))?;
     Ok(if verdict.faults_count == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn ask_laws(postgres: &Postgres) -> Result<ExitCode, AnyError> {
+    let breaches = ledger::laws::breaches(&postgres.admin().connect().await?).await?;
+    breaches.iter().try_for_each(|breach| answer(&breach.to_string()))?;
+    answer(&format!(
+        "{} questions asked of the whole database: {}",
+        ledger::laws::LAWS.len(),
+        match breaches.len() {
+            0 => "every law holds".to_owned(),
+            1 => "1 breach".to_owned(),
+            count => format!("{count} breaches"),
+        }
+    ))?;
+    Ok(if breaches.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

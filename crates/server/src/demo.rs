@@ -5,6 +5,7 @@
 //! machine's time, so that a server can go on from there.
 
 mod cast;
+mod holding;
 mod houses;
 mod rent;
 mod sale;
@@ -12,6 +13,7 @@ mod stage;
 mod teller;
 
 use chrono::TimeDelta;
+use tokio_postgres::Client;
 
 use crate::{
     app::App,
@@ -61,11 +63,12 @@ pub async fn check_empty(db: &Db) -> Result<(), AnyError> {
     Ok(())
 }
 
-/// Tells the story with so many buyers, of whom each takes about a five hundredth of the first house at [`BUYERS`].
+/// Tells the story with so many buyers, of whom each takes about a five hundredth of the first house at [`BUYERS`]. `admin` may
+/// become the owner of the database, to ask the laws of everything in it.
 ///
 /// # Errors
 /// Where a step does not do what it must: then something is wrong with the program. Fewer than 20 buyers are too few for it.
-pub async fn tell(app: &App, teller: &mut Teller, buyers_count: usize) -> Result<Told, AnyError> {
+pub async fn tell(app: &App, teller: &mut Teller, buyers_count: usize, admin: &Client) -> Result<Told, AnyError> {
     let stage = Stage::set(app, BEGINS_BEFORE)?;
     teller.begin("Houses");
     houses::load(&stage).await?;
@@ -187,9 +190,43 @@ pub async fn tell(app: &App, teller: &mut Teller, buyers_count: usize) -> Result
         )
         .await?;
 
+    let holders = buyers.get(1..).unwrap_or_default();
+    teller.begin("Transfer");
+    let moved = holding::transfer(&stage, &staff, &house, holders).await?;
+    teller
+        .end(
+            &moved,
+            &["GET /rest/v1/lot_disposals?select=kind,token_amount,cost,proceeds   (as the seller)"],
+        )
+        .await?;
+
+    teller.begin("Recovery");
+    let recovered = holding::recover(&stage, &staff, holders).await?;
+    teller
+        .end(
+            &recovered,
+            &["GET /rest/v1/holding_cases?select=kind,status,reason   (as an officer)"],
+        )
+        .await?;
+
+    teller.begin("Statement");
+    let seller = holders.first().ok_or("nobody holds tokens")?;
+    let stated = holding::statement(&stage, seller).await?;
+    teller
+        .end(
+            &stated,
+            &["POST /functions/v1/get-statement {\"year\":...}   (as a buyer; with Accept: application/pdf, a paper)"],
+        )
+        .await?;
+
     teller.begin("Every law");
-    let verdict = verify(&stage).await?;
-    teller.end(&verdict, &["nexus-mint ledger verify --demo"]).await?;
+    let verdict = verify(&stage, admin).await?;
+    teller
+        .end(
+            &verdict,
+            &["nexus-mint ledger verify --demo", "nexus-mint ledger laws --demo"],
+        )
+        .await?;
     stage.catch_up();
     Ok(Told {
         people: cast::to_look_with(&staff, &buyers),
@@ -197,14 +234,21 @@ pub async fn tell(app: &App, teller: &mut Teller, buyers_count: usize) -> Result
     })
 }
 
-/// Replays the journal: every balance is what its postings add up to.
-async fn verify(stage: &Stage) -> Result<String, AnyError> {
+/// Replays the journal, and asks every law of the whole database.
+async fn verify(stage: &Stage, admin: &Client) -> Result<String, AnyError> {
     let verdict = ledger::verify::verify(&stage.app.db.login().connect().await?).await?;
-    match verdict.faults.first() {
-        Some(fault) => Err(format!("the ledger does not agree: {fault}").into()),
+    if let Some(fault) = verdict.faults.first() {
+        return Err(format!("the ledger does not agree: {fault}").into());
+    }
+    match ledger::laws::breaches(admin).await?.first() {
+        Some(breach) => Err(format!("a law is broken: {breach}").into()),
         None => Ok(format!(
-            "{} entries and {} postings replayed over {} accounts: everything agrees",
-            verdict.entries, verdict.postings, verdict.accounts
+            "{} entries and {} postings replayed over {} accounts: everything agrees; {} questions about the laws asked of the whole \
+             database: every law holds",
+            verdict.entries,
+            verdict.postings,
+            verdict.accounts,
+            ledger::laws::LAWS.len()
         )),
     }
 }

@@ -8,7 +8,7 @@ mod content;
 mod papers;
 pub mod uploads;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -44,6 +44,9 @@ pub const NOT_BUILT: &[&str] = &[
     "ai-buddy-chat",
 ];
 
+/// A command that runs.
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send + 'a>>;
+
 /// Name: the proof that it asks for => the command; or the queue in which it waits, which asks for it itself.
 macro_rules! functions {
     ($(queued $waits:literal: $waits_proof:ident => $queue:path;)* $($name:literal: $proof:ident => $command:path;)*) => {
@@ -57,16 +60,21 @@ macro_rules! functions {
             match call.name {
                 $($waits => $queue(call).await,)*
                 $($name => {
-                    let command = match call.begin().await? {
-                        Begun::New(command) => *command,
-                        Begun::Answered(answer) => return Ok(answer),
-                    };
-                    let person = Person::of(&command, caller).await?;
-                    // The right to run it before its body: who may not run it learns nothing of it.
-                    let proof = person.$proof()?;
-                    // On the heap: otherwise every call's future is as large as the largest command's.
-                    let answer = Box::pin($command(&command, &proof, call.body()?)).await?;
-                    call.finish(command, answer).await
+                    // A function of its own, on the heap: otherwise every call needs room for all commands at once.
+                    fn one<'a>(call: &'a Call<'_>, caller: &'a Caller) -> Running<'a> {
+                        Box::pin(async move {
+                            let command = match call.begin().await? {
+                                Begun::New(command) => *command,
+                                Begun::Answered(answer) => return Ok(answer),
+                            };
+                            let person = Person::of(&command, caller).await?;
+                            // The right to run it before its body: who may not run it learns nothing of it.
+                            let proof = person.$proof()?;
+                            let answer = Box::pin($command(&command, &proof, call.body()?)).await?;
+                            call.finish(command, answer).await
+                        })
+                    }
+                    one(call, caller).await
                 })*
                 _ => Err(Problem::NotFound),
             }
@@ -85,6 +93,11 @@ functions! {
     "record-performance": person => distributions::rent::record;
     "remit-tax": admin => distributions::paying::remit;
     "retry-payout": overseer => distributions::payouts::retry;
+    "accept-transfer": person => holdings::transfers::accept;
+    "approve-transfer": overseer => holdings::transfers::decide;
+    "cancel-transfer": person => holdings::transfers::cancel;
+    "decline-transfer": person => holdings::transfers::decline;
+    "request-transfer": person => holdings::transfers::request;
     "accreditation-status": person => compliance::accreditation::status;
     "add-party-owner": person => compliance::parties::add_owner;
     "add-property-member": admin => properties::add_member;
@@ -93,8 +106,10 @@ functions! {
     "approve-accreditation": officer => compliance::accreditation::approve;
     "approve-gate-override": overseer => documents::gate::approve;
     "approve-withholding-rate": overseer => distributions::rates::decide;
+    "approve-holding-case": overseer => holdings::cases::approve;
     "approve-step": overseer => tokenization::approve;
     "audit-property-contract": officer => property_audits::audit;
+    "cancel-holding-case": person => holdings::cases::cancel;
     "cancel-investment": person => investments::withdrawing::cancel;
     "cancel-offering": person => offerings::preparing::cancel;
     "check-tax-form": officer => compliance::tax_forms::decide;
@@ -128,6 +143,7 @@ functions! {
     "list-tax-forms": officer => compliance::tax_forms::queue;
     "monitor-tokenization": person => tokenization::monitor;
     "move-escrow-to-agent": admin => offerings::closing::move_to_agent;
+    "open-holding-case": person => holdings::cases::open;
     "open-offering": admin => offerings::preparing::open;
     "pay-investment": person => payments::sessions::pay;
     "preview-close": admin => offerings::closing::preview;
@@ -137,6 +153,7 @@ functions! {
     "register-entity": person => compliance::parties::register;
     "regulatory-evidence-export": overseer => reports::regulatory_evidence;
     "reject-accreditation": officer => compliance::accreditation::reject;
+    "reject-holding-case": overseer => holdings::cases::reject;
     "reject-step": overseer => tokenization::reject;
     "request-accreditation": person => compliance::accreditation::request;
     "request-gate-override": overseer => documents::gate::ask;

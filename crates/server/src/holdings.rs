@@ -6,4 +6,11 @@
 //!
 //! Absent on purpose: a change that counts from an instant before the last one. docs/decisions/0016-register.md says why.
 
+mod carrying_out;
+pub mod cases;
+pub mod freezes;
+pub mod holders;
+pub mod lots;
 pub mod register;
+pub mod transfers;
+mod winding_up;

@@ -2,7 +2,6 @@
 
 pub mod batch;
 pub mod expiry;
-mod holders;
 pub mod ordering;
 pub mod reserving;
 pub mod withdrawing;

@@ -3,6 +3,7 @@
 //! A command builds [`Postings`] (which cannot be built unbalanced), names the entry by a key that a retry repeats, and
 //! posts it in its own transaction as the engine. Absent on purpose: any statement that changes a balance.
 
+pub mod laws;
 pub mod verify;
 
 use std::collections::HashMap;

@@ -37,6 +37,7 @@ pub mod properties;
 pub mod property_audits;
 pub mod queue;
 pub mod reports;
+pub mod request_line;
 pub mod rest;
 pub mod router;
 pub mod serve;

@@ -18,6 +18,7 @@ use crate::{
     audit::{SealKey, key::NoKey},
     config::Config,
     jobs,
+    request_line::Lenient,
     rest::listen,
     router::router,
 };
@@ -98,7 +99,7 @@ pub async fn run(
         // Answers are written whole: waiting to fill a packet only adds latency. Without it, it is just slower.
         let _ = connection.set_nodelay(true);
     });
-    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(stopped(stop.clone()));
+    let serving = axum::serve(Lenient(listener), router(app)).with_graceful_shutdown(stopped(stop.clone()));
     let result = tokio::select! {
         result = serving => result.map_err(ServeError::System),
         () = late(stop) => {

@@ -96,7 +96,7 @@ async fn party_names(command: &Command, party_id: Uuid) -> Result<Names, Problem
 async fn assemble(look: &Look<'_>) -> Result<Statement, Problem> {
     let mut book = Sums::default();
     let holdings = look.holdings(&mut book).await?;
-    let disposals = look.disposals(&mut book).await?;
+    let disposals = look.disposals(&holdings, &mut book).await?;
     let credits = look.credits().await?;
     let income = look.income(&credits, &mut book).await?;
     let capital = look.capital(&credits, &mut book)?;

@@ -76,8 +76,7 @@ fn sale(rules: Vec<Rule>) -> Sale {
             maximum: None,
         },
         left: amount(100),
-        holders: 0,
-        non_accredited_holders: 0,
+        holders: Holders::default(),
         buyers: (1..=5).map(|number| (party(number), buyer(number))).collect(),
     }
 }
@@ -247,15 +246,15 @@ fn every_rule_refuses_at_its_boundary_and_not_before() {
         Some("warning_above")
     );
     assert_eq!(
-        refused(vec![Rule::HolderCap { parties: 3 }], |sale, _| sale.holders = 2, 1),
+        refused(vec![Rule::HolderCap { parties: 3 }], |sale, _| sale.holders.all = 2, 1),
         None
     );
     assert_eq!(
-        refused(vec![Rule::HolderCap { parties: 3 }], |sale, _| sale.holders = 3, 1).as_deref(),
+        refused(vec![Rule::HolderCap { parties: 3 }], |sale, _| sale.holders.all = 3, 1).as_deref(),
         Some("holder_cap")
     );
     let holder = |sale: &mut Sale, me: &mut Buyer| {
-        sale.holders = 3;
+        sale.holders.all = 3;
         me.is_holder = true;
     };
     assert_eq!(

@@ -36,6 +36,23 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Runs a parser over the beginning of the text. What follows is passed over, as PostgREST does where brackets have
+    /// closed.
+    pub(crate) fn begin<T>(
+        &mut self,
+        what: &str,
+        parser: impl FnOnce(&mut Cursor<'a>) -> Parsed<T>,
+    ) -> Result<T, ParseError> {
+        parser(self).map_err(|Failed| self.error(what))
+    }
+
+    fn error(&self, what: &str) -> ParseError {
+        ParseError {
+            message: format!("\"{what}\" (line 1, column {})", self.column()),
+            details: format!("unexpected {} expecting {}", self.found, joined(&self.expected)),
+        }
+    }
+
     /// Runs a parser over the whole text.
     pub(crate) fn finish<T>(
         &mut self,
@@ -53,10 +70,7 @@ impl<'a> Cursor<'a> {
                 .map_or(String::new(), |letter| format!("'{letter}'"));
             self.fail_at(self.offset(), found, "end of input")
         });
-        result.map_err(|Failed| ParseError {
-            message: format!("\"{what}\" (line 1, column {})", self.column()),
-            details: format!("unexpected {} expecting {}", self.found, joined(&self.expected)),
-        })
+        result.map_err(|Failed| self.error(&what))
     }
 
     fn column(&self) -> usize {
@@ -156,18 +170,12 @@ impl<'a> Cursor<'a> {
         self.fail_at(self.offset(), found, expected)
     }
 
-    /// A word should stand here, and a letter of it is wrong: said of the word's beginning.
-    pub(crate) fn unexpected_word<T>(&mut self, words: &[&str], expected: &str) -> Parsed<T> {
-        let matched = words
-            .iter()
-            .map(|word| {
-                let same = word.chars().zip(self.rest.chars()).take_while(|(a, b)| a == b);
-                same.count()
-            })
-            .max()
-            .unwrap_or(0);
-        let found = self.rest.chars().nth(matched).map_or("end of input".to_owned(), shown);
-        self.fail_at(self.offset(), found, expected)
+    /// A word should stand here, and a letter of it is wrong: said of the word's beginning. Where several words would do,
+    /// the first of them counts.
+    pub(crate) fn unexpected_word<T>(&mut self, word: &str, expected: &str) -> Parsed<T> {
+        let same = word.chars().zip(self.rest.chars()).take_while(|(a, b)| a == b);
+        let found = self.rest.chars().nth(same.count());
+        self.fail_at(self.offset(), found.map_or("end of input".to_owned(), shown), expected)
     }
 
     fn fail_at<T>(&mut self, at: usize, found: String, expected: &str) -> Parsed<T> {

@@ -188,7 +188,7 @@ impl Operator {
 /// When it has no operator, or a value that the operator cannot take.
 pub fn condition(text: &str) -> Result<Condition, ParseError> {
     let mut cursor = Cursor::of(text);
-    cursor.finish(format!("failed to parse filter ({text})"), |cursor| {
+    cursor.begin(&format!("failed to parse filter ({text})"), |cursor| {
         read(cursor, &|cursor| {
             let value = cursor.rest();
             cursor.take(value);
@@ -256,8 +256,8 @@ fn test(cursor: &mut Cursor<'_>, value: &dyn Fn(&mut Cursor<'_>) -> Parsed<Strin
             if negated {
                 return cursor.unexpected(OPERATOR);
             }
-            let _ = cursor.unexpected_word::<()>(&["not."], "\"not\"");
-            cursor.unexpected_word(&["not."], OPERATOR)
+            let _ = cursor.unexpected_word::<()>("not.", "\"not\"");
+            cursor.unexpected_word("not.", OPERATOR)
         }
     }
 }
@@ -272,7 +272,7 @@ fn quantifier(cursor: &mut Cursor<'_>) -> Parsed<Option<Quantifier>> {
     } else if cursor.take("(all)") {
         Ok(Some(Quantifier::All))
     } else if cursor.take("(") {
-        cursor.unexpected_word(&["any", "all"], "\"any\" or \"all\"")
+        cursor.unexpected_word("any", "\"any\" or \"all\"")
     } else {
         Ok(None)
     }

@@ -45,7 +45,9 @@ pub fn logic(group: &str, text: &str) -> Result<Logic, ParseError> {
     // Places are counted in the name and the value together, as clients have always been told.
     let whole = format!("{group}{text}");
     let mut cursor = Cursor::of(&whole);
-    cursor.finish(format!("failed to parse logic tree ({text})"), |cursor| tree(cursor, 0))
+    cursor.begin(&format!("failed to parse logic tree ({text})"), |cursor| {
+        tree(cursor, 0)
+    })
 }
 
 fn tree(cursor: &mut Cursor<'_>, depth: usize) -> Parsed<Logic> {

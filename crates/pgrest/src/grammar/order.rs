@@ -78,12 +78,16 @@ fn term(cursor: &mut Cursor<'_>) -> Parsed<OrderTerm> {
     }
     if term.direction.is_some() {
         if cursor.take(".") {
-            term.nulls = Some(nulls(cursor, "\"nullsfirst\" or \"nullslast\"")?);
+            term.nulls = Some(nulls(cursor, "nullsfirst", "\"nullsfirst\" or \"nullslast\"")?);
         } else if !ends(cursor) {
             return cursor.unexpected_letter("delimiter (.), \",\" or end of input");
         }
     } else {
-        term.nulls = Some(nulls(cursor, "\"asc\", \"desc\", \"nullsfirst\" or \"nullslast\"")?);
+        term.nulls = Some(nulls(
+            cursor,
+            "asc",
+            "\"asc\", \"desc\", \"nullsfirst\" or \"nullslast\"",
+        )?);
     }
     if !ends(cursor) {
         return cursor.unexpected_letter("\",\" or end of input");
@@ -96,13 +100,13 @@ fn ends(cursor: &Cursor<'_>) -> bool {
     rest.is_empty() || rest.starts_with(',')
 }
 
-fn nulls(cursor: &mut Cursor<'_>, expected: &str) -> Parsed<Nulls> {
+fn nulls(cursor: &mut Cursor<'_>, word: &str, expected: &str) -> Parsed<Nulls> {
     if cursor.take("nullsfirst") {
         Ok(Nulls::First)
     } else if cursor.take("nullslast") {
         Ok(Nulls::Last)
     } else {
-        cursor.unexpected_word(&["asc", "desc", "nullsfirst", "nullslast"], expected)
+        cursor.unexpected_word(word, expected)
     }
 }
 
@@ -161,6 +165,11 @@ mod tests {
             "id.asc.nlslast",
             8,
             "unexpected \"l\" expecting \"nullsfirst\" or \"nullslast\"",
+        );
+        check(
+            "id.nulsfist",
+            4,
+            "unexpected \"n\" expecting \"asc\", \"desc\", \"nullsfirst\" or \"nullslast\"",
         );
         check(
             "id.asc.nullslasttt",

@@ -104,7 +104,13 @@ pub fn select(text: &str) -> Result<Vec<SelectItem>, ParseError> {
     }
     let mut cursor = Cursor::of(text);
     cursor.finish(format!("failed to parse select parameter ({text})"), |cursor| {
-        items(cursor, 0)
+        let items = items(cursor, 0)?;
+        // PostgREST reads no further than a bracket that closes, which clients with one too many rely on.
+        let read = text.strip_suffix(cursor.rest()).unwrap_or(text).trim_end();
+        if read.ends_with(')') || cursor.looking_at(")") {
+            cursor.take(cursor.rest());
+        }
+        Ok(items)
     })
 }
 
@@ -164,8 +170,7 @@ fn column(cursor: &mut Cursor<'_>, name: String, alias: Option<String>) -> Parse
             .into_iter()
             .find(|aggregate| cursor.looking_at(&format!("{}()", aggregate.name())));
         let Some(aggregate) = found else {
-            let names = Aggregate::ALL.map(Aggregate::name);
-            return cursor.unexpected_word(&names, "\"sum\", \"avg\", \"count\", \"max\" or \"min\"");
+            return cursor.unexpected_word("sum", "\"sum\", \"avg\", \"count\", \"max\" or \"min\"");
         };
         cursor.take(aggregate.name());
         cursor.take("()");
@@ -294,7 +299,7 @@ mod tests {
             "unexpected end of input expecting field name (* or [a..z0..9_$])",
         );
         check("a(b", 4, "unexpected end of input expecting \",\" or \")\"");
-        check("id)", 3, "unexpected ')' expecting end of input");
+        check("id;", 3, "unexpected ';' expecting end of input");
         assert!(select(&"a(".repeat(100)).is_err(), "depth has an end");
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     error::Refusal,
     media::MediaType,
     name::QualifiedName,
+    range::Range,
     request::{Action, CallMethod, Options, Request},
     schema::{Parameter, Routine, Schema},
 };
@@ -21,6 +22,8 @@ pub(crate) struct CallPlan<'a> {
     pub(crate) values: Values<'a>,
     /// How its rows are read; none: it gives values.
     pub(crate) tree: Option<Tree>,
+    /// Which of its rows or values.
+    pub(crate) range: Range,
 }
 
 /// The arguments of a call.
@@ -71,7 +74,17 @@ pub(super) fn plan<'a>(
             read::From::called(origin, &routine.id.name),
         )?)
     };
-    Ok(CallPlan { routine, values, tree })
+    let range = match &tree {
+        Some(tree) => tree.range,
+        None if routine.is_set => request.range.at_most(options.rows_max),
+        None => Range::default(),
+    };
+    Ok(CallPlan {
+        routine,
+        values,
+        tree,
+        range,
+    })
 }
 
 /// The function, and whether its arguments are given by name.
@@ -106,7 +119,8 @@ fn choose<'a>(
         &[]
     };
     match by_name.as_slice() {
-        [one] => return Ok((one, true)),
+        // A member without a name is the only parameter that has none, which takes the body as it is.
+        [one] => return Ok((one, !names.contains(""))),
         [] => {}
         several => return Err(ambiguous(several)),
     }
@@ -139,10 +153,11 @@ fn ambiguous(several: &[&Routine]) -> Refusal {
 
 fn takes(routine: &Routine, names: &BTreeSet<&str>) -> bool {
     let has = |name: &str| routine.parameters.iter().any(|parameter| parameter.name == name);
-    routine.parameters.iter().all(|parameter| {
-        let given = !parameter.name.is_empty() && names.contains(parameter.name.as_str());
-        given || !parameter.is_required
-    }) && names.iter().all(|name| has(name))
+    routine
+        .parameters
+        .iter()
+        .all(|parameter| names.contains(parameter.name.as_str()) || !parameter.is_required)
+        && names.iter().all(|name| has(name))
 }
 
 fn whole(arguments: &Arguments) -> String {

@@ -2,6 +2,7 @@
 
 use crate::{
     error::Refusal,
+    grammar::select::SelectItem,
     media::{MediaType, PlanType},
     name::QualifiedName,
     request::{Options, Request},
@@ -43,6 +44,9 @@ impl Schema {
         options: &Options,
         relation: Option<&QualifiedName>,
     ) -> Result<Shape, Refusal> {
+        // A handler of a table's own rows can make nothing of others.
+        let is_whole_row = matches!(request.query.select.as_slice(), [] | [SelectItem::Star]);
+        let relation = relation.filter(|_| is_whole_row);
         let found = request
             .accept
             .iter()
@@ -63,7 +67,12 @@ impl Schema {
             let found = request.accept.iter().find_map(|media| {
                 let (asked, explain) = asked(media, options)?;
                 let fits = asked == own || asked == MediaType::Any || own == MediaType::Any;
-                let media = if own == MediaType::Any { asked } else { own.clone() };
+                // A function that makes whatever is asked for says itself what it made.
+                let media = if own == MediaType::Any {
+                    MediaType::Bytes
+                } else {
+                    own.clone()
+                };
                 fits.then(|| Shape {
                     is_raw: true,
                     is_single_value: !routine.is_set,

@@ -199,14 +199,14 @@ pub(crate) fn tree(schema: &Schema, options: &Options, request: &Request, from: 
     for (place, field, condition) in &query.filters {
         if !(is_written && place.is_empty()) {
             let tree = root.at(place)?;
-            let predicate = of_filter(tree, field, condition)?;
+            let predicate = of_filter(tree, field, condition);
             tree.conditions.push(predicate);
         }
     }
     for (place, logic) in &query.logic {
         if !(is_written && place.is_empty()) {
             let tree = root.at(place)?;
-            let predicate = of_logic(tree, logic)?;
+            let predicate = of_logic(tree, logic);
             tree.conditions.push(predicate);
         }
     }
@@ -330,36 +330,33 @@ fn embed(
     Ok(())
 }
 
-fn of_logic(tree: &Tree, logic: &Logic) -> Result<Predicate, Refusal> {
+fn of_logic(tree: &Tree, logic: &Logic) -> Predicate {
     match logic {
         Logic::Filter(field, condition) => of_filter(tree, field, condition),
-        Logic::Group { negated, is_or, of } => Ok(Predicate::Group {
+        Logic::Group { negated, is_or, of } => Predicate::Group {
             negated: *negated,
             is_or: *is_or,
-            of: of.iter().map(|logic| of_logic(tree, logic)).collect::<Result<_, _>>()?,
-        }),
+            of: of.iter().map(|logic| of_logic(tree, logic)).collect(),
+        },
     }
 }
 
-/// A filter on a column, or on whether there is an embed of that name.
-fn of_filter(tree: &Tree, field: &Field, condition: &Condition) -> Result<Predicate, Refusal> {
-    let Some(embed) = tree.embed_at(&field.name).filter(|_| field.path.is_empty()) else {
-        return Ok(Predicate::Column(field.clone(), condition.clone()));
-    };
-    match condition.test {
-        Test::Is(Is::Null) => Ok(Predicate::Related {
-            embed,
-            exists: condition.negated,
-        }),
-        Test::Is(Is::NotNull) => Ok(Predicate::Related {
-            embed,
-            exists: !condition.negated,
-        }),
+/// A filter on a column, or a null check on the embed that has that name in the answer. Whatever else is asked of such a
+/// name is asked of a column: a foreign key may be called as what it leads to.
+fn of_filter(tree: &Tree, field: &Field, condition: &Condition) -> Predicate {
+    let embed = tree.embeds.iter().position(|embed| embed.key == field.name);
+    let exists = match condition.test {
+        Test::Is(Is::Null) => Some(condition.negated),
+        Test::Is(Is::NotNull) => Some(!condition.negated),
         Test::Is(Is::True | Is::False | Is::Unknown)
         | Test::Compare(..)
         | Test::In(_)
         | Test::IsDistinct(_)
-        | Test::Search(..) => Err(Refusal::EmbedFilter(field.name.clone())),
+        | Test::Search(..) => None,
+    };
+    match embed.filter(|_| field.path.is_empty()).zip(exists) {
+        Some((embed, exists)) => Predicate::Related { embed, exists },
+        None => Predicate::Column(field.clone(), condition.clone()),
     }
 }
 

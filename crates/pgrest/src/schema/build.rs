@@ -205,10 +205,22 @@ impl Schema {
                 };
                 self.relationships.entry(origin.clone()).or_default().push(way);
             }
-            self.routines
-                .entry(found.routine.id.clone())
-                .or_default()
-                .push(found.routine);
+            if found.routine.is_callable() {
+                self.routines
+                    .entry(found.routine.id.clone())
+                    .or_default()
+                    .push(found.routine);
+            }
+        }
+        // In the order in which PostgREST names them where it cannot choose.
+        for overloads in self.routines.values_mut() {
+            let types = |routine: &Routine| -> Vec<(String, String)> {
+                let parameters = routine.parameters.iter();
+                parameters
+                    .map(|parameter| (parameter.name.clone(), parameter.type_name.clone()))
+                    .collect()
+            };
+            overloads.sort_by_cached_key(|routine| (routine.parameters.len(), routine.comment.clone(), types(routine)));
         }
     }
 }

@@ -20,11 +20,22 @@ impl Schema {
         match found.as_slice() {
             [one] => Ok(one),
             [] => Err(self.no_way(origin, target, hint)),
-            several => Err(Refusal::AmbiguousRelationship {
-                origin: origin.name.clone(),
-                target: target.to_owned(),
-                found: several.iter().map(|way| (*way).clone()).collect(),
-            }),
+            several => {
+                let mut found: Vec<Relationship> = several.iter().map(|way| (*way).clone()).collect();
+                // In the order in which PostgREST names them.
+                found.sort_by_key(|way| match &way.cardinality {
+                    Cardinality::OneToMany { .. } => 0,
+                    Cardinality::ManyToOne { .. } => 1,
+                    Cardinality::OneToOne { .. } => 2,
+                    Cardinality::ManyToMany(_) => 3,
+                    Cardinality::Computed { .. } => 4,
+                });
+                Err(Refusal::AmbiguousRelationship {
+                    origin: origin.name.clone(),
+                    target: target.to_owned(),
+                    found,
+                })
+            }
         }
     }
 

@@ -64,7 +64,11 @@ fn value(plan: &CallPlan<'_>, shape: &Shape, counts: bool) -> Statement {
         sql.push(" AS pgrst_scalar");
     }
     sql.push(") SELECT ");
-    sql.push(if counts { "count(*)" } else { "NULL::bigint" });
+    sql.push(if counts {
+        "(SELECT count(*) FROM pgrst_source)"
+    } else {
+        "NULL::bigint"
+    });
     sql.push(" AS \"total\", count(*) AS \"rows\", ");
     let body = match (shape.is_raw, &routine.returns, routine.is_set) {
         (true, _, false) => "(array_agg(pgrst_scalar))[1]".to_owned(),
@@ -75,9 +79,9 @@ fn value(plan: &CallPlan<'_>, shape: &Shape, counts: bool) -> Statement {
     sql.push(&body);
     sql.push(" AS \"body\", ");
     statement::functions_wishes(&mut sql);
-    sql.push(
-        ", NULL::text AS \"location\", NULL::bigint AS \"inserted\" FROM (SELECT * FROM pgrst_source) AS pgrst_rows",
-    );
+    sql.push(", NULL::text AS \"location\", NULL::bigint AS \"inserted\" FROM (SELECT * FROM pgrst_source");
+    node::page(&mut sql, plan.range);
+    sql.push(") AS pgrst_rows");
     sql
 }
 

@@ -10,6 +10,7 @@ use crate::{
     },
     name::quoted,
     plan::read::{Embed, Order, Output, Predicate, Source, Tree},
+    range::Range,
     schema::{Cardinality, Column, Relation, Relationship, Schema},
 };
 
@@ -82,14 +83,19 @@ pub(super) fn select_from(
         }
     }
     order(sql, schema, tree);
-    if let Some(limit) = tree.range.limit {
+    page(sql, tree.range);
+}
+
+/// Which rows of a query.
+pub(super) fn page(sql: &mut Statement, range: Range) {
+    if let Some(limit) = range.limit {
         // A number and no bind: PostgreSQL plans for a short page only when it knows that it is one.
         sql.push(" LIMIT ");
         sql.push(&limit.to_string());
     }
-    if tree.range.offset > 0 {
+    if range.offset > 0 {
         sql.push(" OFFSET ");
-        sql.bind(&tree.range.offset.to_string());
+        sql.bind(&range.offset.to_string());
     }
 }
 
@@ -97,7 +103,7 @@ pub(super) fn select_from(
 pub(super) fn count(sql: &mut Statement, schema: &Schema, tree: &Tree, rows_max: Option<i64>) {
     if tree.has_aggregates() {
         let mut whole = tree.clone();
-        whole.range = crate::range::Range::default();
+        whole.range = Range::default();
         select(sql, schema, &whole, None, Mode::Full);
     } else {
         sql.push("SELECT 1 FROM ");

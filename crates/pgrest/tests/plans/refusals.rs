@@ -17,7 +17,6 @@ fn every_refusal_has_its_code() {
     check("GET /clients?select=tasks(id)", &[], "", "PGRST200");
     check("GET /clients?select=projects!nope(id)", &[], "", "PGRST200");
     check("GET /clients?projects.id=eq.1", &[], "", "PGRST108");
-    check("GET /clients?select=projects(id)&projects=eq.1", &[], "", "PGRST120");
     check(
         "GET /clients?select=projects(id)&order=projects(id)",
         &[],
@@ -43,4 +42,11 @@ fn every_refusal_has_its_code() {
         "PGRST128",
     );
     check("GET /rpc/nope", &[], "", "PGRST202");
+    check("POST /rpc/hidden", &[], r#"{"":1}"#, "PGRST202");
+    check("POST /rpc/pick", &[], r#"{"a":1}"#, "PGRST203");
+    let several = planned("GET /rpc/pick?a=1", &[], b"").unwrap_err().reply().body;
+    assert!(
+        several.contains("between: api.pick(a => integer), api.pick(a => text)"),
+        "{several}"
+    );
 }

@@ -104,28 +104,41 @@ pub(crate) fn schema() -> Schema {
             target(3, 3)
         ),
     });
-    catalogue.routines.push(CatalogueRoutine {
+    let text = || Returns::Scalar(QualifiedName::of("pg_catalog", "text"));
+    let number = || Returns::Scalar(QualifiedName::of("pg_catalog", "int4"));
+    catalogue.routines = vec![
+        routine("add", &[("a", "integer"), ("b", "integer")], number(), false),
+        routine("numbers", &[("below", "integer")], number(), true),
+        // One parameter without a name takes a body as it is, but not of every type.
+        routine("shout", &[("", "text")], text(), false),
+        routine("hidden", &[("", "integer")], number(), false),
+        routine("pick", &[("a", "text")], text(), false),
+        routine("pick", &[("a", "integer")], text(), false),
+    ];
+    Schema::build(catalogue, &["api".to_owned()])
+}
+
+fn routine(name: &str, parameters: &[(&str, &str)], returns: Returns, is_set: bool) -> CatalogueRoutine {
+    let parameters = parameters.iter().map(|(name, type_name)| Parameter {
+        name: name.to_string(),
+        type_name: type_name.to_string(),
+        is_required: true,
+        is_variadic: false,
+    });
+    CatalogueRoutine {
         routine: Routine {
-            id: QualifiedName::of("api", "add"),
+            id: QualifiedName::of("api", name),
             oid: 1,
             comment: None,
-            parameters: ["a", "b"]
-                .map(|name| Parameter {
-                    name: name.to_owned(),
-                    type_name: "integer".to_owned(),
-                    is_required: true,
-                    is_variadic: false,
-                })
-                .to_vec(),
-            returns: Returns::Scalar(QualifiedName::of("pg_catalog", "int4")),
-            is_set: false,
+            parameters: parameters.collect(),
+            returns,
+            is_set,
             volatility: Volatility::Immutable,
             settings: Vec::new(),
         },
         of_row: None,
         to_one: true,
-    });
-    Schema::build(catalogue, &["api".to_owned()])
+    }
 }
 
 /// How the shop is served.

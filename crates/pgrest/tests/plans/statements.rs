@@ -44,6 +44,11 @@ fn filters_orders_and_pages() {
         &["c"],
     );
     check(
+        "GET /clients?and=(id.eq.1,id.neq.2))&id=in.(1)x",
+        &format!(r#"{from} WHERE ("clients"."id" = ANY ($1)) AND (("clients"."id" = $2) AND ("clients"."id" <> $3))"#),
+        &[r#"{"1"}"#, "1", "2"],
+    );
+    check(
         "GET /clients?name=wfts(english).x",
         &format!(
             r#"{from} WHERE (to_tsvector($1::regconfig, "clients"."name") @@ websearch_to_tsquery($2::regconfig, $3))"#
@@ -77,6 +82,17 @@ fn embeds_are_lateral_joins() {
     check(
         "GET /clients?select=name,projects()&projects=is.null",
         r#"SELECT "clients"."name" AS "name" FROM "api"."clients" WHERE NOT EXISTS (SELECT 1 FROM "api"."projects" AS "projects_1" WHERE "projects_1"."client_id" = "clients"."id")"#,
+        &[],
+    );
+    // A name that is asked for more than its being there is a column's, and so is one that the embed does not go by.
+    check(
+        "GET /users?select=id,boss_id()&boss_id=eq.2",
+        r#"SELECT "users"."id" AS "id" FROM "api"."users" WHERE ("users"."boss_id" = $1)"#,
+        &["2"],
+    );
+    check(
+        "GET /users?select=id,boss:boss_id()&boss_id=is.null&boss=not.is.null",
+        r#"SELECT "users"."id" AS "id" FROM "api"."users" WHERE ("users"."boss_id" IS NULL) AND EXISTS (SELECT 1 FROM "api"."users" AS "users_1" WHERE "users_1"."id" = "users"."boss_id")"#,
         &[],
     );
     check(
@@ -156,4 +172,26 @@ fn calls_name_their_arguments() {
         r#"WITH pgrst_source AS MATERIALIZED (SELECT "api"."add"("a" := $1::integer, "b" := $2::integer) AS pgrst_scalar) SELECT"#
     ));
     assert_eq!(plan.statement.binds, [Some("1".to_owned()), Some("2".to_owned())]);
+}
+
+#[test]
+fn calls_take_what_is_meant_for_them() {
+    let check = |asked: &str, body: &str, part: &str, binds: &[&str]| {
+        let statement = statement(asked, &[], body).statement;
+        assert!(statement.text.contains(part), "{asked}\n{}\n{part}", statement.text);
+        let found: Vec<&str> = statement.binds.iter().map(|bind| bind.as_deref().unwrap()).collect();
+        assert_eq!(found, binds, "{asked}");
+    };
+    let add = r#""api"."add"("a" := $1::integer, "b" := $2::integer)"#;
+    check("POST /rpc/add", r#"{"b":2,"a":1}"#, add, &["1", "2"]);
+    check("POST /rpc/add?columns=a,b", r#"{"a":1,"b":2,"c":3}"#, add, &["1", "2"]);
+    check("GET /rpc/add?a=1&b=2&a=3", "", add, &["3", "2"]);
+    let body = r#"{"":"louder"}"#;
+    check("POST /rpc/shout", body, r#""api"."shout"($1::text)"#, &[body]);
+    check(
+        "GET /rpc/numbers?below=9&limit=2&offset=1",
+        "",
+        "FROM (SELECT * FROM pgrst_source LIMIT 2 OFFSET $2) AS pgrst_rows",
+        &["9", "1"],
+    );
 }

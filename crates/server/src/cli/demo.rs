@@ -21,7 +21,7 @@ pub(super) fn run(config: &Config, again: bool) -> Result<ExitCode, AnyError> {
             postgres.drop_database().await?;
         }
         let db = postgres.open(Migrate::Yes).await?;
-        let told = tell(config, &db).await;
+        let told = tell(config, &db, &postgres).await;
         db.close();
         told
     });
@@ -39,11 +39,12 @@ pub(super) fn run(config: &Config, again: bool) -> Result<ExitCode, AnyError> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn tell(config: &Config, db: &Db) -> Result<Told, AnyError> {
+async fn tell(config: &Config, db: &Db, postgres: &Postgres) -> Result<Told, AnyError> {
     demo::check_empty(db).await?;
     let app = operate::app(config, db)?;
     let mut teller = Teller::new(Box::new(io::stdout()), db.clone());
-    let told = demo::tell(&app, &mut teller, demo::BUYERS).await;
+    let admin = postgres.admin().connect().await?;
+    let told = demo::tell(&app, &mut teller, demo::BUYERS, &admin).await;
     app.rest.close();
     told
 }

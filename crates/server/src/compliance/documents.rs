@@ -11,7 +11,7 @@ use crate::{
     db::{OnConstraint as _, sql},
     files::{self, Staged, StoredFile},
     outbox,
-    permission::{Officer, Person},
+    permission::{Overseer, Person},
     problem::Problem,
 };
 
@@ -34,7 +34,7 @@ pub struct Upload {
 /// Where the bucket does not take the file, or too many wait already.
 pub async fn upload(command: &Command, person: &Person, body: Upload, file: &mut Staged) -> Result<Value, Problem> {
     let text = sql!(
-        "select count(*) from public.kyc_documents where user_id = $1 and num_nonnulls(kyc_case_id, accreditation_case_id, tax_form_id) = 0"
+        "select count(*) from public.kyc_documents where user_id = $1 and num_nonnulls(kyc_case_id, accreditation_case_id, tax_form_id, holding_case_id) = 0"
     );
     let free: i64 = command.tx.query_one(text, &[&person.user_id()]).await?.try_get(0)?;
     if free >= FREE_MAX {
@@ -101,28 +101,36 @@ pub async fn open_own(command: &Command, person: &Person, id: Uuid) -> Result<St
     files::find(command, BUCKET, name).await?.ok_or(Problem::NotFound)
 }
 
-/// The stored file of a document of a case, for an officer who says why. The read is noted; make the command last before
-/// the first byte leaves.
+/// The stored file of a document of a case, for an officer who says why; the papers of a case about holdings are for admins
+/// too, who approve it. The read is noted; make the command last before the first byte leaves.
 ///
 /// # Errors
-/// [`Problem::NotFound`] where it belongs to no case, a refusal about the officer's own party.
-pub async fn open(command: &Command, officer: &Officer, id: Uuid, reason: Option<&str>) -> Result<StoredFile, Problem> {
+/// [`Problem::NotFound`] where it belongs to no case, a refusal about the reader's own party.
+pub async fn open(command: &Command, reader: &Overseer, id: Uuid, reason: Option<&str>) -> Result<StoredFile, Problem> {
     let reason = reason_of(reason)?;
     let text = sql!(
-        "select d.file_url, coalesce(k.party_id, a.party_id, f.party_id) from public.kyc_documents as d
+        "select d.file_url, array_remove(array[k.party_id, a.party_id, f.party_id, h.party_id, h.to_party_id], null), h.id is not null
+         from public.kyc_documents as d
          left join public.kyc_cases as k on k.id = d.kyc_case_id
          left join public.accreditation_cases as a on a.id = d.accreditation_case_id
          left join public.tax_forms as f on f.id = d.tax_form_id
-         where d.id = $1 and num_nonnulls(k.id, a.id, f.id) > 0"
+         left join public.holding_cases as h on h.id = d.holding_case_id
+         where d.id = $1 and num_nonnulls(k.id, a.id, f.id, h.id) > 0"
     );
-    let row = command.tx.query_opt(text, &[&id]).await?.ok_or(Problem::NotFound)?;
-    if row.try_get::<_, Uuid>(1)? == officer.party_id() {
+    let row = command.tx.query_opt(text, &[&id]).await?;
+    let is_about_holdings = row.as_ref().map(|row| row.try_get::<_, bool>(2)).transpose()?;
+    if !is_about_holdings.unwrap_or(false) {
+        // Who is no officer is not told that there is such a document.
+        reader.officer().map_err(|_| Problem::NotFound)?;
+    }
+    let row = row.ok_or(Problem::NotFound)?;
+    if row.try_get::<_, Vec<Uuid>>(1)?.contains(&reader.party_id()) {
         return Err(not_for_a_stranger());
     }
     let file_url: String = row.try_get(0)?;
     let (_, name) = file_url.split_once('/').ok_or(Problem::NotFound)?;
     let file = files::find(command, BUCKET, name).await?.ok_or(Problem::NotFound)?;
     note_read(command, "public.kyc_documents", id, reason).await?;
-    files::note_read(command, BUCKET, name, &file, officer.user_id()).await?;
+    files::note_read(command, BUCKET, name, &file, reader.user_id()).await?;
     Ok(file)
 }

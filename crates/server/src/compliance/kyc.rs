@@ -208,7 +208,8 @@ pub async fn submit(command: &Command, person: &Person, body: Submit) -> Result<
     status(command, person, Nothing {}).await
 }
 
-pub(super) fn documents_not_free() -> Problem {
+/// Documents that a person names for a case are his own, and of no other case.
+pub fn documents_not_free() -> Problem {
     Refusal::new(
         "documents.own_and_free",
         "a document is not yours, is named twice, or belongs to a case already",

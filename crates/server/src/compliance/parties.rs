@@ -107,6 +107,7 @@ pub async fn register(command: &Command, person: &Person, body: Register) -> Res
             and not exists (select from public.kyc_cases as k where k.party_id = $1)
             and not exists (select from public.accreditation_cases as a where a.party_id = $1)
             and not exists (select from public.investments as i where i.party_id = $1)
+            and not exists (select from public.lots as l where l.party_id = $1)
             and not exists (select from public.party_owners as o where $1 in (o.party_id, o.owner_party_id))"
     );
     if !command
@@ -207,6 +208,7 @@ pub async fn let_act(command: &Command, officer: &Officer, body: LetAct) -> Resu
         "select not exists (select from public.kyc_cases as k where k.party_id = $1)
             and not exists (select from public.accreditation_cases as a where a.party_id = $1)
             and not exists (select from public.investments as i where i.party_id = $1)
+            and not exists (select from public.lots as l where l.party_id = $1)
             and not exists (select from public.kyc_documents as d where d.user_id = $2)
             and not exists (select from public.party_owners as o where $1 in (o.party_id, o.owner_party_id))"
     );

@@ -12,7 +12,7 @@ use crate::{
         email::Email,
         users::{self, NewUser},
     },
-    db::Actor,
+    db::{Actor, sql},
     problem::AnyError,
 };
 
@@ -111,13 +111,14 @@ pub(super) async fn verify(stage: &Arc<Stage>, staff: &Staff, people: &[Player])
     stage
         .each("verifying", many, move |stage, (number, person): (usize, Player)| {
             let officer = officer.clone();
-            async move { verify_one(&stage, &officer, &person, number).await }
+            let country = COUNTRIES.get(number % COUNTRIES.len()).unwrap_or(&"US");
+            async move { verify_one(&stage, &officer, &person, country).await }
         })
         .await?;
     Ok(())
 }
 
-async fn verify_one(stage: &Stage, officer: &Player, person: &Player, number: usize) -> Result<(), AnyError> {
+async fn verify_one(stage: &Stage, officer: &Player, person: &Player, country: &str) -> Result<(), AnyError> {
     let fields: Map<String, Value> = [("documentType", "passport"), ("fileName", "passport.pdf")]
         .map(|(field, value)| (field.to_owned(), json!(value)))
         .into_iter()
@@ -137,10 +138,23 @@ async fn verify_one(stage: &Stage, officer: &Player, person: &Player, number: us
     let opened = stage.done(officer, "get-kyc-case", body).await?;
     let body = json!({ "partyId": at(&opened, "/case/partyId"), "status": "clear", "provider": "simulated" });
     stage.done(officer, "record-screening", body).await?;
-    let country = COUNTRIES.get(number % COUNTRIES.len()).unwrap_or(&"US");
     let body = json!({ "action": "approve", "caseId": case, "legalName": person.name, "country": country });
     stage.done(officer, "verify-kyc", body).await?;
     Ok(())
+}
+
+/// Somebody signs up once more, since the first login is lost, and is verified with the same name and country.
+pub(super) async fn comes_back(stage: &Stage, staff: &Staff, lost: &Player) -> Result<Player, AnyError> {
+    let address = lost.email.split('@').next().unwrap_or_default();
+    let found = person(stage, &lost.name, &format!("{address}.again"), &[]).await?;
+    let tx = stage.app.db.as_service(Actor::Program("demo")).await?;
+    let text = sql!(
+        "select p.residency_country from public.user_profiles as u join public.parties as p on p.id = u.party_id where u.id = $1"
+    );
+    let country: String = tx.query_one(text, &[&lost.id]).await?.try_get(0)?;
+    tx.commit().await?;
+    verify_one(stage, &staff.officer, &found, &country).await?;
+    Ok(found)
 }
 
 /// Whom to look with afterwards.

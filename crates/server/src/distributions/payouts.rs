@@ -1,7 +1,8 @@
-//! Payouts: a line's money to its holder by the rail. What is silent is asked about and never sent again before; what failed
+//! Payouts: the money of a distribution's line, or of a redemption, to its holder by the rail. What is silent is asked about and never sent again before; what failed
 //! is owed to the holder again, never to the issuer (L11).
 //!
-//! Held back by an open incident of the property, or while the holder's last screening is not clear.
+//! Held back by an open incident of the property, by a freeze of the holder's tokens of it, or while the holder's last screening
+//! is not clear.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use mint_core::{
@@ -41,10 +42,27 @@ const BATCH: i64 = 200;
 
 const SENDER: Actor = Actor::Program("payouts");
 
+/// What a payout pays: one of the two.
+#[derive(Debug, Clone, Copy)]
+enum Debt {
+    Line(Uuid),
+    Redemption(Uuid),
+}
+
+impl Debt {
+    fn of(line_id: Option<Uuid>, redemption_id: Option<Uuid>) -> Result<Debt, Problem> {
+        match (line_id, redemption_id) {
+            (Some(id), None) => Ok(Debt::Line(id)),
+            (None, Some(id)) => Ok(Debt::Redemption(id)),
+            (None, None) | (Some(_), Some(_)) => Err(Problem::internal("a payout pays one thing")),
+        }
+    }
+}
+
 struct Payout {
     id: Uuid,
     rail_key: Uuid,
-    line_id: Uuid,
+    debt: Debt,
     party_id: Uuid,
     property_id: Uuid,
     currency: String,
@@ -59,14 +77,14 @@ impl Payout {
         Ok(Payout {
             id: row.try_get(0)?,
             rail_key: row.try_get(1)?,
-            line_id: row.try_get(2)?,
-            party_id: row.try_get(3)?,
-            property_id: row.try_get(4)?,
-            currency: row.try_get(5)?,
-            amount: amount(row.try_get(6)?)?,
-            times_sent: row.try_get(7)?,
-            was_sent: row.try_get(8)?,
-            status: row.try_get(9)?,
+            debt: Debt::of(row.try_get(2)?, row.try_get(3)?)?,
+            party_id: row.try_get(4)?,
+            property_id: row.try_get(5)?,
+            currency: row.try_get(6)?,
+            amount: amount(row.try_get(7)?)?,
+            times_sent: row.try_get(8)?,
+            was_sent: row.try_get(9)?,
+            status: row.try_get(10)?,
         })
     }
 
@@ -91,7 +109,10 @@ impl Payout {
             to,
         }];
         let key = format!("payout:{}:{}:{step}", self.id, self.times_sent);
-        let why = json!({ "payout_id": self.id, "line_id": self.line_id, "reference": self.rail_key });
+        let why = match self.debt {
+            Debt::Line(id) => json!({ "payout_id": self.id, "line_id": id, "reference": self.rail_key }),
+            Debt::Redemption(id) => json!({ "payout_id": self.id, "redemption_id": id, "reference": self.rail_key }),
+        };
         let mut entry = entry(command, key, kind, why, book.entry(&moves))?;
         entry.business_date = day;
         Ok(entry)
@@ -128,6 +149,8 @@ async fn take_due(app: &App) -> Result<Vec<Payout>, Problem> {
            select p.id, p.status from public.payouts as p
            where p.status in ('due', 'sent') and p.due_at <= $1
              and not exists (select from public.incidents as i where i.property_id = p.property_id and i.status = 'open')
+             and not exists (select from public.holding_freezes as f where f.party_id = p.party_id and f.property_id = p.property_id
+                             and f.released_at is null)
              and coalesce((select s.status from public.party_screenings as s where s.party_id = p.party_id order by s.number desc limit 1),
                           'clear') = 'clear'
            order by p.due_at, p.id limit $3 for no key update of p skip locked)
@@ -135,7 +158,7 @@ async fn take_due(app: &App) -> Result<Vec<Payout>, Problem> {
          set status = 'sent', sent_at = coalesce(p.sent_at, $1), attempts = p.attempts + 1, due_at = $2,
              times_sent = p.times_sent + case when due.status = 'due' then 1 else 0 end
          from due where p.id = due.id
-         returning p.id, p.rail_key, p.line_id, p.party_id, p.property_id, p.currency, p.amount_minor, p.times_sent, due.status = 'sent', p.status"
+         returning p.id, p.rail_key, p.line_id, p.redemption_id, p.party_id, p.property_id, p.currency, p.amount_minor, p.times_sent, due.status = 'sent', p.status"
     );
     let again: DateTime<Utc> = command.now + ASK_AGAIN_AFTER;
     let rows = command.tx.query(text, &[&command.now, &again, &BATCH]).await?;
@@ -153,9 +176,17 @@ async fn take_due(app: &App) -> Result<Vec<Payout>, Problem> {
         ledger::post_batch(&command.tx, &entries)
             .await
             .map_err(Problem::internal)?;
-        let lines: Vec<Uuid> = new.iter().map(|order| order.line_id).collect();
+        let (mut lines, mut redemptions) = (Vec::new(), Vec::new());
+        for order in new {
+            match order.debt {
+                Debt::Line(id) => lines.push(id),
+                Debt::Redemption(id) => redemptions.push(id),
+            }
+        }
         let text = sql!("update public.distribution_lines set status = 'sent' where id = any ($1)");
         command.tx.execute(text, &[&lines]).await?;
+        let text = sql!("update public.redemptions set status = 'sent' where id = any ($1)");
+        command.tx.execute(text, &[&redemptions]).await?;
     }
     command.commit().await?;
     Ok(orders)
@@ -175,19 +206,17 @@ async fn ask(app: &App, order: &Payout) -> Result<(), Problem> {
     sandbox::payouts::pay_out(app, order.rail_key, order.party_id, order.amount, &order.currency).await
 }
 
-/// The payout of a key, with its distribution's row and its own locked.
-async fn lock(command: &Command, rail_key: Uuid) -> Result<Option<(Payout, Uuid)>, Problem> {
+/// The payout of a key, with its distribution's row, where it is of one, and its own locked.
+async fn lock(command: &Command, rail_key: Uuid) -> Result<Option<(Payout, Option<Uuid>)>, Problem> {
     let text = sql!(
         "select d.id from public.distributions as d where d.id = (
            select l.distribution_id from public.payouts as p join public.distribution_lines as l on l.id = p.line_id where p.rail_key = $1)
          for no key update"
     );
-    let Some(row) = command.tx.query_opt(text, &[&rail_key]).await? else {
-        return Ok(None);
-    };
-    let distribution_id: Uuid = row.try_get(0)?;
+    let row = command.tx.query_opt(text, &[&rail_key]).await?;
+    let distribution_id: Option<Uuid> = row.map(|row| row.try_get(0)).transpose()?;
     let text = sql!(
-        "select id, rail_key, line_id, party_id, property_id, currency, amount_minor, times_sent, status = 'sent', status
+        "select id, rail_key, line_id, redemption_id, party_id, property_id, currency, amount_minor, times_sent, status = 'sent', status
          from public.payouts where rail_key = $1 for no key update"
     );
     match command.tx.query_opt(text, &[&rail_key]).await? {
@@ -237,8 +266,10 @@ pub async fn confirm(
     ledger::post(&command.tx, entry).await.map_err(Problem::internal)?;
     let text = sql!("update public.payouts set status = 'confirmed', confirmed_at = $2 where id = $1");
     command.tx.execute(text, &[&payout.id, &command.now]).await?;
-    set_line(command, payout.line_id, "paid").await?;
-    paying::end_if_paid(command, distribution_id).await?;
+    set_debt(command, payout.debt, "paid").await?;
+    if let Some(distribution_id) = distribution_id {
+        paying::end_if_paid(command, distribution_id).await?;
+    }
     Ok(Outcome::Done("paid out".to_owned()))
 }
 
@@ -261,7 +292,7 @@ pub async fn fail(command: &Command, rail_key: Uuid, reason: &str) -> Result<Out
          where id = $1"
     );
     command.tx.execute(text, &[&payout.id, &command.now, &reason]).await?;
-    set_line(command, payout.line_id, "failed").await?;
+    set_debt(command, payout.debt, "failed").await?;
     let text = sql!(
         "insert into public.notifications (user_id, title, message, type, created_at)
          select a.user_id, 'A payout failed', $1, 'payout', $2 from public.user_role_assignments as a
@@ -272,11 +303,19 @@ pub async fn fail(command: &Command, rail_key: Uuid, reason: &str) -> Result<Out
     Ok(Outcome::Done("the payout failed: two people decide".to_owned()))
 }
 
-async fn set_line(command: &Command, line_id: Uuid, status: &str) -> Result<(), Problem> {
-    let text = sql!("update public.distribution_lines set status = $2 where id = $1");
-    command.tx.execute(text, &[&line_id, &status]).await?;
-    let text = sql!("update public.property_returns set status = $2 where distribution_line_id = $1");
-    command.tx.execute(text, &[&line_id, &status]).await?;
+async fn set_debt(command: &Command, debt: Debt, status: &str) -> Result<(), Problem> {
+    match debt {
+        Debt::Line(id) => {
+            let text = sql!("update public.distribution_lines set status = $2 where id = $1");
+            command.tx.execute(text, &[&id, &status]).await?;
+            let text = sql!("update public.property_returns set status = $2 where distribution_line_id = $1");
+            command.tx.execute(text, &[&id, &status]).await?;
+        }
+        Debt::Redemption(id) => {
+            let text = sql!("update public.redemptions set status = $2 where id = $1");
+            command.tx.execute(text, &[&id, &status]).await?;
+        }
+    }
     Ok(())
 }
 
@@ -298,7 +337,9 @@ pub struct PayoutAnswer {
 /// # Errors
 /// `payout.failed` when it did not fail, `four_eyes` when the same person calls twice.
 pub async fn retry(command: &Command, overseer: &Overseer, body: RetryPayout) -> Result<PayoutAnswer, Problem> {
-    let text = sql!("select status, retry_asked_by, line_id from public.payouts where id = $1 for no key update");
+    let text = sql!(
+        "select status, retry_asked_by, line_id, redemption_id from public.payouts where id = $1 for no key update"
+    );
     let row = command
         .tx
         .query_opt(text, &[&body.payout_id])
@@ -332,7 +373,7 @@ pub async fn retry(command: &Command, overseer: &Overseer, body: RetryPayout) ->
                 .tx
                 .execute(text, &[&body.payout_id, &command.now, &overseer.user_id()])
                 .await?;
-            set_line(command, row.try_get(2)?, "payable").await?;
+            set_debt(command, Debt::of(row.try_get(2)?, row.try_get(3)?)?, "payable").await?;
         }
     }
     let text = sql!("select to_jsonb(p) - 'rail_key' from public.payouts as p where p.id = $1");

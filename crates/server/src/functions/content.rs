@@ -35,7 +35,7 @@ pub(super) async fn read(
 }
 
 /// `GET /functions/v1/kyc-document-content/<id>`: the bytes of what somebody filed about himself, for him, and for an
-/// officer who says why in the field `X-Reason`, whose read is noted.
+/// officer (papers of a case about holdings: an admin too) who says why in the field `X-Reason`, whose read is noted.
 pub(super) async fn read_personal(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -48,10 +48,9 @@ pub(super) async fn read_personal(
     let person = Person::of(&command, &caller).await?;
     let file = match compliance::documents::open_own(&command, &person, id).await {
         Err(Problem::NotFound) => {
-            // Who is no officer is not told that there is such a document.
-            let officer = person.officer().map_err(|_| Problem::NotFound)?;
+            let overseer = person.overseer().map_err(|_| Problem::NotFound)?;
             let reason = headers.get("x-reason").and_then(|value| value.to_str().ok());
-            compliance::documents::open(&command, &officer, id, reason).await?
+            compliance::documents::open(&command, &overseer, id, reason).await?
         }
         own => own?,
     };

@@ -30,6 +30,8 @@ pub enum MovementKind {
     Close,
     /// Tokens went from one holder to another.
     Transfer,
+    /// Tokens were taken back and burned.
+    Redeem,
 }
 
 impl MovementKind {
@@ -39,6 +41,7 @@ impl MovementKind {
         match self {
             MovementKind::Close => "close",
             MovementKind::Transfer => "transfer",
+            MovementKind::Redeem => "redeem",
         }
     }
 }
@@ -171,13 +174,7 @@ pub async fn get(command: &Command, person: &Person, body: GetRegister) -> Resul
     if !(1..=HOLDERS_MAX).contains(&limit) {
         return Err(Problem::Invalid(format!("limit: 1 to {HOLDERS_MAX} holders")));
     }
-    let text = sql!(
-        "select s.property_token_id from public.property_token_supply as s
-         join public.property_tokens as t on t.id = s.property_token_id
-         where t.property_id = $1 order by t.created_at desc, t.id limit 1"
-    );
-    let row = command.tx.query_opt(text, &[&body.property_id]).await?;
-    let token_id: Uuid = row.ok_or(Problem::NotFound)?.try_get(0)?;
+    let token_id = token_of(command, body.property_id).await?;
     let at = body.at.unwrap_or(command.now);
     let known_seq = match body.known_seq {
         Some(known) => known,
@@ -199,6 +196,20 @@ pub async fn get(command: &Command, person: &Person, body: GetRegister) -> Resul
         next_after_party_id: holders.last().filter(|_| is_full).map(|holder| holder.party_id),
         holders,
     })
+}
+
+/// The launched token of a property.
+///
+/// # Errors
+/// [`Problem::NotFound`] when it has none.
+pub async fn token_of(command: &Command, property_id: Uuid) -> Result<Uuid, Problem> {
+    let text = sql!(
+        "select s.property_token_id from public.property_token_supply as s
+         join public.property_tokens as t on t.id = s.property_token_id
+         where t.property_id = $1 order by t.created_at desc, t.id limit 1"
+    );
+    let row = command.tx.query_opt(text, &[&property_id]).await?;
+    Ok(row.ok_or(Problem::NotFound)?.try_get(0)?)
 }
 
 async fn page(

@@ -1,7 +1,7 @@
 //! An order of one person: what it says, and how a command that does more makes one. `create-investment` alone waits in
 //! the line of its property ([`batch`]).
 
-use mint_core::money::Amount;
+use mint_core::money::{Amount, Decimals};
 use serde::{Deserialize, Deserializer};
 use serde_json::Number;
 use uuid::Uuid;
@@ -49,8 +49,16 @@ impl TokenAmount {
     /// # Errors
     /// [`Problem::Invalid`] when it is no amount, or zero.
     pub fn of(&self, offering: &Offering) -> Result<Amount, Problem> {
-        match Amount::parse(&self.0, offering.token_decimals) {
-            Ok(Amount::ZERO) => Err(Problem::Invalid("tokenAmount: buy at least one".to_owned())),
+        self.units(offering.token_decimals)
+    }
+
+    /// The amount in the smallest unit of a token with so many decimals.
+    ///
+    /// # Errors
+    /// As [`TokenAmount::of`].
+    pub fn units(&self, decimals: Decimals) -> Result<Amount, Problem> {
+        match Amount::parse(&self.0, decimals) {
+            Ok(Amount::ZERO) => Err(Problem::Invalid("tokenAmount: at least one".to_owned())),
             Ok(units) => Ok(units),
             Err(error) => Err(Problem::Invalid(format!("tokenAmount {}: {error}", self.0))),
         }

@@ -1,5 +1,5 @@
 //! What sales need done without anybody's click: messages worked off, reservations that ran out, offerings that end, close
-//! or fail, refunds asked for, holders credited, payouts sent.
+//! or fail, transfers that nobody went on with, refunds asked for, holders credited, payouts sent.
 
 use uuid::Uuid;
 
@@ -8,6 +8,7 @@ use crate::{
     command::{Command, RUNS_MAX, was_disturbed},
     db::Actor,
     distributions::{paying, payouts},
+    holdings::transfers,
     investments::expiry,
     offerings::{Offering, closing, ending},
     payments::{messages, rail::SANDBOX, sandbox, sending},
@@ -34,13 +35,13 @@ pub enum Turn {
 pub async fn turn(app: &App, pace: Turn) -> Result<(), Problem> {
     noting(
         "a message of the sandbox was not delivered",
-        sandbox::deliver(app).await,
+        Box::pin(sandbox::deliver(app)).await,
     );
     let payments = look(app, async |command| messages::with_due(command).await).await?;
     for payment in payments {
         noting(
             "payment messages wait",
-            messages::work_off(app, SANDBOX, &payment).await,
+            Box::pin(messages::work_off(app, SANDBOX, &payment)).await,
         );
     }
     if pace == Turn::OnlyMessages {
@@ -57,10 +58,17 @@ pub async fn turn(app: &App, pace: Turn) -> Result<(), Problem> {
             noting("an offering was not closed", each(app, id, Step::Close).await);
         }
     }
+    noting("transfers were not ended", Box::pin(end_transfers(app)).await);
     noting("refunds were not sent", Box::pin(sending::send_due(app)).await);
     noting("holders were not credited", Box::pin(paying::post_due(app)).await);
     noting("payouts were not sent", Box::pin(payouts::send_due(app)).await);
     Ok(())
+}
+
+async fn end_transfers(app: &App) -> Result<(), Problem> {
+    let command = Command::begin(app, JOB).await?;
+    transfers::expire_due(&command).await?;
+    command.commit().await
 }
 
 async fn look<T>(app: &App, read: impl AsyncFnOnce(&Command) -> Result<Vec<T>, Problem>) -> Result<Vec<T>, Problem> {
@@ -81,7 +89,7 @@ enum Step {
 async fn each(app: &App, id: Uuid, step: Step) -> Result<(), Problem> {
     let mut runs = 1;
     loop {
-        match once(app, id, step).await {
+        match Box::pin(once(app, id, step)).await {
             Err(problem) if runs < RUNS_MAX && was_disturbed(&problem) => runs += 1,
             // What it waits for is no failure: the gate's evidence, a right to withdraw, a settlement.
             Err(Problem::Refused(refusal)) => {

@@ -19,6 +19,8 @@ pub struct Shift {
     pub paid: i64,
     /// Held by parties.
     pub held: i64,
+    /// Taken out for ever.
+    pub burned: i64,
     /// What the running offering can still sell.
     pub offering_left: i64,
 }
@@ -55,7 +57,7 @@ pub async fn lock(command: &Command, token_id: Uuid) -> Result<(i64, i64), Probl
 pub(crate) const SHIFT: &str = sql!(
     "update public.property_token_supply
      set available_units = available_units + $2, pending_units = pending_units + $3, paid_units = paid_units + $4,
-         held_units = held_units + $5, offering_left_units = offering_left_units + $6
+         held_units = held_units + $5, offering_left_units = offering_left_units + $6, burned_units = burned_units + $7
      where property_token_id = $1"
 );
 
@@ -80,6 +82,7 @@ pub async fn shift(command: &Command, token_id: Uuid, shift: Shift) -> Result<()
         &shift.paid,
         &shift.held,
         &shift.offering_left,
+        &shift.burned,
     ];
     command.tx.prepare(&[SHIFT, COPY_AVAILABLE]).await?;
     let copy = async {

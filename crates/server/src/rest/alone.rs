@@ -25,6 +25,7 @@ use crate::{
     config::postgrest::RestSettings,
     db::Login,
     problem::{AnyError, chain},
+    request_line::Lenient,
     serve::{stop_signal, stopped},
 };
 
@@ -57,7 +58,9 @@ pub async fn run(settings: RestSettings, listener: TcpListener) -> Result<(), An
         // Without it, it is just slower.
         let _ = connection.set_nodelay(true);
     });
-    axum::serve(listener, app).with_graceful_shutdown(stopped(stop)).await?;
+    axum::serve(Lenient(listener), app)
+        .with_graceful_shutdown(stopped(stop))
+        .await?;
     looking.abort();
     engine.close();
     Ok(())

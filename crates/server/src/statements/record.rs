@@ -357,7 +357,7 @@ pub struct Totals {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// What is compared: tokens, lots, payable, under_way, withheld, income, purchases.
+    /// What is compared: tokens, lots, disposals, payable, withheld, income, purchases.
     pub what: String,
     /// The currency, or the property whose tokens they are.
     pub asset: String,

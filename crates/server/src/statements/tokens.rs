@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use mint_core::{
-    money::Amount,
-    statement::{LotContent, content_before},
+    lots::DisposalKind,
+    statement::{Left, LotContent, content_before, gain},
 };
 use uuid::Uuid;
 
@@ -85,12 +85,20 @@ impl Look<'_> {
 
     /// The lots at the year's last instant, by token, the oldest first.
     async fn lots(&self) -> Result<BTreeMap<Uuid, Vec<Lot>>, Problem> {
+        // A lot is known by what made it: a change of the register, or what went out of another lot. What is not known yet to
+        // have gone is there.
         let text = sql!(
-            "select l.property_token_id, l.id, l.investment_id, l.acquired_at, l.tax_acquired_at, l.units, l.cost_minor, l.currency, l.currency_decimals
+            "select l.property_token_id, l.id, l.investment_id, l.acquired_at, l.tax_acquired_at, l.units, l.cost_minor, l.currency,
+                    l.currency_decimals, gone.units, gone.cost
              from public.lots as l
-             where l.party_id = $1 and l.acquired_at < $2
-               and exists (select from public.token_movements as m where m.property_token_id = l.property_token_id
-                           and m.moved_at = l.acquired_at and m.last_entry_id <= $3)
+             cross join lateral (
+               select coalesce(sum(d.units), 0)::bigint as units, coalesce(sum(d.cost_minor), 0)::bigint as cost
+               from public.lot_disposals as d where d.from_lot_id = l.id and (d.moved_at >= $2 or d.entry_id > $3)) as gone
+             where l.party_id = $1 and l.acquired_at < $2 and l.units + gone.units > 0
+               and case when l.parent_lot_id is null
+                   then exists (select from public.token_movements as m where m.property_token_id = l.property_token_id
+                                and m.moved_at = l.acquired_at and m.kind = 'close' and m.last_entry_id <= $3)
+                   else exists (select from public.lot_disposals as d where d.to_lot_id = l.id and d.entry_id <= $3) end
              order by l.property_token_id, l.tax_acquired_at, l.id limit $4"
         );
         let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
@@ -98,14 +106,17 @@ impl Look<'_> {
         let rows = bounded(self.command.tx.query(text, params).await?)?;
         let mut lots: BTreeMap<Uuid, Vec<Lot>> = BTreeMap::new();
         for row in &rows {
-            let now = LotContent {
-                units: amount(row.try_get(5)?)?,
-                cost: amount(row.try_get(6)?)?,
+            let content = |units: usize, cost: usize| -> Result<LotContent, Problem> {
+                Ok(LotContent {
+                    units: amount(row.try_get(units)?)?,
+                    cost: amount(row.try_get(cost)?)?,
+                })
             };
-            let then = content_before(now, &[], self.year.ends_at()).map_err(Problem::internal)?;
-            if then.units == Amount::ZERO {
-                continue;
-            }
+            let left = Left {
+                content: content(9, 10)?,
+                at: self.year.ends_at(),
+            };
+            let then = content_before(content(5, 6)?, &[left], self.year.ends_at()).map_err(Problem::internal)?;
             lots.entry(row.try_get(0)?).or_default().push(Lot {
                 lot_id: row.try_get(1)?,
                 investment_id: row.try_get(2)?,
@@ -120,12 +131,80 @@ impl Look<'_> {
         Ok(lots)
     }
 
-    /// What went out of lots within the year: nothing, as long as nothing can be transferred.
+    /// What went out of lots within the year, first in first out, compared with what the ledger took from the holdings.
     ///
     /// # Errors
-    /// None.
-    pub async fn disposals(&self, _sums: &mut Sums) -> Result<Vec<Disposal>, Problem> {
-        Ok(Vec::new())
+    /// What the database answered, `statement.length`.
+    pub async fn disposals(&self, holdings: &[Holding], sums: &mut Sums) -> Result<Vec<Disposal>, Problem> {
+        let text = sql!(
+            "select d.property_id, d.from_lot_id, d.kind, l.tax_acquired_at, d.moved_at, d.units, d.token_decimals, d.cost_minor,
+                    d.proceeds_minor, d.currency, d.currency_decimals, d.property_token_id
+             from public.lot_disposals as d join public.lots as l on l.id = d.from_lot_id
+             where d.party_id = $1 and d.moved_at >= $2 and d.moved_at < $3 and d.entry_id <= $4
+             order by d.moved_at, d.entry_id, l.tax_acquired_at, d.from_lot_id limit $5"
+        );
+        let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
+            &self.party_id,
+            &self.year.begins_at(),
+            &self.year.ends_at(),
+            &self.known_seq,
+            &(LINES_MAX + 1),
+        ];
+        let rows = bounded(self.command.tx.query(text, params).await?)?;
+        let mut disposals = Vec::new();
+        let mut gone: BTreeMap<Uuid, i64> = BTreeMap::new();
+        for row in &rows {
+            let kind: String = row.try_get(2)?;
+            let for_money = kind.parse::<DisposalKind>().is_ok_and(DisposalKind::starts_anew);
+            let (cost, proceeds) = (amount(row.try_get(7)?)?, amount(row.try_get(8)?)?);
+            let (currency, decimals): (String, u8) = (row.try_get(9)?, digits(row, 10)?);
+            let units: i64 = row.try_get(5)?;
+            add(gone.entry(row.try_get(11)?).or_default(), units)?;
+            if for_money {
+                let totals = sums.of(&currency, decimals);
+                add(&mut totals.proceeds_minor, proceeds.get())?;
+                add(&mut totals.cost_minor, cost.get())?;
+                add(&mut totals.gain_minor, gain(proceeds, cost))?;
+            }
+            disposals.push(Disposal {
+                property_id: row.try_get(0)?,
+                lot_id: row.try_get(1)?,
+                kind,
+                tax_acquired_at: row.try_get(3)?,
+                at: row.try_get(4)?,
+                units,
+                token_decimals: digits(row, 6)?,
+                cost_minor: cost.get(),
+                proceeds_minor: for_money.then_some(proceeds.get()),
+                gain_minor: for_money.then(|| gain(proceeds, cost)),
+                currency,
+                currency_decimals: decimals,
+            });
+        }
+        for holding in holdings {
+            let went = holding
+                .movements
+                .iter()
+                .filter(|one| one.units < 0)
+                .map(|one| -one.units);
+            let of_ledger = roll(0, went, 0)?.change;
+            let of_lots = gone.remove(&holding.property_token_id).unwrap_or(0);
+            if (of_ledger, of_lots) != (0, 0) {
+                let asset = holding.property_id.to_string();
+                sums.check(
+                    "disposals",
+                    &asset,
+                    holding.token_decimals,
+                    &roll(0, [of_lots], of_ledger)?,
+                );
+            }
+        }
+        match gone.keys().next() {
+            None => Ok(disposals),
+            Some(token_id) => Err(Problem::internal(format!(
+                "tokens of {token_id} went that were not held"
+            ))),
+        }
     }
 
     /// Purchases whose charge arrived in the year, compared with what the ledger took into escrow for them.

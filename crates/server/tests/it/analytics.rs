@@ -28,10 +28,10 @@ async fn fold_all(client: &Client) {
 }
 
 /// Numbers that look random and are the same in every run.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -39,7 +39,7 @@ impl Dice {
         (self.0 >> 33) % limit
     }
 
-    fn of<T: Copy>(&mut self, choice: &[T]) -> T {
+    pub(crate) fn of<T: Copy>(&mut self, choice: &[T]) -> T {
         let limit = u64::try_from(choice.len()).unwrap();
         choice[usize::try_from(self.below(limit)).unwrap()]
     }

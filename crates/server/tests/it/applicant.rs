@@ -48,7 +48,12 @@ pub(crate) async fn submit(site: &Site, who: &Signed) -> Uuid {
 }
 
 pub(crate) async fn clear(site: &Site, officer: &Signed, party: Uuid) {
-    let body = json!({ "partyId": party, "status": "clear", "provider": "a provider" });
+    screened(site, officer, party, "clear").await;
+}
+
+/// A provider's answer about a party is recorded.
+pub(crate) async fn screened(site: &Site, officer: &Signed, party: Uuid, status: &str) {
+    let body = json!({ "partyId": party, "status": status, "provider": "a provider" });
     site.done(officer, "record-screening", body).await;
 }
 

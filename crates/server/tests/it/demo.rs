@@ -28,7 +28,9 @@ async fn the_demo_tells_the_whole_story_and_every_law_holds() {
     demo::check_empty(&site.app.db).await.unwrap();
     let heard = Heard::default();
     let mut teller = Teller::new(Box::new(heard.clone()), site.app.db.clone());
-    let told = demo::tell(&site.app, &mut teller, 25).await.unwrap();
+    let told = demo::tell(&site.app, &mut teller, 25, &site.world.admin().await)
+        .await
+        .unwrap();
     assert!(told.people.iter().any(|(email, _)| email == "admin@demo.example"));
     laws::hold(&site.world).await;
     let text = String::from_utf8(heard.0.lock().unwrap().clone()).unwrap();
@@ -37,7 +39,11 @@ async fn the_demo_tells_the_whole_story_and_every_law_holds() {
         "withdraws within the day",
         "2 people get back every cent",
         "each is paid once",
+        "sells two tokens",
+        "lost the login",
+        "1 disposal",
         "everything agrees",
+        "every law holds",
     ] {
         assert!(text.contains(step), "{step:?} is missing in\n{text}");
     }

@@ -26,23 +26,27 @@ const RUNS: u64 = 10;
 const STEPS: usize = 60;
 
 /// A small generator (xorshift64*): a run is its seed, on every machine.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn of(seed: u64) -> Dice {
+        Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % sides
     }
 
-    fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         let sides = u64::try_from(items.len()).unwrap();
         (sides > 0).then(|| &items[usize::try_from(self.roll(sides)).unwrap()])
     }
 }
 
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     #[allow(
         clippy::disallowed_methods,
         reason = "a switch of the tests, not a setting of the program"
@@ -102,7 +106,7 @@ struct Run {
 
 impl Run {
     async fn new(seed: u64) -> Run {
-        let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let mut dice = Dice::of(seed);
         let shop = Shop::new().await;
         let pack = json!({
             "code": "model", "title": "Model", "summary": "Some hours to think.",

@@ -2,6 +2,11 @@
 
 use axum::http::StatusCode;
 use chrono::TimeDelta;
+use mint_core::lots::DisposalKind;
+use mint_core::money::Amount;
+use nexus_mint::command::Command;
+use nexus_mint::db::Actor;
+use nexus_mint::holdings::lots::{Moved, Moving, Receiver, move_units};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -43,29 +48,43 @@ pub(crate) async fn party_of(client: &Client, login: Uuid) -> Uuid {
     client.query_one(sql, &[&login]).await.unwrap().get(0)
 }
 
-/// Moves tokens of one lot between two holders' accounts and lots as a command would, at the site's instant, in one transaction.
+/// Gives tokens of one holder to another, at the site's instant.
 pub(crate) async fn moves(shop: &Shop, client: &Client, token: Uuid, from: &Signed, to: &Signed, units: i64) {
-    let (giver, getter) = (party_of(client, from.id).await, party_of(client, to.id).await);
-    client.batch_execute("begin").await.unwrap();
-    let sql = "select ledger.post('test:' || gen_random_uuid(), 'tokens.transferred', '2030-01-01', null, '{}',
-                 ledger.open_accounts(array['held', 'held'], array['token:' || $1::uuid, 'token:' || $1::uuid], array[$2::uuid, $2], array[$3::uuid, $4]),
-                 array[-$5::bigint, $5])";
-    let row = client
-        .query_one(sql, &[&token, &shop.property_id, &giver, &getter, &units])
-        .await
-        .unwrap();
-    let entry: i64 = row.get(0);
-    let sql = "select ledger.record_movement($1, array[$2::bigint], 'transfer', $3)";
-    client
-        .query_one(sql, &[&token, &entry, &shop.site.now()])
-        .await
-        .unwrap();
-    let sql = "with taken as (update public.lots set units = units - $3
-                 where id = (select id from public.lots where party_id = $1 and units >= $3 order by id limit 1) returning *)
-               insert into public.lots (party_id, user_id, property_id, property_token_id, investment_id, parent_lot_id, units, cost_minor, acquired_at, tax_acquired_at)
-               select $2, $4, property_id, property_token_id, investment_id, id, $3, 0, acquired_at, tax_acquired_at from taken";
-    client.execute(sql, &[&giver, &getter, &units, &to.id]).await.unwrap();
-    client.batch_execute("commit").await.unwrap();
+    moves_as(shop, client, token, from, Some(to), units, (DisposalKind::Gift, 0)).await;
+}
+
+/// Moves or burns tokens of a holder for a reason and what is paid for them, at the site's instant.
+pub(crate) async fn moves_as(
+    shop: &Shop,
+    client: &Client,
+    token_id: Uuid,
+    from: &Signed,
+    to: Option<&Signed>,
+    units: i64,
+    (kind, proceeds): (DisposalKind, i64),
+) -> Moved {
+    let to = match to {
+        Some(to) => Some(Receiver {
+            party_id: party_of(client, to.id).await,
+            user_id: to.id,
+        }),
+        None => None,
+    };
+    let moving = Moving {
+        token_id,
+        from_party_id: party_of(client, from.id).await,
+        to,
+        units: Amount::try_from(units).unwrap(),
+        kind,
+        proceeds: Amount::try_from(proceeds).unwrap(),
+        promised: Amount::ZERO,
+        key: format!("test:{}", Uuid::now_v7()),
+        cause: json!({}),
+    };
+    let command = Command::begin(&shop.site.app, Actor::Program("test")).await.unwrap();
+    let moved = Box::pin(move_units(&command, &moving)).await.unwrap();
+    command.commit().await.unwrap();
+    moved
 }
 
 #[tokio::test]

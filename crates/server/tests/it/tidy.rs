@@ -83,7 +83,7 @@ fn root() -> PathBuf {
 }
 
 /// Every text file that is ours, with its path from the root.
-fn repository_files() -> Vec<(String, String)> {
+pub(crate) fn repository_files() -> Vec<(String, String)> {
     let root = root();
     let mut folders = vec![root.clone()];
     let mut files = Vec::new();

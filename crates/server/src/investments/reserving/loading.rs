@@ -19,7 +19,7 @@ use super::NewOrder;
 use crate::{
     compliance::standing,
     db::{Tx, sql, tx::START},
-    investments::holders,
+    holdings::holders,
     offerings::{
         Offering,
         record::{self, CURRENT, LOCK_OFFERING, LOCK_SUPPLY, amount},
@@ -59,7 +59,7 @@ const BUYERS: &str = sql!(
             coalesce(sum(i.total_amount_minor) filter (where i.payment_currency = o.currency
               and i.created_at > coalesce($3::timestamptz, now()) - interval '1 year' and i.status in ('pending', 'paid', 'confirmed')), 0)::bigint,
             l.yearly_minor, l.currency,
-            coalesce(bool_or(i.property_token_id = o.property_token_id and i.status in ('pending', 'paid', 'confirmed')), false)
+            coalesce(bool_or(i.property_token_id = o.property_token_id and i.status in ('pending', 'paid')), false)
               or exists (select from public.lots as held
                          where held.party_id = p.id and held.property_token_id = o.property_token_id and held.units > 0)
      from (select distinct u.party_id as id from public.user_profiles as u where u.id = any ($1)) as p
@@ -109,7 +109,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     LOCK_LIMITS,
     standing::OF_LOGINS,
     BUYERS,
-    holders::COUNT,
+    holders::OF_OFFERING,
     FEE,
     GUESTS,
     IDENTICAL,
@@ -209,7 +209,7 @@ pub async fn load(tx: &Tx, opening: Opening, asked: Asked<'_>) -> Result<Loaded,
             tx.query(PEOPLE, of_users),
             standing::rows_of_logins(tx, &users, at),
             tx.query(BUYERS, of_buyers),
-            holders::count(tx, offering_id, at),
+            holders::of_offering(tx, offering_id, at),
             tx.query_opt(FEE, offering_at),
             tx.query(GUESTS, of_guests),
             tx.query(IDENTICAL, of_identical),
@@ -304,7 +304,6 @@ fn sale(
         };
         known.insert(party_id, buyer);
     }
-    let (holders, non_accredited_holders) = holders::read(holders)?;
     Ok(Ok(Sale {
         status: offering.status,
         terms: offering.terms.clone(),
@@ -316,8 +315,7 @@ fn sale(
         reservation: offering.reservation,
         fee: read_fee(fee)?,
         left: offering.left,
-        holders,
-        non_accredited_holders,
+        holders: holders::read(holders)?,
         buyers: known,
     }))
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, TimeDelta, Utc};
 use mint_core::closing;
 use mint_core::compliance::{Identity, Screening, Standing};
-use mint_core::eligibility::{Buyer, Order, Sale};
+use mint_core::eligibility::{Buyer, Holders, Order, Sale};
 use mint_core::fees::FeeSchedule;
 use mint_core::money::{Amount, Currency, Decimals};
 use mint_core::offering::{self, Kind, Sold, Terms};
@@ -197,8 +197,10 @@ impl Book {
                 maximum: None,
             },
             left: amount(40 - taken),
-            holders: u32::try_from(holders).unwrap(),
-            non_accredited_holders: u32::try_from(holders).unwrap(),
+            holders: Holders {
+                all: u32::try_from(holders).unwrap(),
+                non_accredited: u32::try_from(holders).unwrap(),
+            },
             buyers,
         }
     }

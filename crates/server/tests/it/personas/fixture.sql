@@ -268,6 +268,26 @@ select party_id, user_id, property_id, property_token_id, id, 10, 54662, now(), 
 from public.investments where status = 'confirmed';
 insert into public.lots (party_id, user_id, property_id, property_token_id, investment_id, parent_lot_id, units, cost_minor, acquired_at, tax_acquired_at)
 select party_id, user_id, property_id, property_token_id, investment_id, id, 0, 0, now(), now() from public.lots;
+insert into public.lot_disposals (id, from_lot_id, to_lot_id, party_id, user_id, property_id, property_token_id, kind, token_decimals, units,
+  currency, currency_decimals, cost_minor, moved_at, entry_id, created_at)
+select gen_random_uuid(), l.from_id, l.to_id, l.party_id, l.user_id, l.property_id, l.property_token_id, l.kind, 0, 1, 'USD', 2, 1, now(),
+  (select min(id) from ledger.entries), now()
+from (select x.*, x.parent_lot_id as from_id, x.id as to_id, 'gift' as kind from public.lots as x where x.parent_lot_id is not null
+      union all
+      select x.*, x.id, null, 'redemption' from public.lots as x where x.parent_lot_id is not null) as l;
+-- Each gives to the next.
+insert into public.transfers (id, property_id, property_token_id, kind, token_decimals, units, currency, currency_decimals, price_minor, reason,
+  from_party_id, from_user_id, to_party_id, to_user_id, due_at, created_at, status, accepted_at, accepted_by, ended_at, decided_by, decision_reason,
+  entry_id, moved_at)
+select gen_random_uuid(), l.property_id, l.property_token_id, 'sale', 0, 1, 'USD', 2, 1, 'a reason', u.party_id, p.id, x.party_id, x.id,
+  now() + interval '1 day', now(), s.status, s.at, case when s.at is not null then x.id end, s.at,
+  case when s.at is not null then 'a0000000-0000-4000-8000-000000000006'::uuid end, case when s.at is not null then 'a reason' end,
+  case when s.at is not null then (select min(id) from ledger.entries) end, s.at
+from people as p join public.user_profiles as u on u.id = p.id
+join people as n on n.number = p.number % 6 + 1 join public.user_profiles as x on x.id = n.id
+join (select distinct o.property_id, o.property_token_id from public.lots as o) as l
+  on right(l.property_id::text, 1) = case p.number when 5 then '1' else '4' end
+join (values ('requested', null::timestamptz, 6), ('completed', now(), 1)) as s (status, at, up_to) on p.number <= s.up_to;
 update public.investments set offering_id = ('e0000000-0000-4000-8000-00000000000' || right(property_id::text, 1))::uuid,
   warning_accepted_at = now(), withdraw_until = now(), ended_reason = 'not_paid';
 insert into public.payment_sessions (investment_id, user_id, rail, provider_ref, url, currency, currency_decimals, amount_minor, due_at)
@@ -366,6 +386,43 @@ select gen_random_uuid(), id, 'USD', 2, 1, 't1', '2025-01-31', 'a0000000-0000-40
 insert into nexus.sandbox_payouts (id, party_id, amount_minor, currency, status, reason, booked_on, created_at)
 values (gen_random_uuid(), gen_random_uuid(), 1, 'USD', 'failed', 'closed', '2025-01-31', now());
 insert into nexus.sandbox_receivers (party_id, payout_outcome) values (gen_random_uuid(), 'fail');
+with cases as (
+  insert into public.holding_cases (id, kind, property_id, property_token_id, party_id, token_decimals, units, currency, currency_decimals, amount_minor,
+    reason, status, opened_by, first_approved_by, first_approved_at, second_approved_by, done_at, created_at)
+  select gen_random_uuid(), 'redemption', l.property_id, l.property_token_id, l.party_id, 0, 1, 'USD', 2, 100, 'asked for', 'done',
+    'a0000000-0000-4000-8000-000000000005', 'a0000000-0000-4000-8000-000000000005', now(), 'a0000000-0000-4000-8000-000000000006', now(), now()
+  from public.lots as l where l.parent_lot_id is null
+  returning id, property_id, property_token_id, party_id
+), redeemed as (
+  insert into public.redemptions (id, case_id, party_id, user_id, property_id, property_token_id, token_decimals, units, currency, currency_decimals,
+    amount_minor, entry_id, status, created_at)
+  select gen_random_uuid(), c.id, c.party_id, l.user_id, c.property_id, c.property_token_id, 0, 1, 'USD', 2, 100, (select min(id) from ledger.entries),
+    'paid', now()
+  from cases as c join public.lots as l on l.party_id = c.party_id and l.property_id = c.property_id and l.parent_lot_id is null
+  returning id, party_id, property_id
+), paid as (
+  insert into public.payouts (id, redemption_id, party_id, property_id, currency, currency_decimals, amount_minor, rail_key, status, due_at, sent_at,
+    confirmed_at, created_at)
+  select gen_random_uuid(), r.id, r.party_id, r.property_id, 'USD', 2, 100, gen_random_uuid(), 'confirmed', now(), now(), now(), now() from redeemed as r
+)
+insert into public.holding_freezes (id, party_id, property_id, property_token_id, units, frozen_case_id, frozen_at, released_case_id, released_at)
+select gen_random_uuid(), c.party_id, c.property_id, c.property_token_id, 1, c.id, now(), c.id, now() from cases as c;
+insert into public.holding_cases (id, kind, property_id, property_token_id, party_id, freeze_id, reason, status, opened_by, rejected_by, reject_reason,
+  created_at)
+select gen_random_uuid(), 'release', f.property_id, f.property_token_id, f.party_id, f.id, 'asked for', 'rejected',
+  'a0000000-0000-4000-8000-000000000005', 'a0000000-0000-4000-8000-000000000006', 'not so', now()
+from public.holding_freezes as f;
+insert into public.holding_cases (id, kind, party_id, to_user_id, to_party_id, reason, opened_by, created_at)
+select gen_random_uuid(), 'recovery', f.party_id, u.id, u.party_id, 'asked for', 'a0000000-0000-4000-8000-000000000005', now()
+from public.holding_freezes as f join public.user_profiles as u on u.id = 'a0000000-0000-4000-8000-000000000003' and u.party_id <> f.party_id;
+insert into public.holding_cases (id, kind, property_id, property_token_id, currency, currency_decimals, amount_minor, account_ref, bank_reference,
+  booked_on, reason, opened_by, created_at)
+select gen_random_uuid(), 'wind_up', f.property_id, f.property_token_id, 'USD', 2, 100, '0001', f.id::text, '2025-01-31', 'sold',
+  'a0000000-0000-4000-8000-000000000005', now()
+from public.holding_freezes as f;
+insert into public.kyc_documents (user_id, holding_case_id, document_type, file_name, file_url)
+select 'a0000000-0000-4000-8000-000000000005', h.id, 'court_order', 'order.pdf', 'kyc-documents/a0000000-0000-4000-8000-000000000005/' || h.id
+from public.holding_cases as h where h.kind = 'release';
 
 -- Of the trail of all this, one change by each person is kept.
 set session_replication_role = replica;

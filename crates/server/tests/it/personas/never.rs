@@ -18,6 +18,8 @@ const CARRY_VALUE_OR_DECIDE: &[&str] = &[
     "public.fee_schedules",
     "public.file_reads",
     "public.foreign_tokens",
+    "public.holding_cases",
+    "public.holding_freezes",
     "public.investments",
     "public.kyc_cases",
     "public.market_statistics",
@@ -28,6 +30,7 @@ const CARRY_VALUE_OR_DECIDE: &[&str] = &[
     "public.property_returns",
     "public.property_tokens",
     "public.property_valuations",
+    "public.redemptions",
     "public.rent_lines",
     "public.rent_periods",
     "public.smart_contract_events",
@@ -147,6 +150,18 @@ const PERSONAL: &[(&str, &[&str])] = &[
         &["compliance_officer", "admin", "service", "engine"],
     ),
     ("public.payouts", &["compliance_officer", "admin", "service", "engine"]),
+    (
+        "public.redemptions",
+        &["compliance_officer", "admin", "service", "engine"],
+    ),
+    (
+        "public.holding_cases",
+        &["compliance_officer", "admin", "service", "engine"],
+    ),
+    (
+        "public.holding_freezes",
+        &["compliance_officer", "admin", "service", "engine"],
+    ),
     (
         "public.property_returns",
         &["compliance_officer", "admin", "service", "engine"],

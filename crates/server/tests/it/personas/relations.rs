@@ -184,9 +184,28 @@ pub(super) const RELATIONS: &[Relation] = &[
     a_propertys("public.incidents", "t.property_id"),
     both("public.investments", "t.user_id", "t.property_id"),
     a_propertys("public.investment_opportunities_mv", "t.property_id"),
+    Relation {
+        also: &[
+            "property_id",
+            "property_token_id",
+            "party_id",
+            "to_user_id",
+            "to_party_id",
+            "freeze_id",
+            "currency",
+            "currency_decimals",
+            "amount_minor",
+            "account_ref",
+            "bank_reference",
+            "booked_on",
+        ],
+        ..nobodys("public.holding_cases")
+    },
+    both("public.holding_freezes", LOGIN_OF_PARTY, "t.property_id"),
     a_persons("public.kyc_cases", "t.user_id"),
     a_persons("public.kyc_documents", "t.user_id"),
     both("public.lots", "t.user_id", "t.property_id"),
+    both("public.lot_disposals", "t.user_id", "t.property_id"),
     nobodys("public.market_statistics"),
     a_persons("public.notifications", "t.user_id"),
     both("public.offering_guests", "t.user_id", OF_OFFERING),
@@ -216,7 +235,10 @@ pub(super) const RELATIONS: &[Relation] = &[
     a_persons("public.payment_methods", "t.user_id"),
     a_persons("public.payment_sessions", "t.user_id"),
     a_propertys("public.payments", "t.property_id"),
-    both("public.payouts", LOGIN_OF_PARTY, "t.property_id"),
+    Relation {
+        also: &["line_id", "redemption_id"],
+        ..both("public.payouts", LOGIN_OF_PARTY, "t.property_id")
+    },
     a_propertys("public.properties", "(t.id)"),
     a_propertys("public.property_analytics", "t.property_id"),
     a_propertys("public.property_audits", "t.property_id"),
@@ -252,6 +274,7 @@ pub(super) const RELATIONS: &[Relation] = &[
     both("public.refunds", "t.user_id", "t.property_id"),
     a_propertys("public.rent_lines", "t.property_id"),
     a_propertys("public.rent_periods", "t.property_id"),
+    both("public.redemptions", LOGIN_OF_PARTY, "t.property_id"),
     nobodys("public.rule_packs"),
     nobodys("public.smart_contract_events"),
     a_propertys(
@@ -259,6 +282,10 @@ pub(super) const RELATIONS: &[Relation] = &[
         "(select k.property_id from public.property_tokens as k where k.id = t.property_token_id)",
     ),
     both("public.tokenization_processes", "t.user_id", "t.property_id"),
+    Relation {
+        further: &[("given to one", "t.to_user_id")],
+        ..both("public.transfers", "t.from_user_id", "t.property_id")
+    },
     both(
         "public.tokenization_reports",
         "(select p.user_id from public.tokenization_processes as p where p.id = t.process_id)",
