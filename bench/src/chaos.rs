@@ -33,11 +33,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), AnyError> {
     for seed in seed..seed + runs {
         let folder = std::env::temp_dir().join(format!("nexus-mint-chaos-{}-{seed}", std::process::id()));
         let disk = Disk::mount(&folder)?;
-        let mut faults: Vec<Fault> = Fault::ANYWHERE.to_vec();
-        match &disk {
-            Some(_) => faults.push(Fault::Disk),
-            None => println!("skipped: a full disk: no file system of its own can be mounted here"),
+        if disk.is_none() {
+            println!("skipped: a full disk: no file system of its own can be mounted here");
         }
+        let faults = Fault::ALL
+            .into_iter()
+            .filter(|fault| disk.is_some() || !fault.needs_a_disk());
+        let faults: Vec<Fault> = faults.collect();
         let plan = Plan {
             program: program.clone(),
             folder: folder.join("run"),

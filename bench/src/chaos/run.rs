@@ -52,15 +52,21 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Those that can be had anywhere.
-    pub(super) const ANYWHERE: [Fault; 6] = [
+    /// All of them, in the order of rounds.
+    pub(super) const ALL: [Fault; 7] = [
         Fault::Server,
         Fault::Postgres,
         Fault::Connections,
         Fault::Both,
         Fault::Clock,
         Fault::Session,
+        Fault::Disk,
     ];
+
+    /// Whether it takes a file system of the run's own.
+    pub(super) fn needs_a_disk(self) -> bool {
+        self == Fault::Disk
+    }
 }
 
 /// How a run goes.
