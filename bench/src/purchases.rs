@@ -10,6 +10,7 @@
 
 mod http;
 mod load;
+pub(crate) mod overload;
 mod payments;
 mod ways;
 mod world;

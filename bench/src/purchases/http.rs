@@ -41,26 +41,36 @@ impl Server {
             connections.push(Mutex::new(stream));
         }
         let (connections, app, world) = (Arc::new(connections), app.clone(), world.clone());
-        let body = json!({ "propertyId": world.hot(), "tokenAmount": 1 }).to_string();
         load::run(pace, move |number| {
-            let (connections, app, world, body) = (connections.clone(), app.clone(), world.clone(), body.clone());
+            let (connections, app, world) = (connections.clone(), app.clone(), world.clone());
             async move {
-                let buyer = world.next_buyer()?;
-                let now = app.now().timestamp();
-                let claims = json!({ "sub": buyer, "aud": "authenticated", "role": "authenticated", "exp": now + 3_600, "iat": now - 60 });
-                let token = app.keys.sign(&claims)?;
-                let key = Uuid::now_v7();
-                let request = format!(
-                    "POST /functions/v1/create-investment HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: {key}\r\n\
-                     Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-                    body.len()
-                );
+                let request = request(&app, &world)?;
                 let connection = connections.get(number % connections.len()).ok_or("no connection")?;
                 ask(&mut *connection.lock().await, &request).await
             }
         })
         .await
     }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+/// Somebody's order of a token of the house that everybody wants.
+pub(super) fn request(app: &App, world: &World) -> Result<String, AnyError> {
+    let body = json!({ "propertyId": world.hot(), "tokenAmount": 1 }).to_string();
+    let buyer = world.next_buyer()?;
+    let now = app.now().timestamp();
+    let claims =
+        json!({ "sub": buyer, "aud": "authenticated", "role": "authenticated", "exp": now + 3_600, "iat": now - 60 });
+    let token = app.keys.sign(&claims)?;
+    let key = Uuid::now_v7();
+    Ok(format!(
+        "POST /functions/v1/create-investment HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ))
 }
 
 async fn ask(stream: &mut TcpStream, request: &str) -> Result<(), AnyError> {

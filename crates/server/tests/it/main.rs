@@ -12,6 +12,7 @@ mod audit_chain;
 mod audit_trail;
 mod auth;
 mod callers;
+mod chaos;
 mod cli;
 mod closing;
 mod cluster;
