@@ -313,9 +313,10 @@ begin
   select array_agg(i.id order by k.place) into new_ids
   from unnest(keys) with ordinality as k (key, place) left join inserted as i on i.key = k.key;
 
+  -- Each key is looked up by itself, which a join is not for whoever plans it while the journal is empty.
   select k.key into bad
-  from unnest(keys, digests, new_ids) as k (key, digest, new_id)
-  join ledger.entries as e on e.key = k.key
+  from unnest(keys, digests) as k (key, digest)
+  cross join lateral (select x.digest from ledger.entries as x where x.key = k.key limit 1) as e
   where e.digest <> k.digest
   limit 1;
   if found then
@@ -372,7 +373,7 @@ begin
   return query
   select k.key, coalesce(k.new_id, e.id), k.new_id is not null
   from unnest(keys, new_ids) with ordinality as k (key, new_id, place)
-  left join ledger.entries as e on k.new_id is null and e.key = k.key
+  left join lateral (select x.id from ledger.entries as x where k.new_id is null and x.key = k.key limit 1) as e on true
   order by k.place;
 end
 $$;

@@ -36,14 +36,14 @@ const PEOPLE: &str = sql!("select p.id, p.party_id from public.user_profiles as 
 const NEW_PARTIES: &str = sql!(
     "select pg_catalog.set_config('nexus.actors', coalesce((
        select jsonb_object_agg(p.party_id, p.id)::text from public.user_profiles as p
-       where p.id = any ($1) and not exists (select from public.party_limits as l where l.party_id = p.party_id)), ''), true)"
+       where p.id = any ($1) and not exists (select from public.party_limits as l where l.party_id = p.party_id offset 0)), ''), true)"
 );
 
 /// Makes the parties' rows where they are new, so that what a party buys in two offerings at the same instant is counted.
 const MAKE_LIMITS: &str = sql!(
     "insert into public.party_limits (party_id, created_at)
      select distinct p.party_id, coalesce($2::timestamptz, now()) from public.user_profiles as p
-     where p.id = any ($1) and not exists (select from public.party_limits as l where l.party_id = p.party_id)
+     where p.id = any ($1) and not exists (select from public.party_limits as l where l.party_id = p.party_id offset 0)
      order by p.party_id on conflict on constraint party_limits_pkey do nothing"
 );
 
@@ -90,9 +90,11 @@ const IDENTICAL: &str = sql!(
      order by i.created_at"
 );
 
+/// Each is looked up by itself: planned while few keys were there, a join would compare all with all.
 const KEYS: &str = sql!(
     "select k.caller_id, k.key, k.body_sha256, k.answer from unnest($1::uuid[], $2::text[]) as w (caller_id, key)
-     join nexus.command_keys as k on k.caller_id = w.caller_id and k.command = $3 and k.key = w.key"
+     cross join lateral (select x.caller_id, x.key, x.body_sha256, x.answer from nexus.command_keys as x
+                         where x.caller_id = w.caller_id and x.command = $3 and x.key = w.key limit 1) as k"
 );
 
 /// The statements of an exchange, to be prepared.
