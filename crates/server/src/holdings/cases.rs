@@ -8,7 +8,7 @@ use std::str::FromStr as _;
 use chrono::NaiveDate;
 use mint_core::{
     holding_case::{self, Approval, CaseKind, Hands},
-    money::{Amount, Decimals},
+    money::{Amount, Currency},
     refusal::Refusal,
     states::HoldingCaseStatus,
 };
@@ -16,11 +16,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::carrying_out;
+use super::{carrying_out, lots::Token};
 use crate::{
     command::Command,
     compliance::kyc,
     db::{OnConstraint as _, sql},
+    distributions::house::House,
     investments::ordering::TokenAmount,
     offerings::{record::amount, supply},
     outbox,
@@ -99,18 +100,11 @@ pub struct Case {
 
 /// What a case is about, found out when it is opened.
 struct About {
-    /// The property, its token, the token's decimals.
-    token: Option<(Uuid, Uuid, Decimals)>,
+    token: Option<(Uuid, Token)>,
     party_id: Option<Uuid>,
     to: Option<(Uuid, Uuid)>,
-    money: Option<Money>,
-}
-
-/// An amount with its currency and the currency's decimals.
-struct Money {
-    amount: Amount,
-    currency: String,
-    decimals: i16,
+    /// In smallest units of the token's currency.
+    amount: Option<Amount>,
 }
 
 /// Opens a case. An overseer's opening is the first approval; managers of a property open redemptions and its winding up.
@@ -147,8 +141,7 @@ pub async fn open(command: &Command, person: &Person, body: OpenCase) -> Result<
     let approves = is_overseer && !in_it;
     write(command, person, id, kind, &body, &about, approves).await?;
     bind_papers(command, person, id, &body.document_ids).await?;
-    let told =
-        json!({ "caseId": id, "kind": kind.name(), "propertyId": about.token.map(|(property_id, _, _)| property_id) });
+    let told = json!({ "caseId": id, "kind": kind.name(), "propertyId": about.token.as_ref().map(|(_, token)| token.property_id) });
     outbox::emit(command, "holding_case.opened", &id.to_string(), &told).await?;
     shown(command, id).await
 }
@@ -198,9 +191,11 @@ async fn about(command: &Command, kind: CaseKind, body: &OpenCase) -> Result<Abo
         }
         CaseKind::Freeze | CaseKind::Release | CaseKind::Redemption | CaseKind::WindUp => None,
     };
-    let money = match (kind, token) {
-        (CaseKind::Redemption | CaseKind::WindUp, Some((_, token_id, _))) => {
-            Some(money(command, token_id, named(body.amount.as_deref(), kind, "amount")?).await?)
+    let amount = match (kind, &token) {
+        (CaseKind::Redemption | CaseKind::WindUp, Some((_, token))) => {
+            let figure = named(body.amount.as_deref(), kind, "amount")?;
+            let amount = Amount::parse(figure, token.currency.decimals());
+            Some(amount.map_err(|error| Problem::Invalid(format!("amount: {error}")))?)
         }
         (
             CaseKind::Freeze
@@ -216,34 +211,14 @@ async fn about(command: &Command, kind: CaseKind, body: &OpenCase) -> Result<Abo
         token,
         party_id,
         to,
-        money,
+        amount,
     })
 }
 
-async fn token_of(command: &Command, property_id: Uuid) -> Result<(Uuid, Uuid, Decimals), Problem> {
-    let text = sql!(
-        "select id, token_decimals from public.property_tokens where property_id = $1 and status = 'launched' order by created_at, id limit 1"
-    );
-    let row = command
-        .tx
-        .query_opt(text, &[&property_id])
-        .await?
-        .ok_or(Problem::NotFound)?;
-    let decimals = u8::try_from(row.try_get::<_, i16>(1)?).map_err(Problem::internal)?;
-    let decimals = Decimals::try_from(decimals).map_err(Problem::internal)?;
-    Ok((property_id, row.try_get(0)?, decimals))
-}
-
-async fn money(command: &Command, token_id: Uuid, figure: &str) -> Result<Money, Problem> {
-    let text = sql!("select currency, currency_decimals from public.property_tokens where id = $1");
-    let row = command.tx.query_one(text, &[&token_id]).await?;
-    let decimals: i16 = row.try_get(1)?;
-    let places = Decimals::try_from(u8::try_from(decimals).map_err(Problem::internal)?).map_err(Problem::internal)?;
-    Ok(Money {
-        amount: Amount::parse(figure, places).map_err(|error| Problem::Invalid(format!("amount: {error}")))?,
-        currency: row.try_get(0)?,
-        decimals,
-    })
+/// The property's launched token.
+async fn token_of(command: &Command, property_id: Uuid) -> Result<(Uuid, Token), Problem> {
+    let token_id = House::load(command, property_id).await?.token_id;
+    Ok((token_id, Token::load(command, token_id).await?))
 }
 
 async fn write(
@@ -255,10 +230,11 @@ async fn write(
     about: &About,
     approves: bool,
 ) -> Result<(), Problem> {
-    let units = match (&body.token_amount, about.token) {
-        (Some(tokens), Some((_, _, decimals))) => Some(tokens.units(decimals)?),
+    let units = match (&body.token_amount, &about.token) {
+        (Some(tokens), Some((_, token))) => Some(tokens.units(token.decimals)?),
         (None | Some(_), _) => None,
     };
+    let currency = about.amount.and(about.token.as_ref()).map(|(_, token)| &token.currency);
     let first = approves.then_some((person.user_id(), command.now)).unzip();
     let text = sql!(
         "insert into public.holding_cases (id, kind, property_id, property_token_id, party_id, to_user_id, to_party_id, freeze_id, token_decimals,
@@ -270,17 +246,17 @@ async fn write(
     let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
         &id,
         &kind.name(),
-        &about.token.map(|(property_id, _, _)| property_id),
-        &about.token.map(|(_, token_id, _)| token_id),
+        &about.token.as_ref().map(|(_, token)| token.property_id),
+        &about.token.as_ref().map(|(token_id, _)| *token_id),
         &about.party_id,
         &to_user,
         &to_party,
         &body.freeze_id,
-        &about.token.map(|(_, _, decimals)| i16::from(decimals.get())),
+        &about.token.as_ref().map(|(_, token)| i16::from(token.decimals.get())),
         &units.map(Amount::get),
-        &about.money.as_ref().map(|money| money.currency.as_str()),
-        &about.money.as_ref().map(|money| money.decimals),
-        &about.money.as_ref().map(|money| money.amount.get()),
+        &currency.map(Currency::code),
+        &currency.map(|currency| i16::from(currency.decimals().get())),
+        &about.amount.map(Amount::get),
         &body.account_ref,
         &body.bank_reference,
         &body.booked_on,
