@@ -232,7 +232,11 @@ async fn write(
 ) -> Result<(), Problem> {
     let units = match (&body.token_amount, &about.token) {
         (Some(tokens), Some((_, token))) => Some(tokens.units(token.decimals)?),
-        (None | Some(_), _) => None,
+        (Some(_), None) => {
+            let text = "tokenAmount: a recovery is of everything that the party holds";
+            return Err(Problem::Invalid(text.to_owned()));
+        }
+        (None, _) => None,
     };
     let currency = about.amount.and(about.token.as_ref()).map(|(_, token)| &token.currency);
     let first = approves.then_some((person.user_id(), command.now)).unzip();

@@ -172,6 +172,11 @@ async fn a_case_takes_two_people_who_are_not_in_it() {
     for (body, says) in [
         (json!({ "kind": "gift", "reason": "x" }), "there are freeze"),
         (
+            json!({ "kind": "recovery", "reason": "x", "partyId": party(&shop, &buyers[0]).await, "toUserId": shop.manager.id,
+                    "tokenAmount": 1, "documentIds": [paper(&shop, &shop.officer).await] }),
+            "tokenAmount",
+        ),
+        (
             json!({ "kind": "freeze", "reason": "x", "propertyId": shop.property_id }),
             "partyId",
         ),
