@@ -201,6 +201,10 @@ async fn invoke(
         return Ok(Json(json!({ "received": true })).into_response());
     }
     let known = BUILT.iter().find(|known| **known == name).ok_or(Problem::NotFound)?;
+    // Who is turned away for the length of the line costs as little as can be: it is where there is least to spare.
+    if *known == investments::batch::NAME {
+        investments::batch::check_line(&app, &body)?;
+    }
     let caller = bearer(&app, &headers)?;
     let key = retry_key(&headers)?;
     let answer = run(&app, known, &caller, key, &body).await?;

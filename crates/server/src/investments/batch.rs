@@ -56,6 +56,23 @@ pub async fn create(call: &Call<'_>) -> Result<Value, Problem> {
     call.app.purchases.wait(property_id, order, work).await?
 }
 
+/// Looks whether an order may wait at all, before anything else is asked of it.
+///
+/// # Errors
+/// [`Problem::TooBusy`].
+pub fn check_line(app: &App, body: &[u8]) -> Result<(), Problem> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        #[serde(rename = "propertyId")]
+        property_id: Uuid,
+    }
+    let line = serde_json::from_slice::<Line>(body);
+    if line.is_ok_and(|line| app.purchases.is_full(line.property_id)) {
+        return Err(Problem::TooBusy);
+    }
+    Ok(())
+}
+
 /// The command whose orders these are.
 pub const NAME: &str = "create-investment";
 
