@@ -37,8 +37,10 @@ pub struct App {
     pub files: Files,
     /// Answers `/rest/v1`.
     pub rest: Arc<Engine>,
-    /// Where purchases wait.
+    /// Where orders of `create-investment` wait.
     pub purchases: Arc<Purchases>,
+    /// Where orders of `create-investment-payment` wait.
+    pub checkouts: Arc<Purchases>,
     /// Where payments that arrived wait.
     pub arrivals: Arc<Arrivals>,
     /// How clients reach this server.
@@ -74,6 +76,7 @@ impl App {
             config: Arc::new(config),
             rest,
             purchases: Queue::new(limits, turns.clone()),
+            checkouts: Queue::new(limits, turns.clone()),
             arrivals: Arrivals::new(limits, turns),
             db,
             keys,
@@ -100,6 +103,7 @@ impl App {
         let turns = Arc::new(Semaphore::new(limits.at_work_max));
         App {
             purchases: Queue::new(limits, turns.clone()),
+            checkouts: Queue::new(limits, turns.clone()),
             arrivals: Arrivals::new(limits, turns),
             ..self
         }
