@@ -5,6 +5,7 @@
 //! [`plan::StatementPlan`] carries the statement; [`response`] makes the answer. Nothing here does IO: the caller runs
 //! the statement, in a transaction that has the caller's role.
 
+pub mod changes;
 pub mod body;
 pub mod error;
 mod fuzzy;
