@@ -390,7 +390,154 @@ test('4.6 presence: by policy', async () => {
   assert.notEqual(await one.channel.track({ a: 1 }), 'ok');
   assert.deepEqual(one.syncs.all, []);
 });
-//CHANGES
+// 4.7
+const changesOf = async (supabase, bindings, name = topic('rows')) => {
+  const heard = inbox(`a change for ${name}`), system = inbox('a system message');
+  let channel = supabase.channel(name).on('system', {}, system.take);
+  for (const binding of bindings) channel = channel.on('postgres_changes', { schema: 'lab', ...binding }, heard.take);
+  await subscribed(channel);
+  return { channel, heard, system };
+};
+const followed = async (supabase, ...bindings) => {
+  const follow = await changesOf(supabase, bindings);
+  const { extension, status, message } = await follow.system.next();
+  assert.deepEqual([extension, status, message], ['postgres_changes', 'ok', 'Subscribed to PostgreSQL']);
+  return follow;
+};
+let lastId = 1000;
+const id = () => (lastId += 1);
+const wire = (row) => done(service.from('wires').insert({ id: id(), ...row }).select('id').single());
+test('4.7 changes: insert, update and delete, with types as PostgREST writes them', async () => {
+  const ann = await person();
+  const { heard } = await followed(ann.supabase, { event: '*', table: 'wires' });
+  const row = { id: id(), owner_id: ann.id, amount: 1.5, tags: ['a', 'b,c'], facts: { x: [1] }, done: true, sent_at: '2026-01-02T03:04:05.5+00:00' };
+  await done(service.from('wires').insert({ ...row, secret: 'hidden' }));
+  const insert = await heard.next();
+  assert.deepEqual([insert.eventType, insert.schema, insert.table, insert.errors], ['INSERT', 'lab', 'wires', null]);
+  assert.deepEqual(insert.new, row, 'without what the role may not read');
+  assert.ok(Math.abs(Date.parse(insert.commit_timestamp) - Date.now()) < 60000);
+  await done(service.from('wires').update({ amount: 2 }).eq('id', row.id));
+  const update = await heard.next();
+  assert.deepEqual([update.eventType, update.new.amount, update.old], ['UPDATE', 2, { id: row.id }]);
+  await done(service.from('wires').delete().eq('id', row.id));
+  const gone = await heard.next();
+  assert.deepEqual([gone.eventType, gone.old, gone.new], ['DELETE', { id: row.id }, {}]);
+});
+test('4.7 changes: what somebody may not read is not sent', async () => {
+  const [ann, ben] = [await person(), await person()];
+  const [one, two] = [await followed(ann.supabase, { event: '*', table: 'wires' }), await followed(ben.supabase, { event: '*', table: 'wires' })];
+  const hers = await wire({ owner_id: ann.id });
+  const his = await wire({ owner_id: ben.id });
+  assert.equal((await one.heard.next()).new.id, hers.id);
+  assert.equal((await two.heard.next()).new.id, his.id);
+  await done(service.from('wires').update({ owner_id: ben.id }).eq('id', hers.id));
+  assert.equal((await two.heard.next()).new.id, hers.id, 'and who has it now');
+  assert.deepEqual([one.heard.all, two.heard.all], [[], []]);
+});
+test('4.7 changes: what a row was while nobody might read it is not sent when he may', async () => {
+  const ann = await person();
+  const { heard } = await followed(ann.supabase, { event: '*', table: 'wires' });
+  const number = id();
+  await Promise.all([
+    service.from('wires').insert({ id: number, amount: 666 }).then(() => service.from('wires').update({ owner_id: ann.id, amount: 1 }).eq('id', number)),
+  ]);
+  assert.deepEqual([(await heard.next()).new.amount, heard.all], [1, []]);
+});
+test('4.7 changes: a visitor has no right, the service has all', async () => {
+  const { system } = await changesOf(client(), [{ event: '*', table: 'wires' }]);
+  const told = await system.next();
+  assert.deepEqual([told.status, told.extension], ['error', 'postgres_changes']);
+  assert.match(told.message, /permission denied/);
+  const all = await followed(client(serviceKey), { event: 'INSERT', table: 'wires' });
+  const { id: number } = await wire({ amount: 3 });
+  assert.equal((await all.heard.next()).new.id, number);
+});
+test('4.7 changes: events, several bindings, one push for all that match', async () => {
+  const ann = await person();
+  const seen = { all: inbox('all'), insert: inbox('insert'), update: inbox('update') };
+  const channel = ann.supabase.channel(topic('rows'));
+  const ok = inbox('system');
+  channel.on('system', {}, ok.take)
+    .on('postgres_changes', { event: '*', schema: 'lab', table: 'wires' }, seen.all.take)
+    .on('postgres_changes', { event: 'INSERT', schema: 'lab', table: 'wires' }, seen.insert.take)
+    .on('postgres_changes', { event: 'UPDATE', schema: 'lab', table: 'wires' }, seen.update.take);
+  await subscribed(channel);
+  await ok.next();
+  const { id: number } = await wire({ owner_id: ann.id });
+  await done(service.from('wires').update({ done: true }).eq('id', number));
+  assert.deepEqual([(await seen.all.next()).eventType, (await seen.all.next()).eventType], ['INSERT', 'UPDATE']);
+  assert.equal((await seen.insert.next()).eventType, 'INSERT');
+  assert.equal((await seen.update.next()).eventType, 'UPDATE');
+  assert.deepEqual([seen.insert.all, seen.update.all], [[], []]);
+});
+const filters = [
+  ['eq', 'word=eq.b', ['b']], ['neq', 'word=neq.b', ['a', 'c']], ['lt', 'rank=lt.2', ['a']], ['lte', 'rank=lte.2', ['a', 'b']],
+  ['gt', 'rank=gt.2', ['c']], ['gte', 'rank=gte.2', ['b', 'c']], ['in', 'rank=in.(1,3)', ['a', 'c']], ['like', 'word=like.%b%', ['b']],
+  ['ilike', 'word=ilike.B', ['b']], ['match', 'word=match.^[ab]$', ['a', 'b']], ['imatch', 'word=imatch.^[AB]$', ['a', 'b']],
+  ['is', 'word=not.is.null', ['a', 'b', 'c']], ['isdistinct', 'rank=isdistinct.2', ['a', 'c']], ['not', 'rank=not.in.(1,2)', ['c']],
+  ['text order', 'word=gt.a', ['b', 'c']], ['two', 'rank=gte.2,word=neq.c', ['b']],
+];
+test('4.7 filters: each of them', async () => {
+  const opened = await Promise.all(filters.map(async ([, filter]) => followed(client(), { event: 'INSERT', table: 'open_wires', filter })));
+  for (const [at, word] of ['a', 'b', 'c', 'end'].entries()) {
+    const rows = word === 'end' ? [{ id: id(), word: 'a', rank: 1 }, { id: id(), word: 'b', rank: 2 }, { id: id(), word: 'c', rank: 3 }] : [{ id: id(), word, rank: at + 1 }];
+    await done(service.from('open_wires').insert(rows));
+  }
+  for (const [at, [name, filter, words]] of filters.entries()) {
+    const got = [];
+    // The second round shows that nothing of the first is still to come.
+    for (const _ of [...words, ...words]) got.push((await opened[at].heard.next()).new.word);
+    assert.deepEqual(got, [...words, ...words], `${name}: ${filter}`);
+  }
+});
+test('4.7 filters: a column that is none, or not to be read, and a value that is none', async () => {
+  const ann = await person();
+  for (const filter of ['nothing=eq.1', 'secret=eq.x', 'id=eq.x', 'word', 'id=match.(']) {
+    const name = topic('rows');
+    const answer = await changesOf(ann.supabase, [{ event: '*', table: 'wires', filter }], name).then(({ system }) => system.next(), (error) => ({ status: 'error', message: error.message }));
+    assert.equal(answer.status, 'error', filter);
+  }
+});
+test('4.7 changes: a whole old row where no policy hides any, wildcards, a selection', async () => {
+  const { heard } = await followed(client(), { event: '*', table: '*' });
+  const chosen = await followed(client(), { event: 'UPDATE', table: 'open_wires', select: ['rank'] });
+  const number = id();
+  await done(service.from('open_wires').insert({ id: number, word: 'old', rank: 1 }));
+  await done(service.from('open_wires').update({ word: 'new' }).eq('id', number));
+  assert.equal((await heard.next()).new.word, 'old');
+  assert.deepEqual((await heard.next()).old, { id: number, word: 'old', rank: 1 });
+  assert.deepEqual((await chosen.heard.next()).new, { id: number, rank: 1 });
+});
+test('4.7 changes: a table without a key', async () => {
+  const { heard } = await followed(client(), { event: '*', table: 'bare' });
+  await done(service.from('bare').insert({ word: 'x' }));
+  const { errors, new: row } = await heard.next();
+  assert.deepEqual([errors, row], [['Error 400: Bad Request, no primary key'], {}]);
+});
+test('4.7 changes: a large row is told without its long values', async () => {
+  const { heard } = await followed(client(), { event: '*', table: 'open_wires', filter: 'rank=eq.99' });
+  const number = id();
+  await done(service.from('open_wires').insert({ id: number, word: 'x'.repeat(1100000), rank: 99 }));
+  const { errors, new: row } = await heard.next();
+  assert.deepEqual([errors, row], [['Error 413: Payload Too Large'], { id: number, rank: 99 }]);
+});
+test('4.7 publication: a table outside says so, and is told once it is in', async () => {
+  const { system, heard } = await changesOf(client(), [{ event: '*', table: 'late_wires' }]);
+  assert.match((await system.next()).message, /Unable to subscribe to changes with given parameters/);
+  await done(service.rpc('publish_late_wires'));
+  assert.equal((await system.next()).message, 'Subscribed to PostgreSQL');
+  await done(service.from('late_wires').insert({ id: 1 }));
+  assert.deepEqual((await heard.next()).new, { id: 1 });
+});
+test('4.3 and 4.7: a new token has its own rights from then on', async () => {
+  const [ann, ben] = [await person(), await person()];
+  const { channel, heard } = await followed(ann.supabase, { event: 'INSERT', table: 'wires' });
+  await ann.supabase.realtime.setAuth(ben.token);
+  await channel.track({});
+  await wire({ owner_id: ann.id });
+  const his = await wire({ owner_id: ben.id });
+  assert.equal((await heard.next()).new.id, his.id);
+});
 // 4.8
 test('4.8 setAuth: the token of a session reaches channels that were joined as a visitor', async () => {
   const name = topic('club');

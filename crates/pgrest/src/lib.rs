@@ -5,8 +5,8 @@
 //! [`plan::StatementPlan`] carries the statement; [`response`] makes the answer. Nothing here does IO: the caller runs
 //! the statement, in a transaction that has the caller's role.
 
-pub mod changes;
 pub mod body;
+pub mod changes;
 pub mod error;
 mod fuzzy;
 pub mod grammar;

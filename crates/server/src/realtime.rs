@@ -16,6 +16,7 @@ mod http;
 pub mod hub;
 pub mod join;
 pub mod presence;
+pub mod replay;
 pub mod rights;
 mod socket;
 
@@ -76,11 +77,6 @@ impl Realtime {
     fn broadcast(&self, topic: &TopicKey, cast: &Cast, except: Option<u64>) {
         self.hub.cast(topic, cast, except);
         self.cluster.say(Said::cast(topic, cast));
-    }
-
-    /// A broadcast that every process hears by itself.
-    fn heard(&self, topic: &TopicKey, cast: &Cast) {
-        self.hub.cast(topic, cast, None);
     }
 
     fn track(&self, topic: &TopicKey, entry: Entry) {

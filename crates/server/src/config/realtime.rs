@@ -32,7 +32,8 @@ impl Default for Limits {
 /// # Errors
 /// A sentence that completes "expected ...".
 pub(super) fn limits(text: &str) -> Result<Limits, String> {
-    let wrong = || "numbers above 0, such as connections=10000,channels=100,joins=100,events=100,payload=262144".to_owned();
+    let wrong =
+        || "numbers above 0, such as connections=10000,channels=100,joins=100,events=100,payload=262144".to_owned();
     let mut limits = Limits::default();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let (name, number) = part.split_once('=').ok_or_else(wrong)?;

@@ -13,6 +13,7 @@ use super::{
     hub::{Line, TopicKey},
     join::Join,
     presence::Entry,
+    replay,
     rights::{self, Rights},
 };
 use crate::{
@@ -246,7 +247,10 @@ impl Channels {
             Ok(rights) if rights.hears => Ok(rights),
             Ok(_) => Err(No(
                 "Unauthorized",
-                format!("You do not have permissions to read from this Channel topic: {}", topic.name),
+                format!(
+                    "You do not have permissions to read from this Channel topic: {}",
+                    topic.name
+                ),
             )),
             Err(problem) => Err(unavailable(&problem)),
         }
@@ -264,20 +268,37 @@ impl Channels {
             .hub
             .enter(&channel.topic, channel.number, &self.line, channel.rights.sees);
         self.answer(frame, true, &json!({ "postgres_changes": asked.echo() }).to_string());
+        if let (Some(asked), true) = (join.config.broadcast.replay, channel.topic.is_private) {
+            match replay::messages(&app, &channel.caller, &channel.topic.name, asked).await {
+                Ok(casts) => {
+                    let forms = casts.iter().filter_map(|cast| cast.form(self.line.version));
+                    forms.for_each(|message| self.line.send(message));
+                }
+                Err(problem) => tracing::warn!(cause = %chain(&problem), "earlier broadcasts cannot be read"),
+            }
+        }
         if join.config.presence.enabled && channel.rights.sees {
             let presences = realtime.presences();
             let state = presences.state(&channel.topic);
             self.line.tell(&frame.topic, "presence_state", &state);
         }
         if join.config.broadcast.replication_ready {
-            let text = system("system", true, "Replication connection established", &channel.topic.name);
+            let text = system(
+                "system",
+                true,
+                "Replication connection established",
+                &channel.topic.name,
+            );
             let (line, topic) = (self.line.clone(), frame.topic.clone());
             realtime.changes.when_live(move || line.tell(&topic, "system", &text));
         }
         // The database's own broadcasts come with the changes of rows.
         realtime.changes.start(realtime);
         if !asked.is_empty() {
-            let subscription = realtime.changes.subscribe(realtime, asked, &channel.caller, channel.number, &channel.topic.name, &self.line);
+            let subscription =
+                realtime
+                    .changes
+                    .subscribe(asked, &channel.caller, channel.number, &channel.topic.name, &self.line);
             channel.changes = Some(subscription);
         }
         self.joined.insert(frame.topic.clone(), channel);
@@ -312,7 +333,7 @@ impl Channels {
                 let line = self.line.clone();
                 if let Some(channel) = self.joined.get_mut(&frame.topic) {
                     if let Some(subscription) = channel.changes.as_ref() {
-                        realtime.changes.renew(&realtime, subscription, &caller);
+                        subscription.renew(&caller);
                     }
                     channel.expires = expiry(&caller);
                     if rights.sees != channel.rights.sees {
@@ -331,7 +352,10 @@ impl Channels {
         };
         let limits = self.app.realtime.limits;
         if !self.events.is_kept() {
-            let text = format!("Too many messages per second: {} are allowed on a connection", limits.events);
+            let text = format!(
+                "Too many messages per second: {} are allowed on a connection",
+                limits.events
+            );
             return self.fail(&frame.topic, &text, "phx_close");
         }
         let (event, payload, is_user) = match &frame.body {
@@ -345,9 +369,15 @@ impl Channels {
             }
         };
         let no = if !channel.rights.speaks {
-            Some(No("Unauthorized", "You do not have permissions to write to this Channel topic".to_owned()))
+            Some(No(
+                "Unauthorized",
+                "You do not have permissions to write to this Channel topic".to_owned(),
+            ))
         } else if payload.len() > limits.payload {
-            Some(No("PayloadSizeExceeded", format!("a payload has at most {} bytes", limits.payload)))
+            Some(No(
+                "PayloadSizeExceeded",
+                format!("a payload has at most {} bytes", limits.payload),
+            ))
         } else {
             None
         };
@@ -400,7 +430,9 @@ impl Channels {
     }
 
     fn track(&mut self, frame: &Incoming, payload: Map<String, Value>) {
-        let Some(channel) = self.joined.get(&frame.topic) else { return };
+        let Some(channel) = self.joined.get(&frame.topic) else {
+            return;
+        };
         let realtime = &self.app.realtime;
         let size = match &frame.body {
             Body::Json(text) => text.len(),
@@ -467,7 +499,14 @@ impl Channels {
         let realtime = &self.app.realtime;
         realtime.hub.leave(&channel.topic, channel.number);
         realtime.untrack(&channel.topic, channel.number);
-        let frame = written(self.line.version, &channel.join_ref, &channel.join_ref, topic, event, "{}");
+        let frame = written(
+            self.line.version,
+            &channel.join_ref,
+            &channel.join_ref,
+            topic,
+            event,
+            "{}",
+        );
         self.line.send(axum::extract::ws::Message::Text(frame));
     }
 }

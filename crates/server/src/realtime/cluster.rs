@@ -163,7 +163,10 @@ type Failure = Box<dyn Error + Send + Sync>;
 async fn run(realtime: Weak<Realtime>, login: Login, mut queue: mpsc::Receiver<Said>) {
     let mut last_failure = None;
     loop {
-        let failure = once(&realtime, &login, &mut queue).await.err().map(|error| error.to_string());
+        let failure = once(&realtime, &login, &mut queue)
+            .await
+            .err()
+            .map(|error| error.to_string());
         let Some(failure) = failure else { return };
         if last_failure.as_ref() != Some(&failure) {
             tracing::warn!(cause = failure, "other processes are not heard; trying again");
@@ -314,7 +317,9 @@ impl Others {
         if self.is_unknown {
             // Whoever went while nobody here was listening.
             let known = realtime.presences().nodes();
-            let gone = known.iter().filter(|name| **name != realtime.cluster.node && !found.contains(name));
+            let gone = known
+                .iter()
+                .filter(|name| **name != realtime.cluster.node && !found.contains(name));
             gone.for_each(|name| take(realtime, name, Said::All(Vec::new(), false)));
             self.waited_for.clone_from(&found);
             self.is_unknown = false;
@@ -340,7 +345,13 @@ impl Others {
     /// Reads a notification of another process; gives what it says once it is whole.
     fn hear(&mut self, own: &str, text: &str) -> Option<(Node, Said)> {
         let mut words = text.splitn(5, ' ');
-        let (node, number, at, of, piece) = (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
+        let (node, number, at, of, piece) = (
+            words.next()?,
+            words.next()?,
+            words.next()?,
+            words.next()?,
+            words.next()?,
+        );
         if node == own {
             return None;
         }

@@ -63,7 +63,10 @@ fn who(app: &App, headers: &HeaderMap) -> Result<Caller, Box<Response>> {
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
     let Some(shown) = bearer.or_else(|| text("apikey")).or_else(|| text("x-api-key")) else {
-        return Err(Box::new(refused(StatusCode::UNAUTHORIZED, "No API key found in request")));
+        return Err(Box::new(refused(
+            StatusCode::UNAUTHORIZED,
+            "No API key found in request",
+        )));
     };
     let caller = app.keys.caller(shown, app.now());
     caller.map_err(|error| Box::new(refused(StatusCode::UNAUTHORIZED, &error.to_string())))
@@ -154,7 +157,12 @@ pub(super) async fn one(
     } else {
         match serde_json::from_slice::<&RawValue>(&body) {
             Ok(json) => Payload::Json(json.get().to_owned()),
-            Err(_) => return refused(StatusCode::UNPROCESSABLE_ENTITY, "the body is JSON, or application/octet-stream"),
+            Err(_) => {
+                return refused(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "the body is JSON, or application/octet-stream",
+                );
+            }
         }
     };
     if let Some(response) = is_too_large(&app, &payload) {

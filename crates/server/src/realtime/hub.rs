@@ -167,10 +167,7 @@ impl Hub {
             line: line.clone(),
             hears_presence,
         };
-        self.topics()
-            .entry(topic.clone())
-            .or_default()
-            .insert(channel, member);
+        self.topics().entry(topic.clone()).or_default().insert(channel, member);
     }
 
     /// A channel is gone.
@@ -226,7 +223,10 @@ mod tests {
         for _ in 0..QUEUE_MAX {
             line.send(Message::Text("x".into()));
         }
-        assert!(futures_util::FutureExt::now_or_never(line.dropped()).is_none(), "so many may wait");
+        assert!(
+            futures_util::FutureExt::now_or_never(line.dropped()).is_none(),
+            "so many may wait"
+        );
         line.send(Message::Text("x".into()));
         line.dropped().await;
         assert!(waits.next().await.is_some());

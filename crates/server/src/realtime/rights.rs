@@ -62,7 +62,8 @@ async fn asked(tx: &Tx, caller: &Caller, topic: &str) -> Result<Rights, Problem>
                 set_config('statement_timeout', '3000', true), set_config('role', $3, true)"
     );
     let sub = caller.user_id().map(|id| id.to_string());
-    tx.query(text, &[&caller.claims(), &sub, &caller.role().name(), &topic]).await?;
+    tx.query(text, &[&caller.claims(), &sub, &caller.role().name(), &topic])
+        .await?;
     let mut rights = Rights {
         hears: false,
         speaks: false,
@@ -92,10 +93,7 @@ async fn asked(tx: &Tx, caller: &Caller, topic: &str) -> Result<Rights, Problem>
 }
 
 /// What is refused is a no, and undone by itself.
-async fn within(
-    tx: &Tx,
-    question: impl Future<Output = Result<bool, tokio_postgres::Error>>,
-) -> Result<bool, Problem> {
+async fn within(tx: &Tx, question: impl Future<Output = Result<bool, tokio_postgres::Error>>) -> Result<bool, Problem> {
     let connection = tx.connection();
     connection.batch_execute("savepoint question").await?;
     match question.await {

@@ -76,7 +76,10 @@ pub(super) async fn upgrade(
     };
     let realtime = app.realtime.clone();
     let Some(seat) = Seat::take(&realtime) else {
-        return refused(StatusCode::TOO_MANY_REQUESTS, "ConnectionRateLimitReached: too many connections");
+        return refused(
+            StatusCode::TOO_MANY_REQUESTS,
+            "ConnectionRateLimitReached: too many connections",
+        );
     };
     let bytes_max = realtime.limits.payload.saturating_add(FRAME_BYTES);
     let version = Version::of(asked.vsn.as_deref());

@@ -10,7 +10,7 @@ use super::wal::Cell;
 const VALUES_MAX: usize = 100;
 
 /// How values are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operator {
     /// `=`
     Eq,
@@ -71,7 +71,7 @@ impl Operator {
 }
 
 /// One condition.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Term {
     /// The column.
     pub column: String,
@@ -197,7 +197,13 @@ impl Term {
             Some(Cell::Null) => None,
             Some(Cell::Text(text)) => Some(text.as_str()),
         };
-        let verdict = |is_so: bool| if is_so == self.is_negated { Verdict::No } else { Verdict::Yes };
+        let verdict = |is_so: bool| {
+            if is_so == self.is_negated {
+                Verdict::No
+            } else {
+                Verdict::Yes
+            }
+        };
         let first = self.values.first().map_or("", String::as_str);
         match (self.operator, text) {
             (Operator::Is, text) => verdict(match first {
@@ -248,7 +254,8 @@ fn compare(kind: &str, a: &str, b: &str) -> Option<Ordering> {
         "date" | "timestamp" | "timestamptz" => {
             let plain = |text: &str| {
                 let text = text.strip_suffix("+00").unwrap_or(text);
-                let is_plain = text.as_bytes().get(4) == Some(&b'-') && text.bytes().all(|byte| !byte.is_ascii_alphabetic());
+                let is_plain =
+                    text.as_bytes().get(4) == Some(&b'-') && text.bytes().all(|byte| !byte.is_ascii_alphabetic());
                 is_plain.then(|| text.to_owned())
             };
             Some(plain(a)?.cmp(&plain(b)?))
@@ -287,7 +294,11 @@ mod tests {
         let mut terms = parse(filter).unwrap();
         let term = &mut terms[0];
         term.kind = kind.to_owned();
-        let cell = if cell == "NULL" { Cell::Null } else { Cell::Text(cell.to_owned()) };
+        let cell = if cell == "NULL" {
+            Cell::Null
+        } else {
+            Cell::Text(cell.to_owned())
+        };
         assert_eq!(term.holds(Some(&cell)), expect, "{filter} of {cell:?}");
     }
 
@@ -296,7 +307,14 @@ mod tests {
         let terms = parse("a=eq.x,y,b=in.(1,\"2,3\"),c=not.is.null").unwrap();
         let read: Vec<(&str, Operator, bool, Vec<&str>)> = terms
             .iter()
-            .map(|t| (t.column.as_str(), t.operator, t.is_negated, t.values.iter().map(String::as_str).collect()))
+            .map(|t| {
+                (
+                    t.column.as_str(),
+                    t.operator,
+                    t.is_negated,
+                    t.values.iter().map(String::as_str).collect(),
+                )
+            })
             .collect();
         assert_eq!(
             read,
@@ -326,7 +344,12 @@ mod tests {
         check("a=eq.x", "text", "x", Yes);
         check("a=gt.x", "text", "y", Ask);
         check("a=like.x%", "text", "xy", Ask);
-        check("a=gt.2026-01-01 00:00:00+00", "timestamptz", "2026-01-01 00:00:00.5+00", Yes);
+        check(
+            "a=gt.2026-01-01 00:00:00+00",
+            "timestamptz",
+            "2026-01-01 00:00:00.5+00",
+            Yes,
+        );
         check("a=gt.2026-01-01", "date", "infinity", Ask);
         check("a=in.(1,2)", "int8", "2", Yes);
         check("a=not.in.(1,2)", "int8", "2", No);

@@ -48,9 +48,11 @@ pub fn data(table: &Table, change: &Change, columns: &[&str]) -> String {
         // A value that was too long to be written again is the old row's, where that is known.
         let old = change.old.as_ref().filter(|_| change.is_old_whole);
         text.push_str(",\"record\":");
-        text.push_str(&record(table, change, columns, is_large, |at| match (new.get(at), old) {
-            (Some(Cell::Unchanged), Some(old)) => old.get(at),
-            (cell, _) => cell,
+        text.push_str(&record(table, change, columns, is_large, |at| {
+            match (new.get(at), old) {
+                (Some(Cell::Unchanged), Some(old)) => old.get(at),
+                (cell, _) => cell,
+            }
         }));
     }
     if change.kind != Kind::Insert {
@@ -59,7 +61,9 @@ pub fn data(table: &Table, change: &Change, columns: &[&str]) -> String {
         let before = change.old.as_ref().or(change.new.as_ref());
         text.push_str(",\"old_record\":");
         let named: Vec<&str> = columns.iter().copied().filter(|name| whole || key(name)).collect();
-        text.push_str(&record(table, change, &named, is_large, |at| before.and_then(|cells| cells.get(at))));
+        text.push_str(&record(table, change, &named, is_large, |at| {
+            before.and_then(|cells| cells.get(at))
+        }));
     }
     text.push_str(if is_large {
         r#","errors":["Error 413: Payload Too Large"]}"#
@@ -160,7 +164,11 @@ fn elements(kind: &str, text: &str) -> Option<String> {
                     value.push(next);
                 }
                 out.push_str(if std::mem::take(&mut comma) { "," } else { "" });
-                let written = if value == "NULL" { "null".to_owned() } else { json(kind, &value) };
+                let written = if value == "NULL" {
+                    "null".to_owned()
+                } else {
+                    json(kind, &value)
+                };
                 out.push_str(&written);
             }
         }
@@ -181,10 +189,18 @@ mod tests {
         check("numeric", "NaN", "\"NaN\"");
         check("bool", "t", "true");
         check("jsonb", "{\"a\": 1}", "{\"a\": 1}");
-        check("timestamptz", "2026-01-02 03:04:05.678+00", "\"2026-01-02T03:04:05.678+00:00\"");
+        check(
+            "timestamptz",
+            "2026-01-02 03:04:05.678+00",
+            "\"2026-01-02T03:04:05.678+00:00\"",
+        );
         check("timestamp", "2026-01-02 03:04:05", "\"2026-01-02T03:04:05\"");
         check("text", "a\"b", "\"a\\\"b\"");
-        check("_text", "{a,\"b,\\\"c\",NULL,\"NULL\"}", "[\"a\",\"b,\\\"c\",null,\"NULL\"]");
+        check(
+            "_text",
+            "{a,\"b,\\\"c\",NULL,\"NULL\"}",
+            "[\"a\",\"b,\\\"c\",null,\"NULL\"]",
+        );
         check("_int4", "{{1,2},{3,4}}", "[[1,2],[3,4]]");
         check("_int4", "{}", "[]");
         check("_int4", "[0:1]={1,2}", "\"[0:1]={1,2}\"");

@@ -88,7 +88,8 @@ pub enum Piece {
 /// See [`StreamError`].
 pub async fn follow(login: &Login, publications: &[String]) -> Result<(Heard, Told), StreamError> {
     let mut pg = login.pg.clone();
-    let options = "-c datestyle=iso -c intervalstyle=postgres -c timezone=utc -c extra_float_digits=1 -c bytea_output=hex";
+    let options =
+        "-c datestyle=iso -c intervalstyle=postgres -c timezone=utc -c extra_float_digits=1 -c bytea_output=hex";
     pg.options(format!("{} {options}", pg.get_options().unwrap_or_default()).trim_start())
         .application_name("nexus-mint realtime changes");
     let stream = connect_for_replication(&pg, &login.connector()?, CONNECT_MAX).await?;
@@ -101,8 +102,10 @@ pub async fn follow(login: &Login, publications: &[String]) -> Result<(Heard, To
         Told { to },
     );
     let slot = format!("nexus_mint_{}", Uuid::new_v4().simple());
-    told.ask(&format!("CREATE_REPLICATION_SLOT {slot} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'nothing')"))
-        .await?;
+    told.ask(&format!(
+        "CREATE_REPLICATION_SLOT {slot} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'nothing')"
+    ))
+    .await?;
     heard.until_ready().await?;
     let names: Vec<String> = publications.iter().map(|name| pgrest::name::quoted(name)).collect();
     told.ask(&format!(
@@ -182,7 +185,9 @@ impl Heard {
             }
             if self.input.first() == Some(&COPY_BOTH) {
                 self.input.advance(1);
-                let length = usize::try_from(self.input.get_u32()).unwrap_or_default().saturating_sub(4);
+                let length = usize::try_from(self.input.get_u32())
+                    .unwrap_or_default()
+                    .saturating_sub(4);
                 while self.input.len() < length {
                     self.fill().await?;
                 }

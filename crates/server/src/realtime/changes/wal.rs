@@ -172,7 +172,11 @@ impl Reader {
                     columns.push(cursor.text()?);
                     cursor.take::<8>()?;
                 }
-                let schema = if schema.is_empty() { "pg_catalog".to_owned() } else { schema };
+                let schema = if schema.is_empty() {
+                    "pg_catalog".to_owned()
+                } else {
+                    schema
+                };
                 let relation = Relation {
                     oid,
                     schema,
@@ -247,7 +251,9 @@ mod tests {
 
     fn relation() -> Vec<u8> {
         let mut bytes = vec![b'R', 0, 0, 0, 7];
-        bytes.extend_from_slice(b"public\0t\0d\0\x02\x01id\0\0\0\0\x17\xff\xff\xff\xff\0name\0\0\0\0\x19\xff\xff\xff\xff");
+        bytes.extend_from_slice(
+            b"public\0t\0d\0\x02\x01id\0\0\0\0\x17\xff\xff\xff\xff\0name\0\0\0\0\x19\xff\xff\xff\xff",
+        );
         bytes
     }
 
@@ -267,7 +273,10 @@ mod tests {
         let mut update = vec![b'U', 0, 0, 0, 7, b'K', 0, 2, b't', 0, 0, 0, 1, b'1', b'n', b'N', 0, 2];
         update.extend_from_slice(b"t\0\0\0\x012u");
         let change = reader.read(&update).unwrap().unwrap();
-        assert_eq!((change.kind, change.xid, change.relation.name.as_str()), (Kind::Update, 9, "t"));
+        assert_eq!(
+            (change.kind, change.xid, change.relation.name.as_str()),
+            (Kind::Update, 9, "t")
+        );
         assert_eq!(change.new, Some(vec![Cell::Text("2".to_owned()), Cell::Unchanged]));
         assert_eq!(change.old, Some(vec![Cell::Text("1".to_owned()), Cell::Null]));
         assert!(!change.is_old_whole);
@@ -275,7 +284,10 @@ mod tests {
         for cut in 1..update.len() {
             assert!(reader.read(&update[..cut]).is_err(), "{cut} bytes");
         }
-        assert!(reader.read(&[b'I', 0, 0, 0, 8, b'N', 0, 0]).is_err(), "an unknown relation");
+        assert!(
+            reader.read(&[b'I', 0, 0, 0, 8, b'N', 0, 0]).is_err(),
+            "an unknown relation"
+        );
     }
 
     proptest::proptest! {

@@ -42,13 +42,16 @@ pub async fn connect(config: &Config, tls: &MakeRustlsConnect, time_max: Duratio
 ///
 /// # Errors
 /// What the last one said.
-pub async fn connect_for_replication(
-    config: &Config,
-    tls: &MakeRustlsConnect,
+pub(crate) fn connect_for_replication<'a>(
+    config: &'a Config,
+    tls: &'a MakeRustlsConnect,
     time_max: Duration,
-) -> Result<Box<dyn Stream>, NoSession> {
-    stream(config, tls, time_max, true).await
+) -> Connecting<'a> {
+    Box::pin(stream(config, tls, time_max, true))
 }
+
+/// A connection on its way.
+pub(crate) type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, NoSession>> + Send + 'a>>;
 
 async fn stream(
     config: &Config,
