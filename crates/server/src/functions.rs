@@ -4,7 +4,7 @@
 //! `create-investment-payment` the body's `paymentId` does as well. Errors are `application/problem+json` with the same text under `error` as well,
 //! where such front ends look for it.
 
-mod content;
+pub(crate) mod content;
 mod papers;
 pub mod uploads;
 
