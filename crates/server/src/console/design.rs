@@ -79,7 +79,7 @@ fn statement(visit: &Visit) -> Markup {
             (parts::figure(&visit.t("design-figure-fee"), figures::money(198_283, "USD", 2), Some(html! { (visit.t("design-example")) })))
             (parts::figure(&visit.t("design-figure-charge"), figures::money(10_112_433, "USD", 2), None))
         }
-        div.figures {
+        dl.figures {
             (parts::figure(&visit.t("design-figure-total"), figures::money(9_914_150, "USD", 2), Some(html! { (visit.t("design-example")) })))
             (parts::figure(&visit.t("design-figure-tokens"), html! { (figures::tokens(1_850, 0)) }, None))
             (parts::figure(&visit.t("design-figure-dinar"), figures::money(12_714_005, "KWD", 3), None))

@@ -144,6 +144,7 @@ pub(crate) struct Field<'a> {
     value: &'a str,
     hint: Option<String>,
     is_required: bool,
+    is_bare: bool,
     autocomplete: Option<&'a str>,
     more: Vec<(&'a str, String)>,
 }
@@ -158,6 +159,7 @@ impl<'a> Field<'a> {
             value: "",
             hint: None,
             is_required: true,
+            is_bare: false,
             autocomplete: None,
             more: Vec::new(),
         }
@@ -193,6 +195,16 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// May be left empty, and does not say so: in a form where every field may.
+    #[must_use]
+    pub(crate) fn bare(self) -> Self {
+        Field {
+            is_required: false,
+            is_bare: true,
+            ..self
+        }
+    }
+
     /// As browsers fill it in.
     #[must_use]
     pub(crate) fn autocomplete(self, token: &'a str) -> Self {
@@ -224,7 +236,7 @@ impl<'a> Field<'a> {
             div.field {
                 label for=(id) {
                     (self.label)
-                    @if !self.is_required { " " span.optional { (visit.t("form-optional")) } }
+                    @if !self.is_required && !self.is_bare { " " span.optional { (visit.t("form-optional")) } }
                 }
                 @if let Some(hint) = &self.hint { p.hint id=(hint_id) { (hint) } }
                 @if self.kind == "textarea" {

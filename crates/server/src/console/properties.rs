@@ -236,7 +236,7 @@ fn filters(visit: &Visit, wanted: &Wanted) -> Markup {
         Field::text(name, visit.language.text(key))
             .kind("number")
             .value(value)
-            .optional()
+            .bare()
             .with("min", "0")
             .show(visit)
     };
@@ -244,7 +244,7 @@ fn filters(visit: &Visit, wanted: &Wanted) -> Markup {
         search {
             form.filters method="get" action="/properties" data-live="" {
                 div.form-grid {
-                    (Field::text("q", visit.t("filter-words")).kind("search").value(&wanted.q).optional().with("maxlength", "100").show(visit))
+                    (Field::text("q", visit.t("filter-words")).kind("search").value(&wanted.q).bare().with("maxlength", "100").show(visit))
                     (parts::select("stage", &visit.t("filter-stage"), &stages, &wanted.stage))
                     (parts::select("kind", &visit.t("filter-kind"), &kinds, &wanted.kind))
                     (parts::select("sort", &visit.t("filter-sort"), &sorts, &wanted.sort))

@@ -90,8 +90,9 @@ pub(crate) struct Known {
     pub(crate) place: String,
     /// The request as the functions of auth want it.
     pub(crate) asked: Asked,
+    /// Whether somebody showed one thing and must show a second one before anything is theirs.
+    pub(crate) is_half_in: bool,
     access: Option<String>,
-    seed: String,
     form_token: String,
     is_https: bool,
 }
@@ -361,21 +362,29 @@ async fn begin(app: &App, parts: &mut Parts) -> Result<(Visit, Vec<HeaderValue>)
     let language = read(Cookie::Language)
         .and_then(|tag| Language::of_tag(&tag))
         .or_else(|| Language::accepted(accepted?));
-    let (caller, access) = match session {
-        Some((caller, access)) => (caller, Some(access)),
-        None => (Caller::visitor(), None),
+    // Until the second factor was shown, whoever has the password is a visitor.
+    let is_half_in = match &session {
+        Some((caller, _)) => lacks_factor(app, caller).await?,
+        None => false,
     };
+    let (session_id, access) = match &session {
+        Some((caller, access)) => (caller.session_id().unwrap_or_default(), Some(access.clone())),
+        None => (Uuid::nil(), None),
+    };
+    let caller = session
+        .filter(|_| !is_half_in)
+        .map_or_else(Caller::visitor, |(caller, _)| caller);
     let person = person(app, &caller).await?;
     let place = parts
         .uri
         .path_and_query()
         .map_or("/", |place| place.as_str())
         .to_owned();
-    let session_id = caller.session_id().unwrap_or_default();
     let mac = app.keys.mac("console form", &[seed.as_bytes(), session_id.as_bytes()]);
     let visit = Visit(Arc::new(Known {
         caller,
         person,
+        is_half_in,
         language: language.unwrap_or(Language::English),
         theme: read(Cookie::Theme)
             .and_then(|name| Theme::named(&name))
@@ -383,7 +392,6 @@ async fn begin(app: &App, parts: &mut Parts) -> Result<(Visit, Vec<HeaderValue>)
         place,
         asked,
         access,
-        seed,
         form_token: URL_SAFE_NO_PAD.encode(mac),
         is_https,
     }));
@@ -426,6 +434,17 @@ async fn session_of(
         .filter_map(|(cookie, value)| cookie.set(value, is_https))
         .collect();
     Ok((Some((caller, token)), set))
+}
+
+/// Whether the person has a second factor that counts and this session does not rest on it.
+async fn lacks_factor(app: &App, caller: &Caller) -> Result<bool, Problem> {
+    let Some(session_id) = caller.session_id() else {
+        return Ok(false);
+    };
+    let tx = app.db.as_auth().await?;
+    let lacks = session::lacks_factor(&tx, session_id).await?;
+    tx.commit().await?;
+    Ok(lacks)
 }
 
 /// A session that was ended, on another device as well, is over at once, whatever its tokens say.

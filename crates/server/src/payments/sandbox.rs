@@ -52,7 +52,7 @@ pub async fn open_session(
     let home = command
         .site_url
         .as_ref()
-        .map_or(path.clone(), |site| format!("{site}/"));
+        .map_or("/".to_owned(), |site| format!("{site}/"));
     let return_url = format!("{home}?session_id={session_id}");
     command
         .tx

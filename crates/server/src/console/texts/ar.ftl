@@ -296,3 +296,209 @@ fault-not-available-text = تعرفه المنصة ولم يُبنَ بعد.
 fault-auth = لم ينجح ذلك
 fault-internal = حدث خطأ من جانبنا
 fault-internal-text = سُجّل الخطأ. لم يتغير شيء جزئيًا؛ حاول لاحقًا.
+
+## Signing up and in
+
+sign-in-title = تسجيل الدخول
+sign-in-forgot = نسيت كلمة المرور
+sign-in-mail-title = بلا كلمة مرور
+sign-in-mail-text = نرسل رابطًا ورمزًا إلى بريدك. أيٌّ منهما يُدخلك مرة واحدة.
+sign-in-mail-send = أرسل رابطًا
+sign-in-new = جديد هنا؟
+sign-up-text = الحساب للتصفح وحفظ مكانك. قبل الشراء نتحقق من هويتك.
+sign-up-known = لديك حساب؟
+sign-up-closed = لا يمكن لأحد إنشاء حساب هنا بنفسه. اطلب دعوة من المشغّل.
+field-name = الاسم
+field-display-name = الاسم المعروض
+field-phone = الهاتف
+field-password = كلمة المرور
+field-password-hint = ستة أحرف أو أكثر. الجملة أفضل.
+field-password-now = كلمة المرور الحالية
+field-password-now-hint = اتركها فارغة إن دخلت للتو أو لم تكن لديك واحدة.
+field-password-new = كلمة مرور جديدة
+field-code = رمز من ستة أرقام
+second-title = العامل الثاني
+second-text = أدخل الرمز الذي يعرضه تطبيق المصادقة الآن.
+second-go-on = تابع
+second-other = ادخل باسم شخص آخر
+code-title = انظر في بريدك
+code-text = أرسلنا رابطًا ورمزًا إلى
+code-developer = هذا الخادم لا يرسل بريدًا؛ ما كان سيرسله موجود في
+code-again = أرسله مرة أخرى أو إلى عنوان آخر
+recover-title = العودة إلى حسابك
+recover-text = نرسل رابطًا ورمزًا إلى بريدك. بعد الدخول تختار كلمة مرور أخرى.
+recover-send = أرسل الرابط
+auth-invalid-credentials = البريد وكلمة المرور لا يتطابقان. تحقق منهما أو اطلب رابطًا.
+auth-email-not-confirmed = لم يُؤكَّد البريد بعد. اتبع الرابط في رسالتنا أو اطلب غيره.
+auth-otp-expired = الرمز أو الرابط خاطئ أو مستعمل أو قديم. اطلب غيره وافتحه في المتصفح نفسه.
+auth-over-request-rate-limit = محاولات كثيرة. انتظر بضع دقائق.
+auth-over-email-send-rate-limit = أُرسلت رسالة قبل لحظة. انظر في بريدك أو انتظر دقيقة.
+auth-mfa-verification-failed = هذا ليس الرمز الذي يعرضه تطبيقك الآن. تحقق من ساعة هاتفك.
+auth-weak-password = كلمة المرور قصيرة: ستة أحرف أو أكثر.
+auth-same-password = كلمة المرور الجديدة هي القديمة. اختر غيرها.
+auth-current-password-invalid = كلمة المرور الحالية غير صحيحة.
+auth-reauthentication-needed = دخلت منذ وقت طويل. أدخل كلمة المرور الحالية أيضًا أو سجّل الدخول من جديد.
+auth-user-already-exists = يوجد حساب بهذا البريد. سجّل الدخول.
+auth-validation-failed = شيء في النموذج لا يناسب: عنوان مثل ada@example.com وكلمة مرور من 6 إلى 72 حرفًا.
+auth-signup-disabled = لا يمكن لأحد إنشاء حساب هنا بنفسه.
+
+## Account
+
+account-title = الحساب
+account-profile = الملف الشخصي
+account-save = احفظ
+account-verification = الهوية
+account-to-verification = إلى التحقق
+account-password = كلمة المرور
+account-set-password = عيّن كلمة المرور
+account-factor = العامل الثاني
+account-sessions = أين أنت داخل
+account-done-profile = حُفظ ملفك.
+account-done-password = عُيّنت كلمة المرور. انتهت كل الجلسات الأخرى.
+account-done-factor = العامل الثاني مفعّل. ستحتاجه للدخول من الآن.
+account-done-factor-removed = أُوقف العامل الثاني.
+account-done-sessions = انتهت كل الجلسات الأخرى.
+factor-none = تطبيق مصادقة على هاتفك يعرض رمزًا يُطلب مع كلمة المرور.
+factor-add = أضف تطبيق مصادقة
+factor-on = مفعّل
+factor-remove = أوقفه
+factor-scan = امسح هذه الصورة بتطبيق المصادقة:
+factor-picture = رمز QR لتطبيق المصادقة
+factor-secret = أو اكتب فيه هذا السر:
+factor-turn-on = فعّله
+session-seen = آخر ظهور
+session-this = هذه
+session-end-others = أنهِ كل ما عداها
+
+## Notifications
+
+notices-title = الإشعارات
+notices-new = جديد
+notices-read-all = علّم الكل مقروءًا
+notices-empty = لا شيء نخبرك به بعد
+notices-empty-text = حين يتغير شيء يخصك، شراء أو تحقق أو دفعة، تجده هنا.
+
+## Verification
+
+verify-title = تحقق من هويتك
+verify-lead = يطلب القانون أن نعرف من يشتري. ينظر مسؤول امتثال فيما تقدمه، ولا أحد غيره.
+verify-steps = الخطوات
+verify-step-documents = الوثائق
+verify-step-details = البيانات
+verify-step-decision = القرار
+verify-documents-text = وثيقة واحدة فيها صورتك. وللمستوى المعزز وثيقة ثانية مثل إثبات عنوان.
+verify-filed = مقدّمة
+verify-kind = نوع الوثيقة
+verify-file = الملف
+verify-file-hint = ملف PDF أو JPEG أو PNG أو WebP، أقصاه 20 ميغابايت.
+verify-upload = ارفع
+upload-progress = جارٍ الرفع
+verify-level = المستوى
+level-basic = أساسي: وثيقة واحدة
+level-enhanced = معزز: مصدر المال ووثيقة ثانية
+verify-which = الوثائق المقدمة
+verify-submit = قدّم
+verify-approved = تم التحقق من هويتك.
+verify-until = سارٍ حتى
+verify-next = انظر ما هو معروض
+verify-waiting = التحقق جارٍ.
+verify-submitted = قُدّم في
+verify-waiting-text = لا حاجة للانتظار هنا: سيخبرك إشعار بالقرار.
+verify-withdraw = اسحب ما قدمته
+verify-rejected = رُفض التحقق.
+verify-rejected-text = يمكنك تقديم وثائق جديدة والمحاولة ثانية.
+verify-expired = انتهت مدة التحقق. قدّم من جديد لتواصل الشراء.
+field-legal-name = الاسم القانوني الكامل
+field-legal-name-hint = كما في الوثيقة.
+field-born-on = تاريخ الميلاد
+field-country = بلد الإقامة
+field-country-hint = حرفان مثل US أو GB أو AE.
+field-address = العنوان
+field-source-of-funds = مصدر المال
+field-source-of-funds-hint = مثل راتب أو بيع بيت أو إرث.
+
+## Buying
+
+buy-title = شراء رموز
+buy-may = هل يمكنك الشراء؟
+buy-may-yes = نعم
+buy-may-not = ليس الآن
+buy-rules = قواعد هذا العرض:
+buy-verify = تحقق من هويتك
+buy-back = العودة إلى العقار
+buy-how = ما يحدث بعد ذلك
+buy-how-reserve = تحجز رموزًا بالسعر المعروض، ويُثبَّت.
+buy-how-pay = تدفع. يبقى المال في حساب الضمان وليس ملكًا لأحد حتى الإغلاق.
+buy-how-withdraw = ما دام حق الانسحاب قائمًا يمكنك استرداده مع الرسم.
+buy-how-close = يُغلق العرض وتصبح الرموز لك، أو يفشل ويُرد مالك.
+buy-how-many = كم؟
+buy-tokens = الرموز
+buy-price = سعر الرمز
+buy-total = مجموع الرموز
+buy-charge = تدفع
+buy-reserved-for = يبقى الحجز { $minutes } دقيقة.
+buy-cooling = { $count ->
+    [0] لا حق في الانسحاب بعد الدفع.
+   *[other] أيام حق الانسحاب بعد الدفع: { $count }.
+  }
+buy-warning = أفهم أنني قد أخسر هذا المال وأنه جزء كبير مما أملك.
+buy-reserve = احجز وادفع
+buy-compute = احسب التكلفة
+buy-fine = السعر والرسم من الخادم. لا يُخصم شيء قبل أن تدفع في الصفحة التالية.
+
+investment-title = عملية شراء
+investment-receipt = إيصال
+investment-tokens = الرموز
+investment-course = المسار
+investment-pending = هذه الرموز محجوزة لك.
+investment-due = ادفع قبل
+investment-pay = ادفع
+investment-cancel = تخلَّ عن الحجز
+investment-paid = تم الدفع. مالك في حساب الضمان.
+investment-paid-text = حين يُغلق العرض تصبح الرموز لك. وإن فشل عاد كله مع الرسم.
+investment-withdraw-until = يمكنك الانسحاب قبل
+investment-withdraw = انسحب واسترد مالك
+investment-confirmed = أُغلق العرض. الرموز لك.
+investment-confirmed-text = هي في السجل، ويُدفع الإيجار لمن يحملها في تاريخ التسجيل.
+investment-refund-text = يعود ما دفعته من حيث جاء. يُعد مردودًا حين يؤكده مزود الدفع.
+investment-over = انتهى هذا الحجز.
+investment-again = العودة إلى العقار
+course-reserved = حُجز
+course-paid = دُفع إلى حساب الضمان
+course-closed = أُغلق والرموز محفوظة
+course-waits = لم يأتِ بعد
+
+## Portfolio
+
+portfolio-lead = ما تملكه، وما كلّفه، وما دفعه.
+portfolio-empty = لا تملك شيئًا بعد
+portfolio-empty-text = اختر عقارًا معروضًا. ما تشتريه يظهر هنا منذ الحجز.
+portfolio-value = القيمة
+portfolio-value-note = بأحدث سعر للرمز؛ والسعر ليس تقييمًا
+portfolio-cost = التكلفة
+portfolio-cost-note = مع الرسوم
+portfolio-income = الدخل
+portfolio-income-note = دُفع لك بعد الضريبة المستقطعة
+portfolio-holdings = الحيازات
+portfolio-none-held = لا رموز لك بعد
+portfolio-none-held-text = تصبح لك حين يُغلق عرض اشتريت فيه.
+portfolio-next = أُعلن ولم يُدفع بعد
+portfolio-record = تاريخ التسجيل
+portfolio-income-chart = الدخل حسب الشهر، { $currency }
+portfolio-no-income = لم يُدفع لك إيجار بعد
+portfolio-no-income-text = كل توزيع لعقار تملك فيه يظهر هنا بيومه.
+portfolio-purchases = المشتريات
+portfolio-lots = الدفعات
+portfolio-lots-text = كل شراء أو تحويل ترك دفعة بتكلفتها وتواريخها. تسأل عنها دوائر الضرائب.
+portfolio-statements = الكشوف
+portfolio-statements-text = كل كشف يطابق دفتر الأستاذ ويبقى كما هو دائمًا.
+portfolio-statement = كشف { $year } (PDF)
+column-property = العقار
+column-tokens = الرموز
+column-state = الحالة
+lot-acquired = تاريخ الحيازة
+lot-restricted = مقيّد حتى
+lot-free = غير مقيّد
+state-declared = معلن
+state-paying = قيد الدفع
+state-proposed = مقترح

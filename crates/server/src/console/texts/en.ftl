@@ -307,3 +307,213 @@ fault-not-available-text = The platform knows it, and it is not built yet.
 fault-auth = That did not work
 fault-internal = Something went wrong on our side
 fault-internal-text = It was noted. Nothing was changed by halves; try again later.
+
+## Signing up and in
+
+sign-in-title = Sign in
+sign-in-forgot = I forgot my password
+sign-in-mail-title = Without a password
+sign-in-mail-text = We send a link and a code to your address. Either signs you in, once.
+sign-in-mail-send = Send a link
+sign-in-new = New here?
+sign-up-text = An account is for looking and saving your place. Before you buy, we verify who you are.
+sign-up-known = Already have an account?
+sign-up-closed = Nobody can sign up here by themselves. Ask the operator for an invitation.
+field-name = Name
+field-display-name = Name to show
+field-phone = Telephone
+field-password = Password
+field-password-hint = 6 characters or more. A sentence is best.
+field-password-now = Present password
+field-password-now-hint = Leave it empty if you just signed in, or have none yet.
+field-password-new = New password
+field-code = Code of six digits
+second-title = Second factor
+second-text = Enter the code that your authenticator shows now.
+second-go-on = Go on
+second-other = Sign in as somebody else
+code-title = Look into your mail
+code-text = We sent a link and a code to
+code-developer = This server sends no mail; what it would have sent is at
+code-again = Send it once more, or to another address
+recover-title = Back into your account
+recover-text = We send a link and a code to your address. Once you are in, you choose another password.
+recover-send = Send the link
+auth-invalid-credentials = This address and password do not fit together. Check both, or have a link sent to you.
+auth-email-not-confirmed = The address was not confirmed yet. Follow the link in our mail, or have another one sent.
+auth-otp-expired = This code or link is wrong, was used, or is too old. Have another one sent, and open it in the same browser.
+auth-over-request-rate-limit = There were too many tries. Wait a few minutes.
+auth-over-email-send-rate-limit = A mail was sent a moment ago. Look into your mail, or wait a minute.
+auth-mfa-verification-failed = This code is not the one that your authenticator shows now. Check the time of your telephone.
+auth-weak-password = The password is too short: 6 characters or more.
+auth-same-password = The new password is the old one. Choose another.
+auth-current-password-invalid = The present password is not right.
+auth-reauthentication-needed = You signed in long ago. Enter your present password as well, or sign in again.
+auth-user-already-exists = Somebody has an account with this address already. Sign in instead.
+auth-validation-failed = Something in the form does not fit: an address such as ada@example.com, and a password of 6 to 72 characters.
+auth-signup-disabled = Nobody can sign up here by themselves.
+
+## Account
+
+account-title = Account
+account-profile = Profile
+account-save = Save
+account-verification = Identity
+account-to-verification = To the verification
+account-password = Password
+account-set-password = Set password
+account-factor = Second factor
+account-sessions = Where you are signed in
+account-done-profile = Your profile is saved.
+account-done-password = Your password is set. Every other session has ended.
+account-done-factor = The second factor is on. From now on you need it to sign in.
+account-done-factor-removed = The second factor is off.
+account-done-sessions = Every other session has ended.
+factor-none = An authenticator on your telephone shows a code that is asked for beside your password.
+factor-add = Add an authenticator
+factor-on = On
+factor-remove = Turn it off
+factor-scan = Scan this picture with your authenticator:
+factor-picture = QR code for your authenticator
+factor-secret = Or type this secret into it:
+factor-turn-on = Turn it on
+session-seen = last seen
+session-this = this one
+session-end-others = End all others
+
+## Notifications
+
+notices-title = Notifications
+notices-new = New
+notices-read-all = Mark all as read
+notices-empty = Nothing to tell you yet
+notices-empty-text = When something of yours changes, a purchase, a verification, a payment, it is told here.
+
+## Verification
+
+verify-title = Verify your identity
+verify-lead = The law asks us to know who buys. A compliance officer looks at what you submit; nobody else does.
+verify-steps = Steps
+verify-step-documents = Documents
+verify-step-details = Details
+verify-step-decision = Decision
+verify-documents-text = One document with your photograph. For the enhanced level, a second one, such as a proof of address.
+verify-filed = Filed
+verify-kind = Kind of document
+verify-file = File
+verify-file-hint = PDF, JPEG, PNG or WebP, at most 20 MB.
+verify-upload = Upload
+upload-progress = Uploading
+verify-level = Level
+level-basic = Basic: one document
+level-enhanced = Enhanced: source of the money, and a second document
+verify-which = Documents to submit
+verify-submit = Submit
+verify-approved = Your identity is verified.
+verify-until = It counts until
+verify-next = See what is on offer
+verify-waiting = Your verification is under way.
+verify-submitted = Submitted
+verify-waiting-text = You need not wait here: a notification tells you when it is decided.
+verify-withdraw = Withdraw what I submitted
+verify-rejected = Your verification was refused.
+verify-rejected-text = You can file documents anew and submit again.
+verify-expired = Your verification has expired. Submit again to go on buying.
+field-legal-name = Full legal name
+field-legal-name-hint = As the document has it.
+field-born-on = Date of birth
+field-country = Country of residence
+field-country-hint = Two letters, such as US, GB, AE.
+field-address = Address
+field-source-of-funds = Source of the money
+field-source-of-funds-hint = Such as salary, sale of a house, inheritance.
+
+## Buying
+
+buy-title = Buy tokens
+buy-may = May you buy?
+buy-may-yes = Yes
+buy-may-not = Not now
+buy-rules = The rules of this offering:
+buy-verify = Verify your identity
+buy-back = Back to the property
+buy-how = How it goes on
+buy-how-reserve = You reserve tokens at the price shown. It is locked.
+buy-how-pay = You pay. The money lies in escrow and is nobody's until the close.
+buy-how-withdraw = While the right to withdraw lasts, you can take it back, fee included.
+buy-how-close = The offering closes, and the tokens are yours; or it fails, and you are paid back.
+buy-how-many = How many?
+buy-tokens = Tokens
+buy-price = Price of a token
+buy-total = Tokens together
+buy-charge = You pay
+buy-reserved-for = { $minutes ->
+    [one] The reservation holds for 1 minute.
+   *[other] The reservation holds for { $minutes } minutes.
+  }
+buy-cooling = { $count ->
+    [0] There is no right to withdraw after paying.
+    [one] You may withdraw for 1 day after paying.
+   *[other] You may withdraw for { $count } days after paying.
+  }
+buy-warning = I have understood that I may lose this money, and that it is a large part of what I have.
+buy-reserve = Reserve and pay
+buy-compute = Compute the cost
+buy-fine = The price and the fee are the server's. Nothing is charged before you pay on the next page.
+
+investment-title = Purchase
+investment-receipt = Receipt
+investment-tokens = Tokens
+investment-course = Course
+investment-pending = These tokens are reserved for you.
+investment-due = Pay before
+investment-pay = Pay
+investment-cancel = Give the reservation up
+investment-paid = Paid. Your money lies in escrow.
+investment-paid-text = When the offering closes, the tokens are yours. If it fails, all of it comes back, fee included.
+investment-withdraw-until = You may withdraw before
+investment-withdraw = Withdraw, and be paid back
+investment-confirmed = The offering has closed. The tokens are yours.
+investment-confirmed-text = They stand in the register, and rent is paid to whoever holds them at the record date.
+investment-refund-text = What you paid goes back the way it came. It counts as refunded once the payment provider confirms it.
+investment-over = This reservation is over.
+investment-again = Back to the property
+course-reserved = Reserved
+course-paid = Paid into escrow
+course-closed = Closed, tokens held
+course-waits = still to come
+
+## Portfolio
+
+portfolio-lead = What you hold, what it cost, and what it paid.
+portfolio-empty = You hold nothing yet
+portfolio-empty-text = Choose a property that is on offer. What you buy stands here from the reservation on.
+portfolio-value = Value
+portfolio-value-note = at the newest price of a token; a price is no valuation
+portfolio-cost = Cost
+portfolio-cost-note = fees included
+portfolio-income = Income
+portfolio-income-note = paid to you, after tax withheld
+portfolio-holdings = Holdings
+portfolio-none-held = No tokens are yours yet
+portfolio-none-held-text = They are once an offering in which you bought has closed.
+portfolio-next = Declared, and not paid yet
+portfolio-record = Record date
+portfolio-income-chart = Income by month, { $currency }
+portfolio-no-income = No rent was paid to you yet
+portfolio-no-income-text = Each distribution of a property that you hold appears here with its day.
+portfolio-purchases = Purchases
+portfolio-lots = Lots
+portfolio-lots-text = Each purchase or transfer left a lot, with its cost and its dates. Tax offices ask for them.
+portfolio-statements = Statements
+portfolio-statements-text = Each re-adds to the ledger, and is the same for ever.
+portfolio-statement = Statement { $year } (PDF)
+column-property = Property
+column-tokens = Tokens
+column-state = State
+lot-acquired = Acquired
+lot-restricted = Restricted until
+lot-free = not restricted
+state-declared = Declared
+state-paying = Being paid
+state-proposed = Proposed
