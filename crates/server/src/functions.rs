@@ -4,8 +4,8 @@
 //! `create-investment-payment` the body's `paymentId` does as well. Errors are `application/problem+json` with the same text under `error` as well,
 //! where such front ends look for it.
 
-mod content;
-mod papers;
+pub(crate) mod content;
+pub(crate) mod papers;
 pub mod uploads;
 
 use std::{pin::Pin, sync::Arc};
@@ -149,6 +149,7 @@ functions! {
     "preview-close": admin => offerings::closing::preview;
     "propose-withholding-rate": admin => distributions::rates::propose;
     "publish-rule-pack": admin => offerings::packs::publish;
+    "quote-investment": person => investments::quoting::quote;
     "record-screening": officer => compliance::screening::record;
     "register-entity": person => compliance::parties::register;
     "regulatory-evidence-export": overseer => reports::regulatory_evidence;
@@ -171,7 +172,13 @@ functions! {
 }
 
 /// Names of functions that only look: they run on one snapshot and take no lock.
-const ONLY_LOOK: &[&str] = &["get-register", "get-statement", "preview-close", "preview-distribution"];
+const ONLY_LOOK: &[&str] = &[
+    "get-register",
+    "get-statement",
+    "preview-close",
+    "preview-distribution",
+    "quote-investment",
+];
 
 /// The name under which a rail's messages come: raw, signed, without a login.
 pub const WEBHOOK: &str = "process-payment-webhook";

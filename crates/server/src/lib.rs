@@ -9,6 +9,7 @@ pub mod cli;
 pub mod command;
 pub mod compliance;
 pub mod config;
+pub mod console;
 pub mod currencies;
 pub mod db;
 pub mod demo;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::ordering::CreateInvestment;
 use crate::{db::Tx, offerings::Offering, payments::sessions, problem::Problem};
-pub use loading::{Asked, CallersKey, Loaded, Opening, SameOrder, load};
+pub use loading::{Asked, CallersKey, Loaded, Opening, SameOrder, load, look};
 pub use writing::write;
 
 /// What a buyer wants.

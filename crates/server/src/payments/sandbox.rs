@@ -52,8 +52,8 @@ pub fn checkout_path(session_id: Uuid) -> String {
 /// What the database answered.
 pub async fn open_sessions(command: &Command, book: &Book, sessions: &[NewSession]) -> Result<(), Problem> {
     let return_url = |session: &NewSession| {
-        let path = checkout_path(session.id);
-        let home = command.site_url.as_ref().map_or(path, |site| format!("{site}/"));
+        let home = command.site_url.as_ref();
+        let home = home.map_or("/".to_owned(), |site| format!("{site}/"));
         format!("{home}?session_id={}", session.id)
     };
     let refs: Vec<String> = sessions.iter().map(|session| session_ref(session.id)).collect();
