@@ -16,7 +16,7 @@ use tower_http::{
 };
 use tracing::Instrument as _;
 
-use crate::{app::App, auth, functions, health, payments, problem::Problem, rest};
+use crate::{app::App, auth, functions, health, payments, problem::Problem, rest, storage};
 
 /// The largest body of a route that does not say otherwise (bytes): GoTrue's, and enough for any JSON that a person
 /// makes. Files have their own routes.
@@ -30,7 +30,7 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(86_400);
 
 /// The whole server.
 pub fn router(app: App) -> Router {
-    Router::new()
+    let timed = Router::new()
         .route("/health", get(health::alive))
         .route("/ready", get(health::ready))
         .nest("/auth/v1", auth::routes::routes())
@@ -39,9 +39,13 @@ pub fn router(app: App) -> Router {
         .nest("/sandbox", payments::sandbox::checkout::routes())
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .with_state(app)
+        .with_state(app.clone())
+        .layer(from_fn(in_time));
+    // Files take as long as they take; their bodies are timed piece by piece.
+    let files = Router::new().nest("/storage/v1", storage::routes()).with_state(app);
+    timed
+        .merge(files)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn(in_time))
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
             let text = panic.downcast_ref::<&str>().map(ToString::to_string);
             let text = text
