@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the cases of real clients, npm's @supabase/supabase-js and PyPI's supabase, against `nexus-mint serve` on a
+"""Run the cases of real clients, npm's @supabase/supabase-js (with tus-js-client) and PyPI's supabase, against `nexus-mint serve` on a
 throw-away PostgreSQL of its own.
 
 usage: conformance/clients/run.py [PROGRAM [CASES...]]
@@ -22,6 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 JS = "@supabase/supabase-js@2.109.0"
+TUS = "tus-js-client@4.3.1"
 PYTHON = "supabase==2.34.1"
 CASES = sys.argv[2:] or ["rest", "auth", "storage"]
 # Supabase's public keys for local development, which --dev-keys takes.
@@ -57,7 +58,7 @@ def clients(folder):
     if shutil.which("npm"):
         for cases in CASES:
             shutil.copy(HERE / f"{cases}.mjs", folder)
-        install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), JS]
+        install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), JS, TUS]
         if subprocess.run(install, cwd=folder).returncode == 0:
             found += [(f"supabase-js {cases}", ["node", str(folder / f"{cases}.mjs")]) for cases in CASES]
     environment = folder / "python"

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { createClient } from '@supabase/supabase-js';
+import * as tus from 'tus-js-client';
 
 const [url, anonKey, serviceKey] = process.argv.slice(2);
 class NoSocket {}
@@ -378,6 +379,110 @@ test('3.6 HTML is served as text', async () => {
   assert.match(page.headers.get('content-type'), /^text\/plain/);
   const picture = await fetch(visitor.from(name).getPublicUrl('a.svg').data.publicUrl);
   assert.match(picture.headers.get('content-security-policy'), /sandbox/);
+});
+
+// 3.8
+/** Sends a file by tus-js-client; resolves to the upload when it is done. */
+const resumable = (content, metadata, options = {}) =>
+  new Promise((resolve, reject) => {
+    const upload = new tus.Upload(content, {
+      endpoint: `${url}/storage/v1/upload/resumable`,
+      retryDelays: null,
+      headers: asService,
+      chunkSize: 6 * 1024 * 1024,
+      metadata,
+      onError: reject,
+      onSuccess: () => resolve(upload),
+      ...options,
+    });
+    upload.start();
+  });
+const megabytes = (n) => Buffer.alloc(n * 1024 * 1024, 0).map((_, at) => (at * 7 + (at >> 16)) % 251);
+test('3.8 OPTIONS', async () => {
+  const answer = await raw('/upload/resumable', { method: 'OPTIONS' });
+  assert.deepEqual([answer.status < 300, answer.headers.get('tus-resumable'), answer.headers.get('tus-version')], [true, '1.0.0', '1.0.0']);
+  for (const extension of ['creation', 'creation-with-upload', 'termination', 'expiration']) {
+    assert.ok(answer.headers.get('tus-extension').split(',').includes(extension), extension);
+  }
+  assert.ok(Number(answer.headers.get('tus-max-size')) > 0);
+});
+test('3.8 POST, PATCH by tus-js-client, in chunks and whole', async () => {
+  const files = service.from(await bucket());
+  const content = megabytes(14);
+  for (const [objectName, options] of [['a/chunks.bin', {}], ['whole.bin', { chunkSize: Infinity }], ['with.bin', { uploadDataDuringCreation: true }]]) {
+    const metadata = { bucketName: files.bucketId, objectName, contentType: 'application/x-test', cacheControl: '60', metadata: JSON.stringify({ a: 1 }) };
+    const upload = await resumable(content, metadata, options);
+    assert.match(upload.url, /\/storage\/v1\/upload\/resumable\/[A-Za-z0-9_-]+$/);
+    const got = await given(files.download(objectName));
+    assert.ok(Buffer.from(await got.arrayBuffer()).equals(content), objectName);
+    const info = await given(files.info(objectName));
+    assert.deepEqual([info.size, info.contentType, info.cacheControl, info.metadata], [content.length, 'application/x-test', 'max-age=60', { a: 1 }]);
+  }
+  await given(files.remove(['a/chunks.bin']));
+});
+test('3.8 an upload goes on where it was cut off', async () => {
+  const files = service.from(await bucket());
+  const content = megabytes(20);
+  const metadata = { bucketName: files.bucketId, objectName: 'a.bin' };
+  const cut = await new Promise((resolve, reject) => {
+    const upload = new tus.Upload(content, {
+      endpoint: `${url}/storage/v1/upload/resumable`, retryDelays: null, headers: asService, chunkSize: 6 * 1024 * 1024, metadata, onError: reject,
+      onChunkComplete: () => upload.abort().then(() => resolve(upload.url)),
+    });
+    upload.start();
+  });
+  const sent = [];
+  await resumable(content, metadata, { uploadUrl: cut, onBeforeRequest: (request) => sent.push([request.getMethod(), request.getHeader('Upload-Offset')]) });
+  assert.deepEqual(sent[0][0], 'HEAD');
+  assert.ok(Number(sent[1][1]) >= 6 * 1024 * 1024, 'what was sent is not sent again');
+  const got = await given(files.download('a.bin'));
+  assert.ok(Buffer.from(await got.arrayBuffer()).equals(content));
+});
+test('3.8 HEAD, wrong offset, DELETE, x-upsert', async () => {
+  const name = await bucket();
+  const b64 = (text) => Buffer.from(text).toString('base64');
+  const headers = { ...asService, 'tus-resumable': '1.0.0', 'upload-length': '10', 'upload-metadata': `bucketName ${b64(name)},objectName ${b64('a.txt')}` };
+  const created = await raw('/upload/resumable', { method: 'POST', headers });
+  assert.equal(created.status, 201);
+  const place = created.headers.get('location');
+  const expires = Date.parse(created.headers.get('upload-expires')) - Date.now();
+  assert.ok(expires > 23 * 3600e3 && expires < 25 * 3600e3);
+  const own = { ...asService, 'tus-resumable': '1.0.0' };
+  const patch = (offset, body, more = {}) => fetch(place, { method: 'PATCH', body, headers: { ...own, 'upload-offset': String(offset), 'content-type': 'application/offset+octet-stream', ...more } });
+  const stands = async () => (await fetch(place, { method: 'HEAD', headers: own })).headers.get('upload-offset');
+  assert.equal((await patch(5, 'later')).status, 409);
+  assert.equal((await patch(0, 'x', { 'content-type': 'text/plain' })).status, 415);
+  assert.equal((await fetch(place, { method: 'HEAD', headers: asService })).status, 412);
+  assert.equal(await stands(), '0');
+  assert.equal((await fetch(place, { method: 'HEAD', headers: { ...own, authorization: `Bearer ${anonKey}` } })).status < 500, true);
+  const done = await patch(0, '0123456789');
+  assert.deepEqual([done.status, done.headers.get('upload-offset'), done.headers.get('tus-complete')], [204, '10', '1']);
+  assert.equal(await stands(), '10');
+  const again = await raw('/upload/resumable', { method: 'POST', headers });
+  assert.equal(again.status, 409);
+  const upsert = await raw('/upload/resumable', { method: 'POST', headers: { ...headers, 'x-upsert': 'true' } });
+  assert.equal(upsert.status, 201);
+  assert.equal((await fetch(upsert.headers.get('location'), { method: 'DELETE', headers: own })).status, 204);
+  assert.equal((await fetch(upsert.headers.get('location'), { method: 'HEAD', headers: own })).status, 404);
+  const large = await raw('/upload/resumable', { method: 'POST', headers: { ...headers, 'upload-length': '99999999999999' } });
+  assert.equal(large.status, 413);
+});
+test('3.8 policies decide; /upload/resumable/sign', async () => {
+  const ann = await person();
+  const bob = await person();
+  const { session } = await given(ann.client.auth.getSession());
+  const other = await given(bob.client.auth.getSession());
+  const metadata = { bucketName: 'user-avatars', objectName: `${ann.folder}/me.png` };
+  const by = (key) => ({ headers: { authorization: `Bearer ${key}` } });
+  await assert.rejects(resumable(PNG, metadata, by(other.session.access_token)), /403/);
+  await resumable(PNG, metadata, by(session.access_token));
+  assert.equal((await given(ann.avatars.info(metadata.objectName))).size, PNG.length);
+  const signed = { bucketName: 'user-avatars', objectName: `${ann.folder}/signed.png` };
+  const { token } = await given(ann.avatars.createSignedUploadUrl(signed.objectName));
+  const link = { endpoint: `${url}/storage/v1/upload/resumable/sign`, headers: { 'x-signature': token } };
+  await resumable(PNG, signed, link);
+  assert.equal((await given(ann.avatars.info(signed.objectName))).size, PNG.length);
+  await assert.rejects(resumable(PNG, { ...signed, objectName: `${ann.folder}/other.png` }, link), /400/);
 });
 
 let failed = 0;

@@ -13,7 +13,7 @@ comment on column nexus.unnamed_files.sha256 is 'SHA-256 of the content.';
 comment on column nexus.unnamed_files.noted_at is 'When the object was removed or replaced.';
 
 alter table nexus.unnamed_files enable row level security;
-grant select, update, delete on nexus.unnamed_files to nexus_engine;
+grant select, insert, update, delete on nexus.unnamed_files to nexus_engine;
 create policy unnamed_files_engine on nexus.unnamed_files for all to nexus_engine using (true) with check (true);
 
 reset role;

@@ -137,7 +137,8 @@ begin
   if not pg_try_advisory_xact_lock(nexus.file_lock(lock_unused_file.sha256)) then
     return false;
   end if;
-  return not exists (select from storage.objects as o where o.metadata ->> 'eTag' = '"' || encode(lock_unused_file.sha256, 'hex') || '"');
+  return not exists (select from storage.objects as o where o.metadata ->> 'eTag' = '"' || encode(lock_unused_file.sha256, 'hex') || '"')
+    and not exists (select from nexus.resumable_parts as p where p.sha256 = lock_unused_file.sha256);
 end
 $$;
 comment on function nexus.lock_unused_file(bytea) is 'Locks a content that no row names, until the end of the transaction; false where one does, or where somebody is about to.';

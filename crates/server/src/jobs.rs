@@ -19,6 +19,7 @@ use crate::{
     db::{Actor, Db},
     files,
     problem::{Problem, chain},
+    storage,
 };
 
 /// How long a row stays unsealed when the server is idle: short beside the time that anybody needs to change it unseen,
@@ -147,11 +148,15 @@ async fn collect_files(app: &App) {
     }
 }
 
-/// Removes the bytes of objects that were removed or replaced.
+/// Forgets uploads that expired, and removes the bytes of objects that were removed or replaced.
 async fn collect_unnamed(app: &App) {
     let mut last_failure = None;
     loop {
-        let failure = match files::collect_unnamed(&app.db, &app.files).await {
+        let collected = async {
+            storage::resumable::forget_expired(app).await?;
+            files::collect_unnamed(&app.db, &app.files).await
+        };
+        let failure = match collected.await {
             Ok(done) if done == files::Unnamed::default() => None,
             Ok(done) => {
                 tracing::debug!(?done, "contents that no object names are removed");

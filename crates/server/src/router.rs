@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request},
     http::{HeaderName, Method, header},
-    middleware::{Next, from_fn},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -42,7 +42,7 @@ pub fn router(app: App) -> Router {
         .with_state(app.clone())
         .layer(from_fn(in_time));
     // Files take as long as they take; their bodies are timed piece by piece.
-    let files = Router::new().nest("/storage/v1", storage::routes()).with_state(app);
+    let files = Router::new().nest("/storage/v1", storage::routes()).with_state(app.clone());
     timed
         .merge(files)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -54,6 +54,7 @@ pub fn router(app: App) -> Router {
             Problem::internal(format!("panic: {text}")).into_response()
         }))
         .layer(cors())
+        .layer(from_fn_with_state(app, storage::resumable::announced))
         .layer(from_fn(logged))
 }
 
@@ -86,7 +87,7 @@ async fn logged(request: Request, next: Next) -> Response {
 
 /// Any site may use the API: a token in a header is what gives rights, and no browser adds that by itself.
 fn cors() -> CorsLayer {
-    const EXPOSED: [&str; 17] = [
+    const EXPOSED: [&str; 18] = [
         "content-range",
         "content-location",
         "location",
@@ -103,6 +104,7 @@ fn cors() -> CorsLayer {
         "tus-version",
         "tus-extension",
         "tus-max-size",
+        "tus-complete",
         "sb-request-id",
     ];
     let methods = [

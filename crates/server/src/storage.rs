@@ -19,6 +19,7 @@ mod listing;
 mod names;
 mod receiving;
 mod refusal;
+pub mod resumable;
 mod rows;
 mod serving;
 mod tokens;
@@ -27,7 +28,7 @@ mod uploads;
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
-    routing::{delete, get, post},
+    routing::{MethodRouter, delete, get, post},
 };
 use serde_json::{Value, json};
 
@@ -58,6 +59,10 @@ pub fn routes() -> Router<App> {
         .route("/object/info/public/{bucket}/{*name}", get(downloads::public_info))
         .route("/object/info/authenticated/{bucket}/{*name}", get(downloads::own_info))
         .route("/object/info/{bucket}/{*name}", get(downloads::own_info))
+        .route("/upload/resumable", post(resumable::create).layer(streamed()))
+        .route("/upload/resumable/sign", post(resumable::create).layer(streamed()))
+        .route("/upload/resumable/{id}", resumable())
+        .route("/upload/resumable/sign/{id}", resumable())
         .route("/object/{bucket}", delete(arranging::remove_many))
         .route(
             "/object/{bucket}/{*name}",
@@ -67,6 +72,14 @@ pub fn routes() -> Router<App> {
                 .delete(arranging::remove)
                 .layer(streamed()),
         )
+}
+
+fn resumable() -> MethodRouter<App> {
+    MethodRouter::new()
+        .head(resumable::head)
+        .patch(resumable::patch)
+        .delete(resumable::remove)
+        .layer(streamed())
 }
 
 /// Bodies that are read piece by piece hold to their bucket's limit and no other.

@@ -55,7 +55,8 @@ pub(super) struct Limits<'a> {
 }
 
 impl Limits<'_> {
-    fn check_size(&self, size: u64) -> Result<(), Refusal> {
+    /// Makes sure that so many bytes are taken.
+    pub(super) fn check_size(&self, size: u64) -> Result<(), Refusal> {
         if size > self.size_max {
             return Err(Refusal::TooLarge);
         }

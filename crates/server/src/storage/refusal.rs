@@ -114,6 +114,18 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// With the real status as HTTP's.
+    pub(super) fn into_real_response(self) -> Response {
+        let real = self.parts().1.parse().ok();
+        let mut response = self.into_response();
+        if let Some(status) = real.and_then(|status| StatusCode::from_u16(status).ok()) {
+            *response.status_mut() = status;
+        }
+        response
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         if let Refusal::Internal(cause) = &self {

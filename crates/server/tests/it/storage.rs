@@ -2,6 +2,7 @@
 
 mod crashes;
 mod listing;
+mod resuming;
 mod walls;
 
 use axum::body::Body;

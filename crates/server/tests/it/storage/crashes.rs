@@ -133,20 +133,20 @@ impl FileStore for Mortal {
     }
 }
 
-fn folder(site: &Site) -> Folder {
+fn folder(app: &App) -> Folder {
     let key = Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
-    let path = site.app.config.settings.data_dir.join(files::FOLDER_NAME);
+    let path = app.config.settings.data_dir.join(files::FOLDER_NAME);
     Folder::new(path, KeyRing::parse(&key, &[]).unwrap())
 }
 
-/// The site's program over a store that ends after so many steps.
-fn mortal(site: &Site, steps: usize, last_is_done: bool) -> App {
+/// The program over a store that ends after so many steps.
+pub(super) fn mortal(app: &App, steps: usize, last_is_done: bool) -> App {
     let store = Mortal {
-        folder: folder(site),
+        folder: folder(app),
         steps: Arc::new(AtomicUsize::new(steps)),
         last_is_done,
     };
-    let mut app = site.app.clone();
+    let mut app = app.clone();
     app.files = Files::over(store);
     app
 }
@@ -162,7 +162,7 @@ async fn wherever_the_program_ends_rows_can_be_read_and_orphans_are_collected() 
     for steps in 1..18 {
         for last_is_done in [false, true] {
             let (new, replacing) = (format!("new-{steps}-{last_is_done}"), picture());
-            site.app = mortal(&site, steps, last_is_done);
+            site.app = mortal(&immortal, steps, last_is_done);
             let added = put(&site, &who, &name, &new, &picture()).await;
             let upsert = Request::post(at(&name, "replaced")).header("x-upsert", "true");
             let replaced = ask(&site, Some(&who), upsert, replacing.clone()).await;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use axum::http::{Method, Request};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -45,6 +46,12 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/object/{evidence}-new"),
     ("PUT", "/object/{kyc}"),
     ("PUT", "/object/{avatar}"),
+    ("POST", "/upload/resumable"),
+    ("POST", "/upload/resumable/sign"),
+    ("HEAD", "/upload/resumable/bm9uZQ"),
+    ("PATCH", "/upload/resumable/bm9uZQ"),
+    ("DELETE", "/upload/resumable/bm9uZQ"),
+    ("HEAD", "/upload/resumable/sign/bm9uZQ"),
     ("DELETE", "/object/kyc-documents"),
     ("DELETE", "/object/{avatar}"),
     ("DELETE", "/object/{kyc}"),
@@ -103,7 +110,10 @@ async fn every_caller_at_every_route() {
             let request = Request::builder()
                 .method(Method::from_bytes(method.as_bytes()).unwrap())
                 .uri(format!("/storage/v1{path}"))
-                .header("content-type", "application/json");
+                .header("content-type", "application/json")
+                .header("tus-resumable", "1.0.0")
+                .header("upload-length", 10)
+                .header("upload-metadata", upload_of(&format!("{file}-new")));
             let heard = ask(&site, who.as_ref(), request, body).await;
             assert!(
                 heard.status.as_u16() < 500,
@@ -131,6 +141,10 @@ async fn every_caller_at_every_route() {
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/storage/routes.txt"),
         &page,
     );
+}
+
+fn upload_of(name: &str) -> String {
+    format!("bucketName {},objectName {}", STANDARD.encode("kyc-documents"), STANDARD.encode(name))
 }
 
 fn body_of(method: &str, path: &str, file: &str, mark: Uuid) -> Vec<u8> {
