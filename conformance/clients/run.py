@@ -22,9 +22,16 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 JS = "@supabase/supabase-js@2.109.0"
+# Resumable uploads.
 TUS = "tus-js-client@4.3.1"
+# The WebSocket of Node.js before 22.
+SOCKET = "ws@8.18.3"
+JS_CASES = ["rest", "auth", "storage", "realtime", "chat", "functions"]
 PYTHON = "supabase==2.34.1"
-CASES = sys.argv[2:] or ["rest", "auth", "storage"]
+PYTHON_CASES = ["rest", "auth", "storage", "realtime"]
+if sys.argv[2:]:
+    JS_CASES = [cases for cases in JS_CASES if cases in sys.argv[2:]]
+    PYTHON_CASES = [cases for cases in PYTHON_CASES if cases in sys.argv[2:]]
 # Supabase's public keys for local development, which --dev-keys takes.
 ANON = (
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6ImFub24iLCJleHAiOjE5ODM4MTI5OTZ9."
@@ -56,18 +63,19 @@ def clients(folder):
     """Installs what can be had, and gives each client's name and command."""
     found = []
     if shutil.which("npm"):
-        for cases in CASES:
+        for cases in JS_CASES:
             shutil.copy(HERE / f"{cases}.mjs", folder)
-        install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), JS, TUS]
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+        install = ["npm", "install", *quiet, "--prefix", str(folder), JS, SOCKET, TUS]
         if subprocess.run(install, cwd=folder).returncode == 0:
-            found += [(f"supabase-js {cases}", ["node", str(folder / f"{cases}.mjs")]) for cases in CASES]
+            found += [(f"supabase-js {cases}", ["node", str(folder / f"{cases}.mjs")]) for cases in JS_CASES]
     environment = folder / "python"
     try:
         subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True, stderr=subprocess.DEVNULL)
         pip = [str(environment / "bin/pip"), "install", "-q", "--disable-pip-version-check", PYTHON]
         subprocess.run(pip, check=True)
         python = str(environment / "bin/python")
-        found += [(f"supabase-py {cases}", [python, str(HERE / f"{cases}.py")]) for cases in CASES]
+        found += [(f"supabase-py {cases}", [python, str(HERE / f"{cases}.py")]) for cases in PYTHON_CASES]
     except (subprocess.CalledProcessError, OSError):
         pass
     return found
@@ -76,7 +84,7 @@ def clients(folder):
 def leaks(log):
     """Lines of the server's log with what a case had: addresses, passwords, tokens. One line tells the anon key, which is public."""
     lines = [line for line in log.splitlines() if " ready at " not in line]
-    if "auth" in CASES and not any("/auth/v1/token" in line for line in lines):
+    if "auth" in JS_CASES and not any("/auth/v1/token" in line for line in lines):
         return ["the log tells of no sign-in: nothing was looked at"]
     secret = re.compile(r"@example\.com|correct horse|another horse|\beyJ|\bpkce_|[A-Za-z0-9_-]{40,}")
     return [f"the log tells too much: {line}" for line in lines if secret.search(line)]
@@ -103,7 +111,7 @@ def main():
             [f"{binaries}/initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"],
             **quiet, **user,
         )
-        settings = {"fsync": "off", "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": ""}
+        settings = {"fsync": "off", "wal_level": "logical", "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": ""}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         started.append(subprocess.Popen(
             [f"{binaries}/postgres", "-D", str(data), *options], cwd="/", stdout=subprocess.DEVNULL,
@@ -131,7 +139,7 @@ def main():
             except OSError:
                 time.sleep(0.1)
         found = clients(folder)
-        skipped = 2 * len(CASES) - len(found)
+        skipped = len(JS_CASES) + len(PYTHON_CASES) - len(found)
         if skipped:
             print("skipped: the cases of a client that could not be installed; found:", [name for name, _ in found])
         for name, command in found:

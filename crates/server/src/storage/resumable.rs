@@ -212,8 +212,15 @@ pub(super) async fn create(State(app): State<App>, request: Request) -> Result<R
 async fn begin(app: &App, parts: &mut Parts) -> Result<(By, At, Rules, Upload), No> {
     check_version(&parts.headers)?;
     let told = told_metadata(&parts.headers)?;
-    let field = |name: &str| told.iter().find(|(told, _)| told == name).map(|(_, value)| value.as_str());
-    let at = place(field("bucketName").unwrap_or_default(), field("objectName").unwrap_or_default())?;
+    let field = |name: &str| {
+        told.iter()
+            .find(|(told, _)| told == name)
+            .map(|(_, value)| value.as_str())
+    };
+    let at = place(
+        field("bucketName").unwrap_or_default(),
+        field("objectName").unwrap_or_default(),
+    )?;
     let by = By::of(parts, app, &at).await?;
     let may_replace = by.may_replace(&parts.headers);
     let rules = by.rules(app, &at, may_replace).await?;
@@ -260,10 +267,15 @@ fn stands(status: StatusCode, upload: &Upload, offset: u64) -> Response {
 async fn find(app: &App, parts: &mut Parts, id: &str) -> Result<(By, At, Upload), No> {
     check_version(&parts.headers)?;
     let named = URL_SAFE_NO_PAD.decode(id.trim_end_matches('=')).ok();
-    let named = named.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    let named = named
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_default();
     let (key, id) = named.rsplit_once('/').ok_or(No::NoUpload)?;
     let id: Uuid = id.parse().map_err(|_| No::NoUpload)?;
-    let (at, upload) = rows::find(app, id).await?.filter(|(at, _)| at.key() == key).ok_or(No::NoUpload)?;
+    let (at, upload) = rows::find(app, id)
+        .await?
+        .filter(|(at, _)| at.key() == key)
+        .ok_or(No::NoUpload)?;
     let by = By::of(parts, app, &at).await?;
     if by.owner() != upload.owner {
         return Err(No::NoUpload);

@@ -5,12 +5,7 @@ use serde_json::Value;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
-use super::super::{
-    asked::At,
-    links::place,
-    refusal::Refusal,
-    rows::lock_content,
-};
+use super::super::{asked::At, links::place, refusal::Refusal, rows::lock_content};
 use crate::{
     app::App,
     db::{Actor, Tx, sql},

@@ -25,7 +25,11 @@ fn content() -> Vec<u8> {
 }
 
 async fn begin(site: &Site, who: &Signed, bucket: &str, name: &str, length: usize) -> Heard {
-    let told = format!("bucketName {},objectName {}", STANDARD.encode(bucket), STANDARD.encode(name));
+    let told = format!(
+        "bucketName {},objectName {}",
+        STANDARD.encode(bucket),
+        STANDARD.encode(name)
+    );
     let request = Request::post("/storage/v1/upload/resumable")
         .header("tus-resumable", "1.0.0")
         .header("upload-length", length)
@@ -49,7 +53,10 @@ async fn patch(site: &Site, who: &Signed, place: &str, offset: usize, body: impl
 async fn stands(site: &Site, who: &Signed, place: &str) -> (StatusCode, usize) {
     let request = Request::head(place).header("tus-resumable", "1.0.0");
     let heard = ask(site, Some(who), request, "").await;
-    let offset = heard.headers.get("upload-offset").map(|offset| offset.to_str().unwrap());
+    let offset = heard
+        .headers
+        .get("upload-offset")
+        .map(|offset| offset.to_str().unwrap());
     (heard.status, offset.map_or(0, |offset| offset.parse().unwrap()))
 }
 
@@ -69,7 +76,11 @@ async fn a_body_that_breaks_off_is_kept_as_far_as_it_came() {
     let body = Body::from_stream(futures_util::stream::iter(pieces));
     assert!(!patch(&site, &who, &place, 0, body).await.status.is_success());
     assert_eq!(stands(&site, &who, &place).await, (StatusCode::OK, came));
-    assert_eq!(get(&site, &who, &name, "a").await.told().1, "404", "it is no object yet");
+    assert_eq!(
+        get(&site, &who, &name, "a").await.told().1,
+        "404",
+        "it is no object yet"
+    );
     // Another program goes on: nothing was held in the first one's memory.
     let folder = site.app.config.settings.data_dir.clone();
     assert!(folder.exists());
@@ -90,7 +101,9 @@ async fn wherever_the_program_ends_the_upload_goes_on() {
     let content = content();
     let immortal = site.app.clone();
     // Steps of the store around every border: parts begun, written, flushed, kept, and the object itself.
-    for steps in [1, 2, 30, 34, 35, 36, 37, 38, 69, 70, 71, 72, 73, 74, 75, 100, 145, 146, 147] {
+    for steps in [
+        1, 2, 30, 34, 35, 36, 37, 38, 69, 70, 71, 72, 73, 74, 75, 100, 145, 146, 147,
+    ] {
         let object = format!("a-{steps}");
         let place = place(&begin(&site, &who, &name, &object, content.len()).await.ok());
         site.app = mortal(&immortal, steps, steps % 2 == 0);
@@ -103,10 +116,19 @@ async fn wherever_the_program_ends_the_upload_goes_on() {
             assert!(is_there, "step {steps}: what was said to be done is done");
         }
         if !is_there {
-            assert!(offset < content.len(), "step {steps}: an upload is done when its object is there");
-            patch(&site, &who, &place, offset, content[offset..].to_vec()).await.ok();
+            assert!(
+                offset < content.len(),
+                "step {steps}: an upload is done when its object is there"
+            );
+            patch(&site, &who, &place, offset, content[offset..].to_vec())
+                .await
+                .ok();
         }
-        assert_eq!(get(&site, &who, &name, &object).await.ok().bytes, content, "step {steps}");
+        assert_eq!(
+            get(&site, &who, &name, &object).await.ok().bytes,
+            content,
+            "step {steps}"
+        );
     }
     // Nothing is left but the one content that all of them have.
     site.advance(TimeDelta::days(2));
@@ -140,9 +162,13 @@ async fn an_upload_is_its_owners_and_expires() {
     let left = async || site.app.files.blocking(|store| Ok(store.files()?.len())).await.unwrap();
     assert_eq!(left().await, 1);
     // A part that waits is not collected.
-    files::collect(&site.app.db, &site.app.files, SystemTime::now() + Duration::from_secs(3600))
-        .await
-        .unwrap();
+    files::collect(
+        &site.app.db,
+        &site.app.files,
+        SystemTime::now() + Duration::from_secs(3600),
+    )
+    .await
+    .unwrap();
     assert_eq!(stands(&site, &who, &given_up).await, (StatusCode::OK, PART));
     assert_eq!(left().await, 1);
     site.advance(TimeDelta::hours(25));

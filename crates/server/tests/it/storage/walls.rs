@@ -144,7 +144,11 @@ async fn every_caller_at_every_route() {
 }
 
 fn upload_of(name: &str) -> String {
-    format!("bucketName {},objectName {}", STANDARD.encode("kyc-documents"), STANDARD.encode(name))
+    format!(
+        "bucketName {},objectName {}",
+        STANDARD.encode("kyc-documents"),
+        STANDARD.encode(name)
+    )
 }
 
 fn body_of(method: &str, path: &str, file: &str, mark: Uuid) -> Vec<u8> {
