@@ -22,7 +22,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 JS = "@supabase/supabase-js@2.109.0"
+# The WebSocket of Node.js before 22.
+SOCKET = "ws@8.18.3"
+JS_CASES = ["rest", "auth", "realtime", "chat", "functions"]
 PYTHON = "supabase==2.34.1"
+PYTHON_CASES = ["rest", "auth", "realtime"]
 # Supabase's public keys for local development, which --dev-keys takes.
 ANON = (
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6ImFub24iLCJleHAiOjE5ODM4MTI5OTZ9."
@@ -54,18 +58,19 @@ def clients(folder):
     """Installs what can be had, and gives each client's name and command."""
     found = []
     if shutil.which("npm"):
-        for cases in ["rest.mjs", "auth.mjs"]:
-            shutil.copy(HERE / cases, folder)
-        install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), JS]
+        for cases in JS_CASES:
+            shutil.copy(HERE / f"{cases}.mjs", folder)
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+        install = ["npm", "install", *quiet, "--prefix", str(folder), JS, SOCKET]
         if subprocess.run(install, cwd=folder).returncode == 0:
-            found += [(f"supabase-js {cases}", ["node", str(folder / f"{cases}.mjs")]) for cases in ["rest", "auth"]]
+            found += [(f"supabase-js {cases}", ["node", str(folder / f"{cases}.mjs")]) for cases in JS_CASES]
     environment = folder / "python"
     try:
         subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True, stderr=subprocess.DEVNULL)
         pip = [str(environment / "bin/pip"), "install", "-q", "--disable-pip-version-check", PYTHON]
         subprocess.run(pip, check=True)
         python = str(environment / "bin/python")
-        found += [(f"supabase-py {cases}", [python, str(HERE / f"{cases}.py")]) for cases in ["rest", "auth"]]
+        found += [(f"supabase-py {cases}", [python, str(HERE / f"{cases}.py")]) for cases in PYTHON_CASES]
     except (subprocess.CalledProcessError, OSError):
         pass
     return found
@@ -101,7 +106,7 @@ def main():
             [f"{binaries}/initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"],
             **quiet, **user,
         )
-        settings = {"fsync": "off", "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": ""}
+        settings = {"fsync": "off", "wal_level": "logical", "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": ""}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         started.append(subprocess.Popen(
             [f"{binaries}/postgres", "-D", str(data), *options], cwd="/", stdout=subprocess.DEVNULL,
@@ -129,7 +134,7 @@ def main():
             except OSError:
                 time.sleep(0.1)
         found = clients(folder)
-        skipped = 4 - len(found)
+        skipped = len(JS_CASES) + len(PYTHON_CASES) - len(found)
         if skipped:
             print("skipped: the cases of a client that could not be installed; found:", [name for name, _ in found])
         for name, command in found:

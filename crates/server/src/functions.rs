@@ -84,6 +84,7 @@ macro_rules! functions {
 
 functions! {
     queued "create-investment": person => investments::batch::create;
+    queued "create-investment-payment": person => investments::batch::checkout;
     "approve-distribution": overseer => distributions::declaring::declare;
     "approve-performance": overseer => distributions::rent::decide;
     "cancel-distribution": person => distributions::declaring::cancel;
@@ -115,7 +116,6 @@ functions! {
     "check-tax-form": officer => compliance::tax_forms::decide;
     "clear-incident": overseer => payments::incidents::clear;
     "close-offering": admin => offerings::closing::close;
-    "create-investment-payment": person => payments::sessions::create;
     "create-offering": person => offerings::preparing::create;
     "create-property": person => properties::create;
     "deployment-health-check": person => health::deployment;
@@ -208,6 +208,8 @@ async fn invoke(
         return Ok(Json(json!({ "received": true })).into_response());
     }
     let known = BUILT.iter().find(|known| **known == name).ok_or(Problem::NotFound)?;
+    // Who is turned away for the length of the line costs as little as can be: it is where there is least to spare.
+    investments::batch::check_line(&app, known, &body)?;
     let caller = bearer(&app, &headers)?;
     let key = retry_key(&headers)?;
     let answer = run(&app, known, &caller, key, &body).await?;

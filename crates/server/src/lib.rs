@@ -37,6 +37,7 @@ pub mod progress;
 pub mod properties;
 pub mod property_audits;
 pub mod queue;
+pub mod realtime;
 pub mod reports;
 pub mod request_line;
 pub mod rest;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     ordering::CreateInvestment,
-    reserving::{self, NewOrder, Verdict},
+    reserving::{self, NewOrder, Ordered, Verdict},
 };
 use crate::{command::Command, permission::Person, problem::Problem};
 
@@ -39,7 +39,7 @@ pub async fn quote(command: &Command, person: &Person, body: CreateInvestment) -
         key: None,
         reuses_identical: false,
     }];
-    let (verdicts, accepted) = reserving::decide(&mut loaded, &orders);
+    let (verdicts, accepted) = reserving::decide(&mut loaded, Ordered::Investment, &orders);
     if let Some(Verdict::Refused(problem)) = verdicts.into_iter().next() {
         return Err(problem);
     }

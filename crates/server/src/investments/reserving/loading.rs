@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio_postgres::{Error, Row, types::ToSql};
 use uuid::Uuid;
 
-use super::NewOrder;
+use super::{NewOrder, Ordered};
 use crate::{
     command::Command,
     compliance::standing,
@@ -133,8 +133,8 @@ pub struct Asked<'a> {
     pub property_id: Uuid,
     /// Its offering that is running, or came last, as far as is known; none where there never was one.
     pub offering_id: Option<Uuid>,
-    /// The command whose keys the orders have.
-    pub command: &'a str,
+    /// The command that the orders are, and whose keys they have.
+    pub ordered: Ordered,
     /// The orders.
     pub orders: &'a [NewOrder],
     /// The instant that was set in place of PostgreSQL's clock.
@@ -182,7 +182,7 @@ pub async fn load(tx: &Tx, opening: Opening, asked: Asked<'_>) -> Result<Loaded,
     let (callers, keys): (Vec<Uuid>, Vec<&str>) = keyed.map(|(user_id, key)| (user_id, key.text.as_str())).unzip();
     let offering_id = asked.offering_id.unwrap_or_default();
     let identical_s = f64::from(i32::try_from(IDENTICAL_FOR.num_seconds()).unwrap_or(i32::MAX));
-    let at = asked.set_time;
+    let (at, command) = (asked.set_time, asked.ordered.command());
     let (of_users, of_offering): (&[&(dyn ToSql + Sync)], &[&(dyn ToSql + Sync)]) = (&[&users], &[&offering_id]);
     let start = async {
         match &opening {
@@ -195,7 +195,7 @@ pub async fn load(tx: &Tx, opening: Opening, asked: Asked<'_>) -> Result<Loaded,
     let (of_buyers, of_guests): (&[&(dyn ToSql + Sync)], &[&(dyn ToSql + Sync)]) =
         (&[&users, &offering_id, &at], &[&users, &offering_id]);
     let of_identical: &[&(dyn ToSql + Sync)] = &[&reusing, &asked.property_id, &offering_id, &at, &identical_s];
-    let of_keys: &[&(dyn ToSql + Sync)] = &[&callers, &keys, &asked.command];
+    let of_keys: &[&(dyn ToSql + Sync)] = &[&callers, &keys, &command];
     let of_property: &[&(dyn ToSql + Sync)] = &[&asked.property_id];
     let exchange = async {
         // Polled in this order, they leave in this order and at once: all of them are prepared.
