@@ -62,6 +62,7 @@ mod shop;
 mod site;
 mod statements;
 mod states;
+mod storage;
 mod storage_tables;
 mod story;
 mod tax;
