@@ -1310,6 +1310,7 @@ CREATE INDEX holding_cases_rejected_by_idx ON public.holding_cases USING btree (
 CREATE INDEX holding_cases_second_approved_by_idx ON public.holding_cases USING btree (second_approved_by);
 CREATE INDEX holding_cases_to_party_id_idx ON public.holding_cases USING btree (to_party_id);
 CREATE INDEX holding_cases_to_user_id_idx ON public.holding_cases USING btree (to_user_id);
+CREATE TRIGGER holding_cases_line_is_no_rent BEFORE INSERT ON public.holding_cases FOR EACH ROW WHEN ((new.bank_reference IS NOT NULL)) EXECUTE FUNCTION nexus.refuse_bank_line_twice();
 CREATE TRIGGER holding_cases_updated_at BEFORE UPDATE ON public.holding_cases FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 CREATE TRIGGER log_deletes AFTER DELETE ON public.holding_cases REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.holding_cases REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
@@ -3583,6 +3584,7 @@ CREATE TRIGGER log_deletes AFTER DELETE ON public.rent_lines REFERENCING OLD TAB
 CREATE TRIGGER log_inserts AFTER INSERT ON public.rent_lines REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.rent_lines FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_updates AFTER UPDATE ON public.rent_lines REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER rent_lines_not_of_a_case BEFORE INSERT ON public.rent_lines FOR EACH ROW EXECUTE FUNCTION nexus.refuse_bank_line_twice();
 alter table public.rent_lines enable row level security;
 grant insert, select, update on public.rent_lines to nexus_engine;
 grant select on public.rent_lines to nexus_staff;
@@ -5560,6 +5562,35 @@ $function$;
 comment on function nexus.post_distribution_part(uuid,integer,date,uuid,timestamp with time zone) is 'Credits the next holders of a distribution, in the order of parties, with their lines less tax: one entry, their returns by lot, their payouts. Answers whether those were the last. The caller holds the distribution''s row.';
 grant execute on function nexus.post_distribution_part(uuid,integer,date,uuid,timestamp with time zone) to nexus_engine;
 
+CREATE OR REPLACE FUNCTION nexus.put_signed_object(bucket_id text, object_name text, owner_id text, version text, metadata jsonb, user_metadata jsonb, may_replace boolean)
+ RETURNS TABLE(id uuid, replaced text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+#variable_conflict use_column
+begin
+  if put_signed_object.may_replace then
+    return query
+      with old as (select o.metadata ->> 'eTag' as tag from storage.objects as o where o.bucket_id = put_signed_object.bucket_id and o.name = put_signed_object.object_name)
+      insert into storage.objects as o (bucket_id, name, owner, owner_id, version, metadata, user_metadata)
+      values (put_signed_object.bucket_id, put_signed_object.object_name, put_signed_object.owner_id::uuid, put_signed_object.owner_id,
+        put_signed_object.version, put_signed_object.metadata, put_signed_object.user_metadata)
+      on conflict (bucket_id, name) do update set version = excluded.version, metadata = excluded.metadata,
+        user_metadata = excluded.user_metadata, owner = excluded.owner, owner_id = excluded.owner_id
+      returning o.id, (select old.tag from old);
+  else
+    return query
+      insert into storage.objects as o (bucket_id, name, owner, owner_id, version, metadata, user_metadata)
+      values (put_signed_object.bucket_id, put_signed_object.object_name, put_signed_object.owner_id::uuid, put_signed_object.owner_id,
+        put_signed_object.version, put_signed_object.metadata, put_signed_object.user_metadata)
+      returning o.id, null::text;
+  end if;
+end
+$function$;
+comment on function nexus.put_signed_object(text,text,text,text,jsonb,jsonb,boolean) is 'Writes the object whose upload somebody signed who could have made it himself, with him as its owner; tells the ETag of what was replaced.';
+grant execute on function nexus.put_signed_object(text,text,text,text,jsonb,jsonb,boolean) to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.rebuild_figures(at timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -5634,6 +5665,33 @@ begin
 end
 $function$;
 comment on function nexus.refresh_market_views() is 'Refreshes both market views without locking out their readers.';
+
+CREATE OR REPLACE FUNCTION nexus.refuse_bank_line_twice()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform pg_advisory_xact_lock(hashtextextended(format('bank line %s %s %s', new.property_id, new.account_ref, new.bank_reference), 0));
+  if tg_table_name = 'rent_lines' and exists (
+    select from public.holding_cases as c where c.property_id = new.property_id and c.account_ref = new.account_ref
+      and c.bank_reference = new.bank_reference and c.status in ('open', 'done')
+  ) then
+    raise exception 'a case rests on this line of the bank'
+      using errcode = 'unique_violation', schema = 'public', table = 'rent_lines', constraint = 'rent_lines_each_once_key';
+  end if;
+  if tg_table_name = 'holding_cases' and exists (
+    select from public.rent_lines as l where l.property_id = new.property_id and l.account_ref = new.account_ref
+      and l.bank_reference = new.bank_reference and not l.is_void
+  ) then
+    raise exception 'this line of the bank was recorded as rent or a cost'
+      using errcode = 'unique_violation', schema = 'public', table = 'holding_cases', constraint = 'holding_cases_bank_line_once_key';
+  end if;
+  return new;
+end
+$function$;
+comment on function nexus.refuse_bank_line_twice() is 'Trigger: a line of the bank is rent or a cost, or what a case rests on, and not both.';
 
 CREATE OR REPLACE FUNCTION nexus.refuse_change()
  RETURNS trigger
@@ -5787,6 +5845,18 @@ end
 $function$;
 comment on function nexus.seal_limits() is 'Row numbers given so far, and the transaction number from which on nobody can have one of them: they may be sealed once pg_snapshot_xmin(pg_current_snapshot()) has reached it.';
 grant execute on function nexus.seal_limits() to nexus_engine;
+
+CREATE OR REPLACE FUNCTION nexus.signed_object(bucket_id text, object_name text)
+ RETURNS TABLE(id uuid, version text, metadata jsonb, user_metadata jsonb, created_at timestamp with time zone, updated_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
+  from storage.objects as o where o.bucket_id = signed_object.bucket_id and o.name = signed_object.object_name
+$function$;
+comment on function nexus.signed_object(text,text) is 'An object whose URL somebody signed who could see it.';
+grant execute on function nexus.signed_object(text,text) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.stamp_edit()
  RETURNS trigger
@@ -6598,6 +6668,143 @@ grant delete, insert, select, update on nexus.spent_proofs to supabase_auth_admi
 create policy spent_proofs_auth on nexus.spent_proofs for all to supabase_auth_admin
   using (true)
   with check (true);
+
+create table nexus.unnamed_files (
+  id bigint generated always as identity not null,
+  sha256 bytea not null,
+  noted_at timestamp with time zone default now() not null,
+  constraint unnamed_files_pkey PRIMARY KEY (id),
+  constraint unnamed_files_sha256_has_32_bytes CHECK ((length(sha256) = 32))
+);
+comment on table nexus.unnamed_files is 'Contents that an object was taken off: by removing it, or by replacing it. Written in the transaction that does so; the collector looks whether another row names the content, and removes the bytes where none does.';
+comment on column nexus.unnamed_files.id is 'Order in which they are looked at.';
+comment on column nexus.unnamed_files.sha256 is 'SHA-256 of the content.';
+comment on column nexus.unnamed_files.noted_at is 'When the object was removed or replaced.';
+alter table nexus.unnamed_files enable row level security;
+grant delete, select, update on nexus.unnamed_files to nexus_engine;
+create policy unnamed_files_engine on nexus.unnamed_files for all to nexus_engine
+  using (true)
+  with check (true);
+
+-- Schema nexus_storage. What the storage service calls as the caller; the API never shows it.
+
+CREATE OR REPLACE FUNCTION nexus_storage.bucket_rules(bucket_id text)
+ RETURNS TABLE(is_public boolean, file_size_limit bigint, allowed_mime_types text[])
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select coalesce(b.public, false), b.file_size_limit, b.allowed_mime_types from storage.buckets as b where b.id = bucket_rules.bucket_id
+$function$;
+comment on function nexus_storage.bucket_rules(text) is 'What a bucket takes: no row where there is none. For whoever uploads, who need not see the bucket itself.';
+grant execute on function nexus_storage.bucket_rules(text) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus_storage.list_objects(bucket_id text, prefix text, after text, wanted integer, search text, has_folders boolean, is_descending boolean)
+ RETURNS TABLE(name text, id uuid, created_at timestamp with time zone, updated_at timestamp with time zone, last_accessed_at timestamp with time zone, metadata jsonb)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+#variable_conflict use_column
+declare
+  -- The last of all signs: no name has it.
+  beyond constant text := chr(1114111);
+  floor text := prefix;
+  ceiling text := prefix || beyond;
+  begins integer := length(prefix) + 1;
+  missing integer := wanted;
+  found_one record;
+  slash integer;
+  is_folder boolean;
+begin
+  if after is not null then
+    if is_descending then
+      ceiling := after;
+    else
+      floor := after || case when right(after, 1) = '/' then beyond else chr(1) end;
+    end if;
+  end if;
+  <<levels>>
+  loop
+    is_folder := false;
+    if not is_descending then
+      for found_one in
+        select o.name, o.id, o.created_at, o.updated_at, o.last_accessed_at, o.metadata from storage.objects as o
+        where o.bucket_id = list_objects.bucket_id and o.name collate "C" >= floor collate "C" and o.name collate "C" < ceiling collate "C"
+        order by o.name collate "C" limit missing
+      loop
+        slash := case when has_folders then strpos(substr(found_one.name, begins), '/') else 0 end;
+        is_folder := slash > 0;
+        exit when is_folder;
+        floor := found_one.name || chr(1);
+        if substr(found_one.name, begins) ilike search || '%' then
+          name := found_one.name; id := found_one.id; created_at := found_one.created_at; updated_at := found_one.updated_at;
+          last_accessed_at := found_one.last_accessed_at; metadata := found_one.metadata;
+          return next;
+          missing := missing - 1;
+        end if;
+      end loop;
+    else
+      for found_one in
+        select o.name, o.id, o.created_at, o.updated_at, o.last_accessed_at, o.metadata from storage.objects as o
+        where o.bucket_id = list_objects.bucket_id and o.name collate "C" >= floor collate "C" and o.name collate "C" < ceiling collate "C"
+        order by o.name collate "C" desc limit missing
+      loop
+        slash := case when has_folders then strpos(substr(found_one.name, begins), '/') else 0 end;
+        is_folder := slash > 0;
+        exit when is_folder;
+        ceiling := found_one.name;
+        if substr(found_one.name, begins) ilike search || '%' then
+          name := found_one.name; id := found_one.id; created_at := found_one.created_at; updated_at := found_one.updated_at;
+          last_accessed_at := found_one.last_accessed_at; metadata := found_one.metadata;
+          return next;
+          missing := missing - 1;
+        end if;
+      end loop;
+    end if;
+    exit levels when found_one is null or missing <= 0;
+    if is_folder then
+      name := left(found_one.name, begins - 1 + slash);
+      floor := case when is_descending then floor else name || beyond end;
+      ceiling := case when is_descending then name else ceiling end;
+      if substr(name, begins) ilike search || '%' then
+        id := null; created_at := null; updated_at := null; last_accessed_at := null; metadata := null;
+        return next;
+        missing := missing - 1;
+      end if;
+    end if;
+    exit levels when missing <= 0;
+    found_one := null;
+  end loop;
+end
+$function$;
+comment on function nexus_storage.list_objects(text,text,text,integer,text,boolean,boolean) is 'Objects, and folders where they are asked for, whose names begin with a prefix, by name from after another name on. A folder is a name that ends with a slash and has no id.';
+grant execute on function nexus_storage.list_objects(text,text,text,integer,text,boolean,boolean) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus_storage.note_unnamed_files(tags text[])
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  insert into nexus.unnamed_files (sha256)
+  select distinct decode(btrim(t.tag, '"'), 'hex') from unnest(note_unnamed_files.tags) as t (tag) where t.tag ~ '^"[0-9a-f]{64}"$'
+$function$;
+comment on function nexus_storage.note_unnamed_files(text[]) is 'Notes ETags of objects that were removed or replaced, so that the collector looks at their contents. It removes nothing that a row names, whatever is noted.';
+grant execute on function nexus_storage.note_unnamed_files(text[]) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus_storage.public_object(bucket_id text, object_name text)
+ RETURNS TABLE(id uuid, version text, metadata jsonb, user_metadata jsonb, created_at timestamp with time zone, updated_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
+  from storage.buckets as b left join storage.objects as o on o.bucket_id = b.id and o.name = public_object.object_name
+  where b.id = public_object.bucket_id and b.public
+$function$;
+comment on function nexus_storage.public_object(text,text) is 'An object of a public bucket, which anybody may have who knows its name; a row of nulls where the bucket is public and has no such object.';
+grant execute on function nexus_storage.public_object(text,text) to anon, authenticated, nexus_engine, service_role;
 
 -- Schema ledger. The book: assets, accounts, entries, postings, balances. Written by ledger.post and ledger.post_batch only.
 

@@ -40,8 +40,10 @@ pub struct App {
     pub rest: Arc<Engine>,
     /// Answers `/realtime/v1`.
     pub realtime: Arc<Realtime>,
-    /// Where purchases wait.
+    /// Where orders of `create-investment` wait.
     pub purchases: Arc<Purchases>,
+    /// Where orders of `create-investment-payment` wait.
+    pub checkouts: Arc<Purchases>,
     /// Where payments that arrived wait.
     pub arrivals: Arc<Arrivals>,
     /// How clients reach this server.
@@ -79,6 +81,7 @@ impl App {
             realtime,
             rest,
             purchases: Queue::new(limits, turns.clone()),
+            checkouts: Queue::new(limits, turns.clone()),
             arrivals: Arrivals::new(limits, turns),
             db,
             keys,
@@ -105,6 +108,7 @@ impl App {
         let turns = Arc::new(Semaphore::new(limits.at_work_max));
         App {
             purchases: Queue::new(limits, turns.clone()),
+            checkouts: Queue::new(limits, turns.clone()),
             arrivals: Arrivals::new(limits, turns),
             ..self
         }

@@ -63,6 +63,7 @@ mod shop;
 mod site;
 mod statements;
 mod states;
+mod storage;
 mod storage_tables;
 mod story;
 mod tax;
