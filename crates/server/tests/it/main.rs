@@ -47,6 +47,7 @@ mod policy_plans;
 mod program;
 mod property_audits;
 mod real_rents;
+mod realtime;
 mod register;
 mod reserving;
 mod rest;
