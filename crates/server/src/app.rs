@@ -9,6 +9,7 @@ use crate::{
     auth::{
         keys::{KeyError, Keys},
         passwords::Hashing,
+        providers::Providers,
     },
     config::{BaseUrl, Config},
     db::Db,
@@ -33,6 +34,8 @@ pub struct App {
     pub keys: Arc<Keys>,
     /// Hashes passwords, a few at a time.
     pub hashing: Arc<Hashing>,
+    /// Other providers at which people sign in.
+    pub providers: Arc<Providers>,
     /// Stored files.
     pub files: Files,
     /// Answers `/rest/v1`.
@@ -71,6 +74,7 @@ impl App {
         let limits = Limits::default();
         let turns = Arc::new(Semaphore::new(limits.at_work_max));
         Ok(App {
+            providers: Arc::new(Providers::of(&config.settings.logins.providers)),
             config: Arc::new(config),
             rest,
             purchases: Queue::new(limits, turns.clone()),

@@ -10,6 +10,8 @@ pub mod database_url;
 pub mod logins;
 mod parse;
 pub mod postgrest;
+pub mod providers;
+mod rest;
 pub mod secret;
 pub mod secrets_file;
 
@@ -105,6 +107,10 @@ settings! {
         "Whether people may add and remove ways to sign in by themselves";
     ETHEREUM: "ethereum_sign_in", "NEXUS_MINT_ETHEREUM_SIGN_IN", Some("ethereum-sign-in"), "false (true with --dev-keys)",
         "Whether Ethereum wallets may sign in";
+    PROVIDERS: "sign_in_providers", "NEXUS_MINT_SIGN_IN_PROVIDERS", None, "none",
+        "Other providers at which people sign in (OpenID Connect, OAuth 2.0), as JSON by their names (docs/AUTH.md)";
+    SCORE_MIN: "password_score_min", "NEXUS_MINT_PASSWORD_SCORE_MIN", Some("password-score-min"), "2 (0 with --dev-keys)",
+        "How hard a new password must be to guess, from 0 (anything) to 4 (zxcvbn's score)";
     TOKEN_HOOK: "access_token_hook", "NEXUS_MINT_ACCESS_TOKEN_HOOK", Some("access-token-hook"), "none",
         "Function of the database, as schema.name, that adds claims to access tokens";
     CLIENT_ADDRESS_HEADER: "client_address_header", "NEXUS_MINT_CLIENT_ADDRESS_HEADER", Some("client-address-header"), "none",
@@ -540,19 +546,6 @@ impl<'a> Loader<'a> {
         })
     }
 
-    /// How `/rest/v1` is served.
-    fn rest(&mut self) -> Result<Options, ConfigError> {
-        Ok(Options {
-            schemas: self
-                .get(&REST_SCHEMAS, parse::names)?
-                .unwrap_or_else(|| vec!["public".to_owned()]),
-            rows_max: Some(self.get(&REST_ROWS_MAX, parse::rows)?.unwrap_or(1000)),
-            aggregates: self.get(&REST_AGGREGATES, parse::boolean)?.unwrap_or(false),
-            plans: self.get(&REST_PLANS, parse::boolean)?.unwrap_or(false),
-            ..Options::default()
-        })
-    }
-
     fn in_force(&self, settings: &Settings) -> Vec<InForce> {
         let shown = |spec: &'static Spec, text: Option<&str>| match (spec.key, text) {
             ("data_dir", _) => settings.data_dir.display().to_string(),
@@ -561,6 +554,7 @@ impl<'a> Loader<'a> {
             ("anonymous_sign_in", _) => settings.logins.anonymous.to_string(),
             ("manual_linking", _) => settings.logins.linking.to_string(),
             ("ethereum_sign_in", _) => settings.logins.ethereum.to_string(),
+            ("password_score_min", _) => settings.logins.score_min.to_string(),
             (_, None) => spec.default.to_owned(),
             ("database_url", Some(_)) => settings
                 .database_url
@@ -569,7 +563,7 @@ impl<'a> Loader<'a> {
                 .unwrap_or_default(),
             (
                 "jwt_secret" | "jwt_signing_keys" | "anon_key" | "service_key" | "file_key" | "file_keys_old"
-                | "seal_key" | "smtp_url",
+                | "seal_key" | "smtp_url" | "sign_in_providers",
                 Some(_),
             ) => "[secret]".to_owned(),
             (_, Some(text)) => text.to_owned(),

@@ -15,7 +15,7 @@ use super::{
     events::{self, Event},
     limits::{self, Drop},
     passwords::Match,
-    pkce, refresh,
+    pkce, providers, refresh,
     request::{Asked, Body},
     session::{self, Method},
     web3,
@@ -43,6 +43,7 @@ struct ByPassword {
 pub async fn token(
     State(app): State<App>,
     Query(query): Query<GrantQuery>,
+    asked_with: HeaderMap,
     asked: Asked,
     Body(body): Body<Value>,
 ) -> Result<(HeaderMap, Json<Value>), Problem> {
@@ -51,7 +52,7 @@ pub async fn token(
         Some("refresh_token") => refresh::grant(&app, &asked, &read(body)?).await?,
         Some("pkce") => pkce::grant(&app, &asked, &read(body)?).await?,
         Some("web3") => web3::grant(&app, &asked, &read(body)?).await?,
-        Some("id_token") => return Err(AuthRefusal::ProviderDisabled.into()),
+        Some("id_token") => providers::grant::grant(&app, &asked_with, &asked, &read(body)?).await?,
         Some(_) | None => return Err(AuthRefusal::UnsupportedGrant.into()),
     };
     let mut headers = headers;

@@ -144,6 +144,7 @@ pub async fn person(app: &App, headers: &HeaderMap, tx: &Tx, now: DateTime<Utc>)
             methods: Vec::new(),
             since: now,
             counter: None,
+            branch: 0,
         },
     };
     Ok(Person { user, standing })

@@ -120,6 +120,7 @@ pub(super) const RELATIONS: &[Relation] = &[
     a_persons("nexus.outbox_events", "t.actor_id"),
     nobodys("nexus.payment_messages"),
     a_propertys("nexus.property_figures", "t.property_id"),
+    nobodys("nexus.provider_flows"),
     nobodys("nexus.sandbox_messages"),
     nobodys("nexus.sandbox_payments"),
     nobodys("nexus.sandbox_payouts"),
