@@ -8,6 +8,7 @@ The packages are fetched by npm and pip at the versions named here; where one of
 skipped, and said so. The last line is 'N passed, N failed, N skipped'.
 """
 import glob
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 JS = "@supabase/supabase-js@2.109.0"
 PYTHON = "supabase==2.34.1"
+PROVIDER = "oidc-provider@9.13.3"
 # Supabase's public keys for local development, which --dev-keys takes.
 ANON = (
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6ImFub24iLCJleHAiOjE5ODM4MTI5OTZ9."
@@ -54,9 +56,9 @@ def clients(folder):
     """Installs what can be had, and gives each client's name and command."""
     found = []
     if shutil.which("npm"):
-        for cases in ["rest.mjs", "auth.mjs"]:
+        for cases in ["rest.mjs", "auth.mjs", "oidc.mjs"]:
             shutil.copy(HERE / cases, folder)
-        install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), JS]
+        install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), JS, PROVIDER]
         if subprocess.run(install, cwd=folder).returncode == 0:
             found += [(f"supabase-js {cases}", ["node", str(folder / f"{cases}.mjs")]) for cases in ["rest", "auth"]]
     environment = folder / "python"
@@ -93,7 +95,8 @@ def main():
     data.mkdir()
     if user:
         shutil.chown(data, user["user"])
-    port, listen, started = free_port(), free_port(), []
+    port, listen, issuing, started = free_port(), free_port(), free_port(), []
+    issuer = f"http://127.0.0.1:{issuing}"
     passed = failed = skipped = 0
     try:
         quiet = dict(check=True, stdout=subprocess.DEVNULL, cwd="/")
@@ -115,6 +118,10 @@ def main():
         environment = dict(
             os.environ, DATABASE_URL=url, NEXUS_MINT_DATA_DIR=str(folder / "home"), NEXUS_MINT_LOG="debug",
             NEXUS_MINT_REST_SCHEMAS="lab,public", NEXUS_MINT_REST_PLANS="true", NEXUS_MINT_LISTEN=f"127.0.0.1:{listen}",
+            NEXUS_MINT_SITE_URL="http://localhost:3000", NEXUS_MINT_PASSWORD_SCORE_MIN="1",
+            NEXUS_MINT_SIGN_IN_PROVIDERS=json.dumps({"local": {
+                "issuer": issuer, "client_id": "mint", "client_secret": "a secret of the cases", "audiences": ["app"],
+            }}),
         )
         subprocess.run([program, "migrate"], env=environment, **quiet)
         psql = [f"{binaries}/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url, "-f", str(HERE / "lab.sql")]
@@ -132,8 +139,12 @@ def main():
         skipped = 4 - len(found)
         if skipped:
             print("skipped: the cases of a client that could not be installed; found:", [name for name, _ in found])
+        if (folder / "oidc.mjs").exists():
+            provider = ["node", str(folder / "oidc.mjs"), str(issuing), f"http://127.0.0.1:{listen}"]
+            started.append(subprocess.Popen(provider, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         for name, command in found:
-            done = subprocess.run([*command, f"http://127.0.0.1:{listen}", ANON, SERVICE], text=True, capture_output=True)
+            arguments = [f"http://127.0.0.1:{listen}", ANON, SERVICE, issuer if (folder / "oidc.mjs").exists() else ""]
+            done = subprocess.run([*command, *arguments], text=True, capture_output=True)
             sums = re.search(r"^(\d+) passed, (\d+) failed, \d+ skipped$", done.stdout, re.M)
             lines = [line for line in done.stdout.splitlines() if not (sums and line == sums.group(0))]
             print("\n".join([f"{name}: {sums.group(0) if sums else 'ended early'}", *lines]))

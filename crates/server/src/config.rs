@@ -95,6 +95,10 @@ settings! {
         "Mail server, as smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465";
     MAIL_FROM: "mail_from", "NEXUS_MINT_MAIL_FROM", Some("mail-from"), "Nexus Mint <no-reply@localhost>",
         "Who mails are from, as an address or Name <address>";
+    SMTP_CA: "smtp_ca", "NEXUS_MINT_SMTP_CA", Some("smtp-ca"), "those of the system",
+        "PEM file of the certificate authorities by which the mail server is known";
+    MAIL_TEMPLATES: "mail_templates", "NEXUS_MINT_MAIL_TEMPLATES", Some("mail-templates"), "words of ours",
+        "Folder with the words of mails (docs/AUTH.md)";
     MAIL_INTERVAL: "mail_interval", "NEXUS_MINT_MAIL_INTERVAL", Some("mail-interval"), "60 (1 with --dev-keys)",
         "Seconds between two mails to one address";
     MAIL_AUTOCONFIRM: "mail_autoconfirm", "NEXUS_MINT_MAIL_AUTOCONFIRM", Some("mail-autoconfirm"), "true without a mail server, else false",

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
 };
 use chrono::TimeDelta;
@@ -21,7 +21,7 @@ use super::{
     one_time::{self, Flow, Purpose},
     passwords::Match,
     pkce::Challenge,
-    request::{Asked, Body, Person, bearer, nothing, person},
+    request::{Asked, Asking, Body, Person, bearer, nothing, person},
     session::{self, Ending},
     strength::new_password,
     users,
@@ -270,7 +270,7 @@ pub async fn logout(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Query(query): Query<LogoutQuery>,
+    Asking(query): Asking<LogoutQuery>,
 ) -> Result<StatusCode, Problem> {
     bearer(&app, &headers)?;
     let tx = app.db.as_auth().await?;
@@ -311,7 +311,15 @@ pub async fn reauthenticate(State(app): State<App>, headers: HeaderMap, asked: A
         &[&user.id, &asked.now],
     )
     .await?;
-    mail::put(&tx, Kind::Reauthentication, &user.email, &issued.code, "", asked.now).await?;
+    mail::put(
+        &app,
+        &tx,
+        Kind::Reauthentication,
+        &user.email,
+        (&issued.code, ""),
+        asked.now,
+    )
+    .await?;
     events::note(&tx, Event::ReauthenticationAsked, Some(user.id), None, asked.now).await?;
     tx.commit().await?;
     Ok(nothing())

@@ -1,10 +1,6 @@
 //! `/token`: what is given for a password, a refresh token, a code or a signature.
 
-use axum::{
-    Json,
-    extract::{Query, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -16,7 +12,7 @@ use super::{
     limits::{self, Drop},
     passwords::Match,
     pkce, providers, refresh,
-    request::{Asked, Body},
+    request::{Asked, Asking, Body},
     session::{self, Method},
     web3,
 };
@@ -42,7 +38,7 @@ struct ByPassword {
 /// See [`AuthRefusal`].
 pub async fn token(
     State(app): State<App>,
-    Query(query): Query<GrantQuery>,
+    Asking(query): Asking<GrantQuery>,
     asked_with: HeaderMap,
     asked: Asked,
     Body(body): Body<Value>,

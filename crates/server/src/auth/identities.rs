@@ -1,10 +1,6 @@
 //! The ways in which a person signs in: taking one away. Adding one begins in [`flow`](super::providers::flow).
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
@@ -12,7 +8,7 @@ use uuid::Uuid;
 use super::{
     AuthRefusal,
     events::{self, Event},
-    request::{Asked, Person, bearer, person},
+    request::{Asked, Named, Person, bearer, person},
 };
 use crate::{
     app::App,
@@ -28,7 +24,7 @@ pub async fn unlink(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<Value>, Problem> {
     bearer(&app, &headers)?;
     if !app.config.settings.logins.linking {

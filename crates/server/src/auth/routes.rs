@@ -65,6 +65,9 @@ pub fn routes() -> Router<App> {
             any(async || refused(AuthRefusal::PasskeysDisabled)),
         )
         .route("/oauth/{*rest}", any(async || refused(AuthRefusal::FeatureDisabled)))
+        .route("/openapi.json", get(openapi))
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn(in_gotrue_form))
 }
 
@@ -78,6 +81,14 @@ async fn health() -> Json<Value> {
         "name": "GoTrue",
         "description": "Nexus Mint: logins and sessions in the protocol of GoTrue",
     }))
+}
+
+/// What there is, for programs (OpenAPI 3.0).
+async fn openapi() -> impl axum::response::IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        include_str!("openapi.json"),
+    )
 }
 
 /// Providers that clients look for in the settings, whether they are there or not: those of GoTrue.
@@ -146,7 +157,7 @@ async fn in_gotrue_form(request: Request, next: Next) -> Response {
         .and_then(|value| value.to_str().ok());
     // Versions are dates, so that their text has their order.
     let is_new = asked.is_some_and(|version| version.len() == API_VERSION.len() && version >= API_VERSION);
-    let response = next.run(request).await;
+    let response = Problem::in_place_of_text(next.run(request).await);
     let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned() else {
         return response;
     };

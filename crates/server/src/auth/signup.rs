@@ -129,7 +129,15 @@ pub async fn signup(State(app): State<App>, asked: Asked, Body(body): Body<SignU
     )
     .await?;
     let link = mail::link(&app, &issued.token, "signup", &asked);
-    mail::put(&tx, Kind::Confirmation, email.as_str(), &issued.code, &link, asked.now).await?;
+    mail::put(
+        &app,
+        &tx,
+        Kind::Confirmation,
+        email.as_str(),
+        (&issued.code, &link),
+        asked.now,
+    )
+    .await?;
     let shown = users::shown_by_id(&tx, user_id).await?;
     tx.commit().await?;
     Ok(Json(shown))

@@ -1,10 +1,10 @@
 //! Settings of signing in.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    ANONYMOUS, CLIENT_ADDRESS_HEADER, ConfigError, ETHEREUM, LINKING, Loader, MAIL_FROM, MAIL_INTERVAL, PROVIDERS,
-    SCORE_MIN, SIGN_UP, TOKEN_HOOK, parse,
+    ANONYMOUS, CLIENT_ADDRESS_HEADER, ConfigError, ETHEREUM, LINKING, Loader, MAIL_FROM, MAIL_INTERVAL, MAIL_TEMPLATES,
+    PROVIDERS, SCORE_MIN, SIGN_UP, SMTP_CA, TOKEN_HOOK, parse,
     providers::{self, Provider},
 };
 
@@ -29,6 +29,10 @@ pub struct Logins {
     pub ethereum: bool,
     /// Who mails are from: `address` or `Name <address>`.
     pub mail_from: String,
+    /// The folder with words of mails.
+    pub mail_templates: Option<PathBuf>,
+    /// The authorities by which the mail server is known, in place of the system's.
+    pub smtp_ca: Option<PathBuf>,
     /// How long to wait before another mail to the same address.
     pub mail_interval: Duration,
     /// How hard a new password must be to guess, from 0 to 4.
@@ -53,6 +57,8 @@ impl Loader<'_> {
             mail_from: self
                 .get(&MAIL_FROM, parse::mail_from)?
                 .unwrap_or_else(|| "Nexus Mint <no-reply@localhost>".to_owned()),
+            mail_templates: self.get(&MAIL_TEMPLATES, parse::absolute_path)?,
+            smtp_ca: self.get(&SMTP_CA, parse::absolute_path)?,
             mail_interval: Duration::from_secs(self.get(&MAIL_INTERVAL, parse::seconds)?.unwrap_or(interval)),
             score_min: self
                 .get(&SCORE_MIN, parse::score)?

@@ -215,6 +215,6 @@ async fn send_confirmation(app: &App, tx: &Tx, user_id: Uuid, email: &str, asked
     let issued = one_time::issue(tx, &app.keys, user_id, purpose, email, Flow::Implicit, asked.now).await?;
     links::note_sent(tx, user_id, links::Sent::Confirmation, asked).await?;
     let link = mail::link_to(app, &issued.token, "signup", &redirect::target(app, None, asked));
-    mail::put(tx, Kind::Confirmation, email, &issued.code, &link, asked.now).await?;
+    mail::put(app, tx, Kind::Confirmation, email, (&issued.code, &link), asked.now).await?;
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use axum::{
     Json,
-    extract::{Form, Query, State},
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -28,7 +29,7 @@ use crate::{
         limits,
         pkce::{self, Challenge},
         redirect,
-        request::{Asked, Person, bearer, person},
+        request::{Asked, Asking, Person, bearer, person},
         session::{self, Method},
         token::same,
     },
@@ -93,7 +94,11 @@ struct Flow {
 ///
 /// # Errors
 /// See [`AuthRefusal`].
-pub async fn authorize(State(app): State<App>, asked: Asked, Query(begin): Query<Begin>) -> Result<Response, Problem> {
+pub async fn authorize(
+    State(app): State<App>,
+    asked: Asked,
+    Asking(begin): Asking<Begin>,
+) -> Result<Response, Problem> {
     let known = app.providers.get(begin.provider.as_deref())?;
     let is_sent = begin.skip_http_redirect.as_deref() != Some("true");
     // Without a challenge the tokens go to whatever browser comes back: only the one that began may.
@@ -133,7 +138,7 @@ pub async fn authorize_link(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Query(begin): Query<Begin>,
+    Asking(begin): Asking<Begin>,
 ) -> Result<Response, Problem> {
     bearer(&app, &headers)?;
     if !app.config.settings.logins.linking {
@@ -259,14 +264,24 @@ fn sent(status: StatusCode, place: String) -> Response {
 }
 
 /// `POST /callback`, by which some providers answer: as a `GET`, with which the browser sends its cookie.
-pub async fn posted(State(app): State<App>, Form(pairs): Form<Vec<(String, String)>>) -> Response {
+///
+/// # Errors
+/// [`Problem::BodyTooLarge`].
+pub async fn posted(State(app): State<App>, form: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
+    let form = form.map_err(|_| Problem::BodyTooLarge)?;
     let kept = ["state", "code", "error", "iss"];
+    let pairs: Vec<(String, String)> = url::form_urlencoded::parse(&form)
+        .filter(|(key, _)| kept.contains(&key.as_ref()))
+        .map(|(key, value)| (key.into_owned(), value.into_owned()))
+        .collect();
     let pairs: Vec<(&str, &str)> = pairs
         .iter()
-        .filter(|(key, _)| kept.contains(&key.as_str()))
         .map(|(key, value)| (key.as_str(), value.as_str()))
         .collect();
-    sent(StatusCode::SEE_OTHER, redirect::with_query(&callback_url(&app), &pairs))
+    Ok(sent(
+        StatusCode::SEE_OTHER,
+        redirect::with_query(&callback_url(&app), &pairs),
+    ))
 }
 
 /// `GET /callback`: always sends the browser on, with what it may know.
@@ -277,7 +292,7 @@ pub async fn callback(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Query(back): Query<Back>,
+    Asking(back): Asking<Back>,
 ) -> Result<Response, Problem> {
     let state = back.state.clone().unwrap_or_default();
     let Some(flow) = taken(&app, &state, asked.now).await? else {
