@@ -155,30 +155,30 @@ def browse(address, login):
 @case_with_provider
 def another_provider():
     auth, email = visitor(), address()
-    begun = auth.sign_in_with_oauth({"provider": "local", "options": {"redirect_to": "http://localhost:3000/in"}})
+    begun = auth.sign_in_with_oauth({"provider": "keycloak", "options": {"redirect_to": "http://localhost:3000/in"}})
     place = urllib.parse.urlparse(browse(begun.url, email))
     given = urllib.parse.parse_qs(place.query or place.fragment)
     if "code" in given:
         user = auth.exchange_code_for_session({"auth_code": given["code"][0]}).user
     else:
         user = auth.set_session(given["access_token"][0], given["refresh_token"][0]).user
-    assert (user.email, user.app_metadata["provider"]) == (email, "local")
+    assert (user.email, user.app_metadata["provider"]) == (email, "keycloak")
 
 
 @case_with_provider
 def a_way_to_sign_in_is_added_and_taken_away():
     auth, _ = signed_up()
-    linking = auth.link_identity({"provider": "local", "options": {"redirect_to": "http://localhost:3000/in"}})
+    linking = auth.link_identity({"provider": "keycloak", "options": {"redirect_to": "http://localhost:3000/in"}})
     browse(linking.url, address())
     identities = auth.get_user_identities().identities
-    assert sorted(identity.provider for identity in identities) == ["email", "local"]
-    auth.unlink_identity(next(identity for identity in identities if identity.provider == "local"))
+    assert sorted(identity.provider for identity in identities) == ["email", "keycloak"]
+    auth.unlink_identity(next(identity for identity in identities if identity.provider == "keycloak"))
     assert len(auth.get_user_identities().identities) == 1
 
 
 @case
 def an_id_token_that_is_none():
-    wrong = {"provider": "local", "token": "x.y.z"}
+    wrong = {"provider": "keycloak", "token": "x.y.z"}
     try:
         visitor().sign_in_with_id_token(wrong)
     except AuthApiError as error:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Run the cases of real clients, npm's @supabase/supabase-js and PyPI's supabase, against `nexus-mint serve` on a
-throw-away PostgreSQL of its own.
+throw-away PostgreSQL of its own; then PyPI's schemathesis over what the server says of itself (openapi.json).
 
 usage: conformance/clients/run.py [PROGRAM]
 
@@ -25,6 +25,7 @@ ROOT = HERE.parent.parent
 JS = "@supabase/supabase-js@2.109.0"
 PYTHON = "supabase==2.34.1"
 PROVIDER = "oidc-provider@9.13.3"
+DOCUMENTS = "schemathesis==4.32.5"
 # Supabase's public keys for local development, which --dev-keys takes.
 ANON = (
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6ImFub24iLCJleHAiOjE5ODM4MTI5OTZ9."
@@ -64,13 +65,56 @@ def clients(folder):
     environment = folder / "python"
     try:
         subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True, stderr=subprocess.DEVNULL)
-        pip = [str(environment / "bin/pip"), "install", "-q", "--disable-pip-version-check", PYTHON]
+        pip = [str(environment / "bin/pip"), "install", "-q", "--disable-pip-version-check", PYTHON, DOCUMENTS]
         subprocess.run(pip, check=True)
         python = str(environment / "bin/python")
         found += [(f"supabase-py {cases}", [python, str(HERE / f"{cases}.py")]) for cases in ["rest", "auth"]]
     except (subprocess.CalledProcessError, OSError):
         pass
     return found
+
+
+def posted(url, path, body, token=ANON):
+    headers = {"content-type": "application/json", "apikey": ANON, "authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"{url}/auth/v1{path}", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def documents(folder, url, psql):
+    """Asks whatever openapi.json allows and what it does not: nothing fails on our side, and every answer is one that it
+    describes. Gives how many documents held and did not, and what was found."""
+    program = folder / "python/bin/schemathesis"
+    if not program.exists():
+        return 0, 0, []
+    login = {"email": "documents@example.com", "password": "correct horse battery"}
+    person = posted(url, "/signup", {"email": "person@example.com", "password": login["password"]})["access_token"]
+    admin = posted(url, "/signup", login)["user"]["id"]
+    role = f"insert into public.user_role_assignments (user_id, role) values ('{admin}', 'admin')"
+    subprocess.run([*psql, "-c", role], check=True, stdout=subprocess.DEVNULL, cwd="/")
+    admin = posted(url, "/token?grant_type=password", login)["access_token"]
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+    passed, failed, found = 0, 0, []
+    for name, path, token, phases, left in [
+        ("auth as the service", "/auth/v1", SERVICE, "examples,coverage,fuzzing", []),
+        # Whoever signs out asks nothing more.
+        ("auth as a person", "/auth/v1", person, "examples,coverage,fuzzing", ["--exclude-path", "/logout"]),
+        # What is not built says 501, which it should.
+        ("functions as an admin", "/functions/v1", admin, "fuzzing", ["--exclude-tag", "not built"]),
+    ]:
+        command = [
+            str(program), "run", f"{url}{path}/openapi.json", "-H", f"Authorization: Bearer {token}", "-c", checks,
+            "--phases", phases, "-n", "15", "--seed", "1", "--max-redirects", "0", "-w", "2",
+            "--warnings", "off", "--request-timeout", "30", *left,
+        ]
+        begun = time.monotonic()
+        done = subprocess.run(command, text=True, capture_output=True, cwd=folder, timeout=300)
+        held = done.returncode == 0
+        passed, failed = passed + held, failed + (not held)
+        print(f"openapi.json: {name}: {'held' if held else 'did not hold'} after {time.monotonic() - begun:.0f} s")
+        if not held:
+            found += [f"openapi.json: {name}:", done.stdout[-12000:], done.stderr[-2000:]]
+    return passed, failed, found
 
 
 def leaks(log):
@@ -119,11 +163,11 @@ def main():
             os.environ, DATABASE_URL=url, NEXUS_MINT_DATA_DIR=str(folder / "home"), NEXUS_MINT_LOG="debug",
             NEXUS_MINT_REST_SCHEMAS="lab,public", NEXUS_MINT_REST_PLANS="true", NEXUS_MINT_LISTEN=f"127.0.0.1:{listen}",
             NEXUS_MINT_SITE_URL="http://localhost:3000", NEXUS_MINT_PASSWORD_SCORE_MIN="1",
-            NEXUS_MINT_SIGN_IN_PROVIDERS=json.dumps({"local": {
+            NEXUS_MINT_SIGN_IN_PROVIDERS=json.dumps({"keycloak": {
                 "issuer": issuer, "client_id": "mint", "client_secret": "a secret of the cases", "audiences": ["app"],
             }}),
         )
-        subprocess.run([program, "migrate"], env=environment, **quiet)
+        subprocess.run([program, "migrate"], env=dict(environment, NEXUS_MINT_LOG="warn"), **quiet)
         psql = [f"{binaries}/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url, "-f", str(HERE / "lab.sql")]
         subprocess.run(psql, **quiet)
         log = folder / "log"
@@ -153,6 +197,9 @@ def main():
                 failed += 1
                 continue
             passed, failed = passed + int(sums.group(1)), failed + int(sums.group(2))
+        held, broken, said = documents(folder, f"http://127.0.0.1:{listen}", [f"{binaries}/psql", "-X", "-q", url])
+        passed, failed = passed + held, failed + broken
+        print("\n".join(said))
         told = leaks(log.read_text())
         passed, failed = passed + (not told), failed + bool(told)
         print("\n".join(told) or "the log tells nothing personal or secret")

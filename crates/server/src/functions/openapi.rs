@@ -26,10 +26,9 @@ fn document() -> Value {
         );
     }
     for name in NOT_BUILT {
-        paths.insert(
-            format!("/{name}"),
-            json!({ "post": operation("Not available here.", json_body(), json!([])) }),
-        );
+        let mut operation = operation("Answers 501: it is not built.", json_body(), json!([]));
+        operation["tags"] = json!(["not built"]);
+        paths.insert(format!("/{name}"), json!({ "post": operation }));
     }
     for name in UPLOADS {
         let form = json!({ "required": true, "content": { "multipart/form-data": { "schema": {
