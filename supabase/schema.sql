@@ -1310,6 +1310,7 @@ CREATE INDEX holding_cases_rejected_by_idx ON public.holding_cases USING btree (
 CREATE INDEX holding_cases_second_approved_by_idx ON public.holding_cases USING btree (second_approved_by);
 CREATE INDEX holding_cases_to_party_id_idx ON public.holding_cases USING btree (to_party_id);
 CREATE INDEX holding_cases_to_user_id_idx ON public.holding_cases USING btree (to_user_id);
+CREATE TRIGGER holding_cases_line_is_no_rent BEFORE INSERT ON public.holding_cases FOR EACH ROW WHEN ((new.bank_reference IS NOT NULL)) EXECUTE FUNCTION nexus.refuse_bank_line_twice();
 CREATE TRIGGER holding_cases_updated_at BEFORE UPDATE ON public.holding_cases FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 CREATE TRIGGER log_deletes AFTER DELETE ON public.holding_cases REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.holding_cases REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
@@ -3583,6 +3584,7 @@ CREATE TRIGGER log_deletes AFTER DELETE ON public.rent_lines REFERENCING OLD TAB
 CREATE TRIGGER log_inserts AFTER INSERT ON public.rent_lines REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_truncates AFTER TRUNCATE ON public.rent_lines FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_updates AFTER UPDATE ON public.rent_lines REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id', '{}');
+CREATE TRIGGER rent_lines_not_of_a_case BEFORE INSERT ON public.rent_lines FOR EACH ROW EXECUTE FUNCTION nexus.refuse_bank_line_twice();
 alter table public.rent_lines enable row level security;
 grant insert, select, update on public.rent_lines to nexus_engine;
 grant select on public.rent_lines to nexus_staff;
@@ -5634,6 +5636,33 @@ begin
 end
 $function$;
 comment on function nexus.refresh_market_views() is 'Refreshes both market views without locking out their readers.';
+
+CREATE OR REPLACE FUNCTION nexus.refuse_bank_line_twice()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform pg_advisory_xact_lock(hashtextextended(format('bank line %s %s %s', new.property_id, new.account_ref, new.bank_reference), 0));
+  if tg_table_name = 'rent_lines' and exists (
+    select from public.holding_cases as c where c.property_id = new.property_id and c.account_ref = new.account_ref
+      and c.bank_reference = new.bank_reference and c.status in ('open', 'done')
+  ) then
+    raise exception 'a case rests on this line of the bank'
+      using errcode = 'unique_violation', schema = 'public', table = 'rent_lines', constraint = 'rent_lines_each_once_key';
+  end if;
+  if tg_table_name = 'holding_cases' and exists (
+    select from public.rent_lines as l where l.property_id = new.property_id and l.account_ref = new.account_ref
+      and l.bank_reference = new.bank_reference and not l.is_void
+  ) then
+    raise exception 'this line of the bank was recorded as rent or a cost'
+      using errcode = 'unique_violation', schema = 'public', table = 'holding_cases', constraint = 'holding_cases_bank_line_once_key';
+  end if;
+  return new;
+end
+$function$;
+comment on function nexus.refuse_bank_line_twice() is 'Trigger: a line of the bank is rent or a cost, or what a case rests on, and not both.';
 
 CREATE OR REPLACE FUNCTION nexus.refuse_change()
  RETURNS trigger

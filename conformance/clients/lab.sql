@@ -60,3 +60,37 @@ grant insert, update, delete on notes to anon;
 grant all on all tables in schema lab to service_role;
 revoke select on secrets from anon;
 grant execute on all functions in schema lab to anon, service_role;
+
+-- Realtime: rows that people read by policy, and channels that they join by policy.
+create table wires (id int primary key, owner_id uuid, amount numeric, tags text[] not null default '{}', facts jsonb, done boolean not null default false,
+  sent_at timestamptz, secret text);
+alter table wires enable row level security;
+grant select (id, owner_id, amount, tags, facts, done, sent_at), insert, update, delete on wires to authenticated;
+grant all on wires to service_role;
+create policy wires_own on wires to authenticated using (owner_id = (select auth.uid())) with check (true);
+create table bare (word text not null);
+grant all on bare to anon, authenticated, service_role;
+create table open_wires (id int primary key, word text not null, rank int not null default 0);
+grant all on open_wires to anon, authenticated, service_role;
+alter table open_wires replica identity full;
+alter publication supabase_realtime add table wires, open_wires, bare;
+create table late_wires (id int primary key);
+grant all on late_wires to anon, authenticated, service_role;
+create function publish_late_wires() returns void security definer language sql
+  as $$ alter publication supabase_realtime add table lab.late_wires $$;
+create function send_word(topic text, word text, is_private boolean) returns void security definer language sql
+  as $$ select realtime.send(jsonb_build_object('word', word), 'shout', topic, is_private) $$;
+create function send_change(topic text, id int) returns void security definer language plpgsql as $$
+declare
+  wire lab.wires;
+begin
+  wire.id = send_change.id;
+  perform realtime.broadcast_changes(topic, 'changed', 'INSERT', 'wires', 'lab', wire, null::lab.wires);
+end $$;
+grant execute on function send_word, send_change, publish_late_wires to service_role;
+-- In 'club' all hear and members speak; in 'hall' all hear and speak and nobody is seen.
+create policy lab_hear on realtime.messages for select to authenticated using (
+  (realtime.topic() like 'club%' and extension in ('broadcast', 'presence')) or (realtime.topic() like 'hall%' and extension = 'broadcast'));
+create policy lab_speak on realtime.messages for insert to authenticated with check (
+  (realtime.topic() like 'club%' and (select auth.jwt() -> 'user_metadata' ->> 'member') = 'yes')
+  or (realtime.topic() like 'hall%' and extension = 'broadcast'));

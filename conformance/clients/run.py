@@ -23,9 +23,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 JS = "@supabase/supabase-js@2.109.0"
+# The WebSocket of Node.js before 22.
+SOCKET = "ws@8.18.3"
+JS_CASES = ["rest", "auth", "realtime", "chat", "functions"]
 PYTHON = "supabase==2.34.1"
 PROVIDER = "oidc-provider@9.13.3"
 DOCUMENTS = "schemathesis==4.32.5"
+PYTHON_CASES = ["rest", "auth", "realtime"]
 # Supabase's public keys for local development, which --dev-keys takes.
 ANON = (
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6ImFub24iLCJleHAiOjE5ODM4MTI5OTZ9."
@@ -57,18 +61,19 @@ def clients(folder):
     """Installs what can be had, and gives each client's name and command."""
     found = []
     if shutil.which("npm"):
-        for cases in ["rest.mjs", "auth.mjs", "oidc.mjs"]:
-            shutil.copy(HERE / cases, folder)
-        install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), JS, PROVIDER]
+        for cases in [*JS_CASES, "oidc"]:
+            shutil.copy(HERE / f"{cases}.mjs", folder)
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+        install = ["npm", "install", *quiet, "--prefix", str(folder), JS, SOCKET, PROVIDER]
         if subprocess.run(install, cwd=folder).returncode == 0:
-            found += [(f"supabase-js {cases}", ["node", str(folder / f"{cases}.mjs")]) for cases in ["rest", "auth"]]
+            found += [(f"supabase-js {cases}", ["node", str(folder / f"{cases}.mjs")]) for cases in JS_CASES]
     environment = folder / "python"
     try:
         subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True, stderr=subprocess.DEVNULL)
         pip = [str(environment / "bin/pip"), "install", "-q", "--disable-pip-version-check", PYTHON, DOCUMENTS]
         subprocess.run(pip, check=True)
         python = str(environment / "bin/python")
-        found += [(f"supabase-py {cases}", [python, str(HERE / f"{cases}.py")]) for cases in ["rest", "auth"]]
+        found += [(f"supabase-py {cases}", [python, str(HERE / f"{cases}.py")]) for cases in PYTHON_CASES]
     except (subprocess.CalledProcessError, OSError):
         pass
     return found
@@ -148,7 +153,7 @@ def main():
             [f"{binaries}/initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"],
             **quiet, **user,
         )
-        settings = {"fsync": "off", "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": ""}
+        settings = {"fsync": "off", "wal_level": "logical", "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": ""}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         started.append(subprocess.Popen(
             [f"{binaries}/postgres", "-D", str(data), *options], cwd="/", stdout=subprocess.DEVNULL,
@@ -180,14 +185,16 @@ def main():
             except OSError:
                 time.sleep(0.1)
         found = clients(folder)
-        skipped = 4 - len(found)
+        skipped = len(JS_CASES) + len(PYTHON_CASES) - len(found)
         if skipped:
             print("skipped: the cases of a client that could not be installed; found:", [name for name, _ in found])
         if (folder / "oidc.mjs").exists():
             provider = ["node", str(folder / "oidc.mjs"), str(issuing), f"http://127.0.0.1:{listen}"]
             started.append(subprocess.Popen(provider, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         for name, command in found:
-            arguments = [f"http://127.0.0.1:{listen}", ANON, SERVICE, issuer if (folder / "oidc.mjs").exists() else ""]
+            arguments = [f"http://127.0.0.1:{listen}", ANON, SERVICE]
+            if name.endswith(" auth"):
+                arguments.append(issuer if (folder / "oidc.mjs").exists() else "")
             done = subprocess.run([*command, *arguments], text=True, capture_output=True)
             sums = re.search(r"^(\d+) passed, (\d+) failed, \d+ skipped$", done.stdout, re.M)
             lines = [line for line in done.stdout.splitlines() if not (sums and line == sums.group(0))]

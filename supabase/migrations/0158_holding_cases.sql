@@ -106,6 +106,34 @@ create index holding_cases_open_idx on public.holding_cases (created_at) where s
 -- The price of a property arrives once.
 create unique index holding_cases_bank_line_once_key on public.holding_cases (property_id, account_ref, bank_reference)
   where status in ('open', 'done') and bank_reference is not null;
+-- And is not counted as rent as well. One line of the bank is looked at one transaction at a time.
+create function nexus.refuse_bank_line_twice() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended(format('bank line %s %s %s', new.property_id, new.account_ref, new.bank_reference), 0));
+  if tg_table_name = 'rent_lines' and exists (
+    select from public.holding_cases as c where c.property_id = new.property_id and c.account_ref = new.account_ref
+      and c.bank_reference = new.bank_reference and c.status in ('open', 'done')
+  ) then
+    raise exception 'a case rests on this line of the bank'
+      using errcode = 'unique_violation', schema = 'public', table = 'rent_lines', constraint = 'rent_lines_each_once_key';
+  end if;
+  if tg_table_name = 'holding_cases' and exists (
+    select from public.rent_lines as l where l.property_id = new.property_id and l.account_ref = new.account_ref
+      and l.bank_reference = new.bank_reference and not l.is_void
+  ) then
+    raise exception 'this line of the bank was recorded as rent or a cost'
+      using errcode = 'unique_violation', schema = 'public', table = 'holding_cases', constraint = 'holding_cases_bank_line_once_key';
+  end if;
+  return new;
+end
+$$;
+comment on function nexus.refuse_bank_line_twice() is 'Trigger: a line of the bank is rent or a cost, or what a case rests on, and not both.';
+create trigger rent_lines_not_of_a_case before insert on public.rent_lines
+  for each row execute function nexus.refuse_bank_line_twice();
+create trigger holding_cases_line_is_no_rent before insert on public.holding_cases
+  for each row when (new.bank_reference is not null) execute function nexus.refuse_bank_line_twice();
 create trigger holding_cases_updated_at before update on public.holding_cases
   for each row execute function public.update_updated_at_column();
 select nexus.audit_table('public.holding_cases');

@@ -10,7 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nexus_mint::{attach::Migrate, attach::Postgres, db::Db, problem::AnyError};
+use nexus_mint::{
+    attach::{Migrate, Postgres},
+    db::Db,
+    problem::{AnyError, chain},
+};
 use tokio_postgres::Client;
 
 use super::{
@@ -152,14 +156,18 @@ async fn rounds(plan: &Plan, postgres: &Postgres, db: &Db) -> Result<Report, Any
     for (number, fault) in plan.faults.iter().enumerate() {
         let mut wrong = Vec::new();
         let found = run.round(number, *fault, &mut wrong).await;
-        let found = found.map_err(|error| format!("round {number}, {fault:?}: {error}\n{}", run.server.said()))?;
+        let found = found.map_err(|error| {
+            let what = chain(error.as_ref());
+            format!("round {number}, {fault:?}: {what}\n{}", run.server.said())
+        })?;
         told(plan, number, *fault, &wrong)?;
         let sums = report.0.entry(*fault).or_default();
         sums.0 += 1;
         sums.1 += found;
     }
     let mut wrong = Vec::new();
-    run.settle(&mut wrong).await?;
+    let settled = run.settle(&mut wrong).await;
+    settled.map_err(|error| format!("at the end: {}", chain(error.as_ref())))?;
     told(plan, plan.faults.len(), Fault::Server, &wrong)?;
     Ok(report)
 }
@@ -301,9 +309,15 @@ impl Run<'_> {
             }
         }
         // What is silent is asked about after minutes; they pass.
-        let minutes = "update public.payouts set due_at = now() where status = 'sent';
-                       update public.refunds set due_at = now() where status = 'sent';
-                       update nexus.payment_messages set due_at = now() where processed_at is null";
+        // One statement a transaction, and none waits for a row that the server has: it would wait for one of ours.
+        let minutes = [
+            "update public.payouts set due_at = now() where id in
+               (select id from public.payouts where status = 'sent' for update skip locked)",
+            "update public.refunds set due_at = now() where id in
+               (select id from public.refunds where status = 'sent' for update skip locked)",
+            "update nexus.payment_messages set due_at = now() where id in
+               (select id from nexus.payment_messages where processed_at is null for update skip locked)",
+        ];
         let arrived = "select not exists (select from public.payouts where status <> 'confirmed')
              and not exists (select from public.refunds where status <> 'confirmed')
              and not exists (select from public.distributions where status in ('declared', 'paying'))
@@ -311,7 +325,9 @@ impl Run<'_> {
              and not exists (select from nexus.payment_messages where processed_at is null)";
         let begun = Instant::now();
         loop {
-            client.batch_execute(minutes).await?;
+            for minute in minutes {
+                client.batch_execute(minute).await?;
+            }
             if client.query_one(arrived, &[]).await?.get(0) {
                 break;
             }

@@ -6,6 +6,7 @@
 //! the statement, in a transaction that has the caller's role.
 
 pub mod body;
+pub mod changes;
 pub mod error;
 mod fuzzy;
 pub mod grammar;

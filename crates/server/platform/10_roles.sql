@@ -90,3 +90,13 @@ begin
   end loop;
 end
 $$;
+
+-- The program follows changes with the login that it has. Only a superuser may let another do so.
+do $$
+begin
+  if (select rolsuper from pg_catalog.pg_roles where rolname = current_user)
+     and not (select rolreplication from pg_catalog.pg_roles where rolname = 'authenticator') then
+    alter role authenticator replication;
+  end if;
+end
+$$;

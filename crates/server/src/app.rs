@@ -18,6 +18,7 @@ use crate::{
     investments::batch::Purchases,
     payments::arrivals::Arrivals,
     queue::{Limits, Queue},
+    realtime::Realtime,
     rest::{self, engine::Engine},
 };
 
@@ -43,8 +44,12 @@ pub struct App {
     pub files: Files,
     /// Answers `/rest/v1`.
     pub rest: Arc<Engine>,
-    /// Where purchases wait.
+    /// Answers `/realtime/v1`.
+    pub realtime: Arc<Realtime>,
+    /// Where orders of `create-investment` wait.
     pub purchases: Arc<Purchases>,
+    /// Where orders of `create-investment-payment` wait.
+    pub checkouts: Arc<Purchases>,
     /// Where payments that arrived wait.
     pub arrivals: Arc<Arrivals>,
     /// How clients reach this server.
@@ -77,14 +82,17 @@ impl App {
         let files = Files::of(&config)?;
         let public_url = config.settings.public_url(bound);
         let rest = Arc::new(rest::routes::engine(&db, config.settings.rest.clone()));
+        let realtime = Realtime::new(&db, config.settings.realtime);
         let limits = Limits::default();
         let turns = Arc::new(Semaphore::new(limits.at_work_max));
         Ok(App {
             providers: Arc::new(Providers::of(&config.settings.logins.providers)),
             mails: Arc::new(Templates::load(config.settings.logins.mail_templates.as_deref())?),
             config: Arc::new(config),
+            realtime,
             rest,
             purchases: Queue::new(limits, turns.clone()),
+            checkouts: Queue::new(limits, turns.clone()),
             arrivals: Arrivals::new(limits, turns),
             db,
             keys,
@@ -111,6 +119,7 @@ impl App {
         let turns = Arc::new(Semaphore::new(limits.at_work_max));
         App {
             purchases: Queue::new(limits, turns.clone()),
+            checkouts: Queue::new(limits, turns.clone()),
             arrivals: Arrivals::new(limits, turns),
             ..self
         }

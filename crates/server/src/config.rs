@@ -11,6 +11,7 @@ pub mod logins;
 mod parse;
 pub mod postgrest;
 pub mod providers;
+pub mod realtime;
 mod rest;
 pub mod secret;
 pub mod secrets_file;
@@ -127,6 +128,8 @@ settings! {
         "Whether clients of /rest/v1 may ask for sums, averages and the like";
     REST_PLANS: "rest_plans", "NEXUS_MINT_REST_PLANS", Some("rest-plans"), "false",
         "Whether clients of /rest/v1 may ask for PostgreSQL's plans, which tell more than rows";
+    REALTIME_LIMITS: "realtime_limits", "NEXUS_MINT_REALTIME_LIMITS", Some("realtime-limits"), "connections=10000,channels=100,joins=100,events=100,payload=262144",
+        "Of /realtime/v1: connections; of one connection channels, joins and events a second, and bytes of a payload";
     LOG: "log", "NEXUS_MINT_LOG", Some("log"), "info",
         "Log level (error, warn, info, debug, trace), or levels by module: info,nexus_mint::db=debug";
 }
@@ -300,6 +303,8 @@ pub struct Settings {
     pub mail_autoconfirm: bool,
     /// How `/rest/v1` is served.
     pub rest: Options,
+    /// What `/realtime/v1` allows.
+    pub realtime: realtime::Limits,
     /// Which log lines to write.
     pub log: tracing_subscriber::filter::Targets,
     /// Whether the well-known keys are in use.
@@ -379,6 +384,7 @@ impl Settings {
             smtp_url,
             logins: loader.logins()?,
             rest: loader.rest()?,
+            realtime: loader.get(&REALTIME_LIMITS, realtime::limits)?.unwrap_or_default(),
             log: loader
                 .get(&LOG, parse::log_targets)?
                 .unwrap_or_else(parse::default_log_targets),

@@ -4,9 +4,9 @@
 //! `create-investment-payment` the body's `paymentId` does as well. Errors are `application/problem+json` with the same text under `error` as well,
 //! where such front ends look for it.
 
-mod content;
+pub(crate) mod content;
 mod openapi;
-mod papers;
+pub(crate) mod papers;
 pub mod uploads;
 
 use std::{pin::Pin, sync::Arc};
@@ -85,6 +85,7 @@ macro_rules! functions {
 
 functions! {
     queued "create-investment": person => investments::batch::create;
+    queued "create-investment-payment": person => investments::batch::checkout;
     "approve-distribution": overseer => distributions::declaring::declare;
     "approve-performance": overseer => distributions::rent::decide;
     "cancel-distribution": person => distributions::declaring::cancel;
@@ -116,7 +117,6 @@ functions! {
     "check-tax-form": officer => compliance::tax_forms::decide;
     "clear-incident": overseer => payments::incidents::clear;
     "close-offering": admin => offerings::closing::close;
-    "create-investment-payment": person => payments::sessions::create;
     "create-offering": person => offerings::preparing::create;
     "create-property": person => properties::create;
     "deployment-health-check": person => health::deployment;
@@ -150,6 +150,7 @@ functions! {
     "preview-close": admin => offerings::closing::preview;
     "propose-withholding-rate": admin => distributions::rates::propose;
     "publish-rule-pack": admin => offerings::packs::publish;
+    "quote-investment": person => investments::quoting::quote;
     "record-screening": officer => compliance::screening::record;
     "register-entity": person => compliance::parties::register;
     "regulatory-evidence-export": overseer => reports::regulatory_evidence;
@@ -172,7 +173,13 @@ functions! {
 }
 
 /// Names of functions that only look: they run on one snapshot and take no lock.
-const ONLY_LOOK: &[&str] = &["get-register", "get-statement", "preview-close", "preview-distribution"];
+const ONLY_LOOK: &[&str] = &[
+    "get-register",
+    "get-statement",
+    "preview-close",
+    "preview-distribution",
+    "quote-investment",
+];
 
 /// The name under which a rail's messages come: raw, signed, without a login.
 pub const WEBHOOK: &str = "process-payment-webhook";
@@ -205,6 +212,8 @@ async fn invoke(
         return Ok(Json(json!({ "received": true })).into_response());
     }
     let known = BUILT.iter().find(|known| **known == name).ok_or(Problem::NotFound)?;
+    // Who is turned away for the length of the line costs as little as can be: it is where there is least to spare.
+    investments::batch::check_line(&app, known, &body)?;
     let caller = bearer(&app, &headers)?;
     let key = retry_key(&headers)?;
     let answer = run(&app, known, &caller, key, &body).await?;

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod expiry;
 pub mod ordering;
+pub mod quoting;
 pub mod reserving;
 pub mod withdrawing;
 

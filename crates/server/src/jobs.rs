@@ -19,6 +19,7 @@ use crate::{
     db::{Actor, Db},
     files,
     problem::{Problem, chain},
+    realtime,
 };
 
 /// How long a row stays unsealed when the server is idle: short beside the time that anybody needs to change it unseen,
@@ -53,6 +54,7 @@ pub async fn run(app: App, seal_key: SealKey) {
         collect_files(&app),
         due(&app),
         keep_figures(&app),
+        forget_messages(&app),
         mails::run(&app)
     );
 }
@@ -125,6 +127,18 @@ async fn keep_figures(app: &App) {
         }
         last_failure = failure;
         tokio::time::sleep(FOLD_EVERY).await;
+    }
+}
+
+/// Removes broadcasts of the database that are too old to be asked for.
+async fn forget_messages(app: &App) {
+    loop {
+        match realtime::replay::forget(app).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "old broadcasts are forgotten"),
+            Err(problem) => tracing::error!(cause = %chain(&problem), "old broadcasts cannot be forgotten"),
+        }
+        tokio::time::sleep(COLLECT_EVERY).await;
     }
 }
 

@@ -20,6 +20,9 @@ use crate::{auth::AuthRefusal, db::DbError};
 /// When whoever was turned away may come back (s): by then as many as may wait have been served.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+/// The class of SQLSTATE codes by which PostgreSQL says that it ran out of something.
+const INSUFFICIENT_RESOURCES: &str = "53";
+
 /// An error of whatever kind, for the log.
 pub type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -222,6 +225,8 @@ impl From<tokio_postgres::Error> for Problem {
             Some(&SqlState::ADMIN_SHUTDOWN | &SqlState::CRASH_SHUTDOWN | &SqlState::CANNOT_CONNECT_NOW) => {
                 Problem::Unavailable(error.into())
             }
+            // The disk is full, memory or connections are used up: nobody's command is at fault.
+            Some(code) if code.code().starts_with(INSUFFICIENT_RESOURCES) => Problem::Unavailable(error.into()),
             None if error.is_closed() => Problem::Unavailable(error.into()),
             Some(_) | None => Problem::internal(error),
         }

@@ -4,27 +4,34 @@
 //! - A worker takes whatever arrived while its last batch was on its way, without waiting for more: what comes alone is a
 //!   batch of one at once, and a crowd makes its own batches.
 //! - Batches at work are bounded, and workers take turns, so that a crowd in one line does not keep others out.
-//! - What waits is bounded; past that it is turned away ([`Problem::TooBusy`]) before anything was begun.
+//! - What waits is bounded by number, and the crowd in one line by the time that it would wait at the pace of the last
+//!   batches, which leaves room for other lines; past that it is turned away ([`Problem::TooBusy`]) before anything was begun.
 //! - A batch is a task of its own: a client that goes away takes nothing with it. What waits for a client that has gone is
 //!   let go when its turn comes.
 //! - Nothing here makes anything right: PostgreSQL's locks and constraints do, for any number of servers.
+
+mod pace;
 
 use std::{
     collections::{HashMap, VecDeque},
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 use crate::problem::Problem;
+use pace::Pace;
 
 /// How much at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How many wait or are at work.
+    /// How many wait or are at work, whatever the pace.
     pub waiting_max: usize,
+    /// How long one more may have to wait where a whole batch waits in its line.
+    pub wait_max: Duration,
     /// How many are done at once.
     pub batch_max: usize,
     /// Batches at work, each on a connection of the engine's.
@@ -32,11 +39,12 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// About a second of work waits. A batch stays within what the audit trail tells row by row, and leaves other commands a
+    /// Who would wait longer than some seconds is better told to come again. A batch stays within what the audit trail tells row by row, and leaves other commands a
     /// third of the engine's connections.
     fn default() -> Limits {
         Limits {
             waiting_max: 8_192,
+            wait_max: Duration::from_secs(3),
             batch_max: 1_000,
             at_work_max: 4,
         }
@@ -60,6 +68,7 @@ struct Lines<T, A> {
     by_key: HashMap<Uuid, VecDeque<Waiting<T, A>>>,
     /// What the last batch of a key found, so that the next need not look for it first.
     hints: HashMap<Uuid, Uuid>,
+    pace: Pace,
 }
 
 /// What the last batch found, and who is next.
@@ -70,6 +79,13 @@ struct Waiting<T, A> {
     told: oneshot::Sender<A>,
 }
 
+impl<T, A> Lines<T, A> {
+    fn is_full(&self, key: Uuid, limits: Limits) -> bool {
+        let is_long = self.by_key.get(&key).is_some_and(|line| line.len() >= limits.batch_max);
+        self.count >= limits.waiting_max || (is_long && self.pace.time_of(self.count) > limits.wait_max)
+    }
+}
+
 impl<T: Send + 'static, A: Send + 'static> Queue<T, A> {
     /// Empty lines, whose workers take these turns.
     #[must_use]
@@ -78,6 +94,7 @@ impl<T: Send + 'static, A: Send + 'static> Queue<T, A> {
             count: 0,
             by_key: HashMap::new(),
             hints: HashMap::new(),
+            pace: Pace::default(),
         };
         Arc::new(Queue {
             limits,
@@ -90,6 +107,12 @@ impl<T: Send + 'static, A: Send + 'static> Queue<T, A> {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.lock().count
+    }
+
+    /// Whether one more in this line would be turned away now.
+    #[must_use]
+    pub fn is_full(&self, key: Uuid) -> bool {
+        self.lock().is_full(key, self.limits)
     }
 
     /// Waits in a key's line, and answers with what `work` said of it. `work` is given what the last batch of the key found,
@@ -119,7 +142,7 @@ impl<T: Send + 'static, A: Send + 'static> Queue<T, A> {
     /// To the end of the line; answers whether a worker must be sent.
     fn join(&self, key: Uuid, waiting: Waiting<T, A>) -> Result<bool, Problem> {
         let mut lines = self.lock();
-        if lines.count >= self.limits.waiting_max {
+        if lines.is_full(key, self.limits) {
             return Err(Problem::TooBusy);
         }
         lines.count += 1;
@@ -151,9 +174,10 @@ impl<T: Send + 'static, A: Send + 'static> Queue<T, A> {
         (!batch.is_empty()).then_some((hint, batch))
     }
 
-    fn done(&self, key: Uuid, count: usize, hint: Option<Uuid>) {
+    fn done(&self, key: Uuid, count: usize, began: Instant, hint: Option<Uuid>) {
         let mut lines = self.lock();
         lines.count -= count;
+        lines.pace.note(count, began, Instant::now());
         match hint {
             Some(hint) => {
                 if lines.hints.len() >= HINTS_MAX {
@@ -177,16 +201,94 @@ impl<T: Send + 'static, A: Send + 'static> Queue<T, A> {
             // Never closed.
             let Ok(turn) = self.turns.acquire().await else { return };
             let Some((hint, batch)) = self.take(key) else { return };
-            let count = batch.len();
+            let (count, began) = (batch.len(), Instant::now());
             let (batch, told): (Vec<T>, Vec<_>) = batch.into_iter().map(|one| (one.what, one.told)).unzip();
             // A task of its own: should it panic, the line goes on.
             let (hint, answers) = tokio::spawn(work(hint, batch)).await.unwrap_or_default();
             drop(turn);
-            self.done(key, count, hint);
+            self.done(key, count, began, hint);
             for (told, answer) in told.into_iter().zip(answers) {
                 // A client that has gone is told nothing; what was committed stays.
                 let _ = told.send(answer);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{sync::watch, task::JoinHandle};
+
+    use super::*;
+
+    struct Crowd {
+        queue: Arc<Queue<u32, u32>>,
+        gate: watch::Sender<bool>,
+    }
+
+    impl Crowd {
+        /// Waits in a line whose batches are done while the gate is open.
+        fn send(&self, line: Uuid) -> JoinHandle<Result<u32, Problem>> {
+            let (queue, gate) = (self.queue.clone(), self.gate.subscribe());
+            let work = move |_, batch: Vec<u32>| {
+                let mut gate = gate.clone();
+                async move {
+                    gate.wait_for(|is_open| *is_open).await.unwrap();
+                    (None, batch)
+                }
+            };
+            tokio::spawn(async move { queue.wait(line, 7, work).await })
+        }
+
+        async fn until_waiting(&self, count: usize) {
+            while self.queue.waiting() != count {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_crowd_that_would_wait_too_long_is_turned_away_and_others_are_not() {
+        let limits = Limits {
+            batch_max: 40,
+            // Whatever the pace, it is too slow.
+            wait_max: Duration::ZERO,
+            ..Limits::default()
+        };
+        let queue = Queue::new(limits, Arc::new(Semaphore::new(2)));
+        let crowd = Crowd {
+            queue,
+            gate: watch::Sender::new(false),
+        };
+        let (crowded, quiet) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let first: Vec<_> = (0..81).map(|_| crowd.send(crowded)).collect();
+        crowd.until_waiting(81).await;
+        assert!(!crowd.queue.is_full(crowded), "nobody knows the pace yet");
+        crowd.gate.send_replace(true);
+        for one in first {
+            assert_eq!(one.await.unwrap().unwrap(), 7);
+        }
+        crowd.gate.send_replace(false);
+        let alone = crowd.send(crowded);
+        crowd.until_waiting(1).await;
+        let mut waiting = vec![alone];
+        while waiting.len() < 60 && !crowd.queue.is_full(crowded) {
+            waiting.push(crowd.send(crowded));
+            crowd.until_waiting(waiting.len()).await;
+        }
+        assert!(
+            (41..60).contains(&waiting.len()),
+            "a batch at most is at work, one waits"
+        );
+        let turned_away = crowd.send(crowded).await.unwrap();
+        assert!(matches!(turned_away, Err(Problem::TooBusy)), "{turned_away:?}");
+        assert!(!crowd.queue.is_full(quiet));
+        waiting.push(crowd.send(quiet));
+        crowd.until_waiting(waiting.len()).await;
+        crowd.gate.send_replace(true);
+        for one in waiting {
+            assert_eq!(one.await.unwrap().unwrap(), 7);
+        }
+        crowd.until_waiting(0).await;
     }
 }

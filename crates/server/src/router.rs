@@ -16,7 +16,7 @@ use tower_http::{
 };
 use tracing::Instrument as _;
 
-use crate::{app::App, auth, functions, health, payments, problem::Problem, rest};
+use crate::{app::App, auth, console, functions, health, payments, problem::Problem, realtime, rest};
 
 /// The largest body of a route that does not say otherwise (bytes): GoTrue's, and enough for any JSON that a person
 /// makes. Files have their own routes.
@@ -36,8 +36,10 @@ pub fn router(app: App) -> Router {
         .nest("/auth/v1", auth::routes::routes())
         .nest("/functions/v1", functions::routes())
         .merge(rest::routes::routes())
+        .nest("/realtime/v1", realtime::routes())
         .nest("/sandbox", payments::sandbox::checkout::routes())
-        .fallback(async || Problem::NotFound)
+        .merge(console::routes(&app))
+        .fallback(console::missing)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .with_state(app)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

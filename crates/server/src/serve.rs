@@ -93,6 +93,7 @@ pub async fn run(
     };
     let db = app.db.clone();
     let engine = app.rest.clone();
+    let realtime = app.realtime.clone();
     let listening = tokio::spawn(listen::listen(engine.clone(), REST_CHANNEL.to_owned()));
     let jobs = tokio::spawn(jobs::run(app.clone(), SealKey::parse(&app.config.seal_key)?));
     let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::System)?;
@@ -116,6 +117,7 @@ pub async fn run(
     jobs.abort();
     let _ = jobs.await;
     listening.abort();
+    realtime.stop();
     engine.close();
     db.close();
     tracing::info!("stopped");

@@ -319,6 +319,58 @@ pub async fn is_open(tx: &Tx, id: Uuid, now: DateTime<Utc>) -> Result<bool, toki
     Ok(tx.query_opt(text, &[&id, &now]).await?.is_some())
 }
 
+/// Whether the session's person has a second factor that counts, and the session does not rest on one. `tx` is the auth
+/// role's.
+///
+/// # Errors
+/// What the database answered.
+pub async fn lacks_factor(tx: &Tx, id: Uuid) -> Result<bool, tokio_postgres::Error> {
+    let text = sql!(
+        "select from auth.sessions as s
+         where s.id = $1 and coalesce(s.aal::text, 'aal1') = 'aal1'
+           and exists (select from auth.mfa_factors as f where f.user_id = s.user_id and f.status = 'verified')"
+    );
+    Ok(tx.query_opt(text, &[&id]).await?.is_some())
+}
+
+/// A session as its person sees it in a list.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Its id.
+    pub id: Uuid,
+    /// When it began.
+    pub since: DateTime<Utc>,
+    /// When it was last refreshed, or began.
+    pub seen_at: DateTime<Utc>,
+    /// What the client says that it is.
+    pub agent: Option<String>,
+    /// The network address that it was last used from.
+    pub address: Option<String>,
+}
+
+/// The open sessions of a person, the newest first, 100 at most. `tx` is the auth role's.
+///
+/// # Errors
+/// What the database answered.
+pub async fn listed(tx: &Tx, user_id: Uuid, now: DateTime<Utc>) -> Result<Vec<Listed>, tokio_postgres::Error> {
+    let text = sql!(
+        "select s.id, coalesce(s.created_at, $2), coalesce(s.refreshed_at at time zone 'utc', s.created_at, $2), s.user_agent, host(s.ip)
+         from auth.sessions as s where s.user_id = $1 and coalesce(s.not_after > $2, true)
+         order by 3 desc, s.id limit 100"
+    );
+    let rows = tx.query(text, &[&user_id, &now]).await?;
+    let read = |row: &tokio_postgres::Row| {
+        Ok(Listed {
+            id: row.try_get(0)?,
+            since: row.try_get(1)?,
+            seen_at: row.try_get(2)?,
+            agent: row.try_get(3)?,
+            address: row.try_get(4)?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
 /// The database role for a person with these roles: who works for the company acts as staff.
 #[must_use]
 pub fn api_role(roles: &[Role]) -> ApiRole {

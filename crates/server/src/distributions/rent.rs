@@ -195,7 +195,7 @@ async fn write_lines(command: &Command, house: &House, period_id: Uuid, lines: &
         .execute(text, params)
         .await
         .on_constraint("rent_lines_each_once_key", || {
-            let remedy = "leave out what another period has";
+            let remedy = "leave out what another period or a case has";
             Refusal::new("rent.line_once", "a line of the bank was recorded before", remedy).into()
         })
         .on_constraint("rent_lines_kind_is_known", || {

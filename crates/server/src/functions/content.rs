@@ -58,7 +58,7 @@ pub(super) async fn read_personal(
     served(&app, &file, &headers).await
 }
 
-async fn served(app: &App, file: &StoredFile, headers: &HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn served(app: &App, file: &StoredFile, headers: &HeaderMap) -> Result<Response, Problem> {
     let size = u64::try_from(file.size).map_err(Problem::internal)?;
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let (status, range) = match asked.map_or(Asked::Whole, |text| range_of(text, size)) {

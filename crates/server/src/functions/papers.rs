@@ -28,7 +28,7 @@ pub(super) fn is_asked(name: &str, headers: &HeaderMap, body: &Bytes) -> bool {
 }
 
 /// The PDF of an answer: of the same figures, since it is made of nothing else.
-pub(super) async fn written(answer: Value) -> Result<Response, Problem> {
+pub(crate) async fn written(answer: Value) -> Result<Response, Problem> {
     let answer: statements::record::Answer = serde_json::from_value(answer).map_err(Problem::internal)?;
     let name = format!("statement-{}-{}.pdf", answer.statement.year, answer.statement.party_id);
     let pdf = tokio::task::spawn_blocking(move || statements::page::write(&answer));

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The largest form: the largest file that a bucket of evidence takes (50 MiB), with room for the fields.
-const FORM_BYTES_MAX: usize = 50 * 1024 * 1024 + 64 * 1024;
+pub(crate) const FORM_BYTES_MAX: usize = 50 * 1024 * 1024 + 64 * 1024;
 
 /// Fields of a form, at most: no function asks for more.
 const FIELDS_MAX: usize = 30;

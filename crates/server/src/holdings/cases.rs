@@ -289,13 +289,8 @@ async fn write(
             invalid("amount: more than nothing".to_owned()),
         )
         .on_constraint("holding_cases_bank_line_once_key", || {
-            let remedy = "nothing to do, if it is the same";
-            Refusal::new(
-                "case.line_once",
-                "a case rests on this line of the bank already",
-                remedy,
-            )
-            .into()
+            let reason = "a case rests on this line of the bank already, or it was recorded as rent or a cost";
+            Refusal::new("case.line_once", reason, "name the line on which the price arrived").into()
         })?;
     if body.booked_on.is_some_and(|day| day > command.now.date_naive()) {
         return Err(Problem::Invalid("bookedOn: the day is to come".to_owned()));

@@ -1,8 +1,10 @@
-//! `create-investment`: orders of one property wait in its line, and a batch of them is one transaction of two exchanges
-//! with PostgreSQL.
+//! `create-investment` and `create-investment-payment`: orders of one property wait in its line, and a batch of them is one
+//! transaction of two exchanges with PostgreSQL.
 //!
 //! One transaction of many commands, each with its own outcome: the exception to "one command, one transaction". What
 //! PostgreSQL refuses undoes all of it; then it is run by halves, until what was refused stands alone.
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -11,25 +13,64 @@ use uuid::Uuid;
 
 use super::{
     ordering::CreateInvestment,
-    reserving::{self, Asked, End, NewOrder, Opening, OrderKey, Verdict},
+    reserving::{self, Asked, NewOrder, Opening, OrderKey, Ordered, Verdict},
 };
 use crate::{
     app::App,
     command::{Call, Command, RUNS_MAX, was_disturbed},
     db::{Actor, Db, Tx},
     offerings::record::CURRENT,
+    payments::sessions,
     problem::{Problem, chain},
     queue::Queue,
 };
 
 /// Where orders wait, by property.
-pub type Purchases = Queue<NewOrder, Result<Value, Problem>>;
+pub type Purchases = Queue<NewOrder, Result<Told, Problem>>;
+
+/// What a batch says of an order that was not refused.
+#[derive(Debug)]
+pub enum Told {
+    /// The answer.
+    Answer(Value),
+    /// The order is that for this reservation, which was pending before; its row.
+    Same(Uuid, Value),
+}
 
 /// `create-investment`: waits in the line of the property, and answers with the investment's row.
 ///
 /// # Errors
 /// The rule that says no; [`Problem::NotFound`] for a property without an offering; [`Problem::TooBusy`].
 pub async fn create(call: &Call<'_>) -> Result<Value, Problem> {
+    match wait(call, Ordered::Investment).await? {
+        Told::Answer(answer) | Told::Same(_, answer) => Ok(answer),
+    }
+}
+
+/// `create-investment-payment`: the same, and answers with where to pay. `amount` in the body is a wish and never believed.
+///
+/// # Errors
+/// As [`create`]; `offering.live`.
+pub async fn checkout(call: &Call<'_>) -> Result<Value, Problem> {
+    match wait(call, Ordered::Checkout).await? {
+        Told::Answer(answer) => Ok(answer),
+        // The client gave no key, or there would be an answer under it.
+        Told::Same(id, _) => {
+            let command = Command::begin(call.app, Actor::Person(call.user_id)).await?;
+            let page = sessions::page_of(&command, call.user_id, id).await?;
+            call.finish(command, page).await
+        }
+    }
+}
+
+fn lines(app: &App, ordered: Ordered) -> &Arc<Purchases> {
+    match ordered {
+        Ordered::Investment => &app.purchases,
+        Ordered::Checkout => &app.checkouts,
+    }
+}
+
+async fn wait(call: &Call<'_>, ordered: Ordered) -> Result<Told, Problem> {
     call.check_key()?;
     let key = call.key.map(|key| OrderKey {
         text: key.to_owned(),
@@ -49,15 +90,32 @@ pub async fn create(call: &Call<'_>) -> Result<Value, Problem> {
     let work = move |mut offering_id: Option<Uuid>, orders: Vec<NewOrder>| {
         let app = app.clone();
         async move {
-            let answers = run(&app, property_id, &mut offering_id, &orders).await;
+            let answers = run(&app, ordered, property_id, &mut offering_id, &orders).await;
             (offering_id, answers)
         }
     };
-    call.app.purchases.wait(property_id, order, work).await?
+    lines(call.app, ordered).wait(property_id, order, work).await?
 }
 
-/// The command whose orders these are.
-pub const NAME: &str = "create-investment";
+/// Looks whether an order may wait at all, before anything else is asked of it. Every other command may.
+///
+/// # Errors
+/// [`Problem::TooBusy`].
+pub fn check_line(app: &App, name: &str, body: &[u8]) -> Result<(), Problem> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        #[serde(rename = "propertyId")]
+        property_id: Uuid,
+    }
+    let Some(ordered) = Ordered::ALL.into_iter().find(|ordered| ordered.command() == name) else {
+        return Ok(());
+    };
+    let line = serde_json::from_slice::<Line>(body);
+    if line.is_ok_and(|line| lines(app, ordered).is_full(line.property_id)) {
+        return Err(Problem::TooBusy);
+    }
+    Ok(())
+}
 
 /// Who acts where the orders are of several people; each row says whose it is.
 const MANY: Actor = Actor::Program("purchases");
@@ -80,20 +138,21 @@ impl From<Problem> for Failure {
 /// what was found.
 pub async fn run(
     app: &App,
+    ordered: Ordered,
     property_id: Uuid,
     offering_id: &mut Option<Uuid>,
     orders: &[NewOrder],
-) -> Vec<Result<Value, Problem>> {
+) -> Vec<Result<Told, Problem>> {
     let mut runs = 1;
     let problem = loop {
-        match Box::pin(once(app, property_id, offering_id, orders)).await {
+        match Box::pin(once(app, ordered, property_id, offering_id, orders)).await {
             Ok(answers) => return answers,
             Err(Failure::Undone(problem)) if runs < RUNS_MAX && may_pass(&problem) => runs += 1,
             Err(Failure::Undone(problem)) if is_of_an_order(&problem) && orders.len() > 1 => {
                 tracing::warn!(cause = %chain(&problem), orders = orders.len(), "a batch of purchases was undone; its halves are tried");
                 let (first, second) = orders.split_at(orders.len() / 2);
-                let mut answers = Box::pin(run(app, property_id, offering_id, first)).await;
-                answers.extend(Box::pin(run(app, property_id, offering_id, second)).await);
+                let mut answers = Box::pin(run(app, ordered, property_id, offering_id, first)).await;
+                answers.extend(Box::pin(run(app, ordered, property_id, offering_id, second)).await);
                 return answers;
             }
             Err(Failure::Undone(problem) | Failure::Unknown(problem)) => break problem,
@@ -124,10 +183,11 @@ fn same(problem: &Problem) -> Problem {
 
 async fn once(
     app: &App,
+    ordered: Ordered,
     property_id: Uuid,
     offering_id: &mut Option<Uuid>,
     orders: &[NewOrder],
-) -> Result<Vec<Result<Value, Problem>>, Failure> {
+) -> Result<Vec<Result<Told, Problem>>, Failure> {
     let actor = match orders {
         [first, others @ ..] if others.iter().all(|other| other.user_id == first.user_id) => {
             Actor::Person(first.user_id)
@@ -142,7 +202,7 @@ async fn once(
         let asked = Asked {
             property_id,
             offering_id: *offering_id,
-            command: NAME,
+            ordered,
             orders,
             set_time: app.set_time(),
         };
@@ -154,26 +214,27 @@ async fn once(
         looks += 1;
         *offering_id = None;
     };
-    let (verdicts, accepted) = reserving::decide(&mut loaded, orders);
-    let rows = match &loaded.offering {
+    let (verdicts, accepted) = reserving::decide(&mut loaded, ordered, orders);
+    let answers = match &loaded.offering {
         Some(offering) if !accepted.is_empty() => {
             let command = Command::over(app, tx, loaded.now, actor);
-            let written = reserving::write(&command, offering, NAME, &accepted, End::Commit).await;
-            let rows = written.map_err(|problem| match problem.database_error() {
+            let written = reserving::write(&command, offering, ordered, &accepted).await;
+            let answers = written.map_err(|problem| match problem.database_error() {
                 Some(_) => Failure::Undone(problem),
                 None => Failure::Unknown(problem),
             })?;
             command.tx.ended();
-            rows
+            answers
         }
         Some(_) | None => Default::default(),
     };
     let answer = |verdict| match verdict {
         Verdict::Reserved(id) => {
-            let row = rows.get(&id).cloned();
-            row.ok_or_else(|| Problem::internal(format!("investment {id} was written and not told")))
+            let answer = answers.get(&id).cloned().map(Told::Answer);
+            answer.ok_or_else(|| Problem::internal(format!("investment {id} was written and not told")))
         }
-        Verdict::Same(_, answer) | Verdict::Answered(answer) => Ok(answer),
+        Verdict::Same(id, row) => Ok(Told::Same(id, row)),
+        Verdict::Answered(answer) => Ok(Told::Answer(answer)),
         Verdict::Refused(problem) => Err(problem),
     };
     Ok(verdicts.into_iter().map(answer).collect())

@@ -1,15 +1,11 @@
-//! An order of one person: what it says, and how a command that does more makes one. `create-investment` alone waits in
-//! the line of its property ([`batch`]).
+//! An order of one person: what it says. How it is decided: [`reserving`](super::reserving).
 
 use mint_core::money::{Amount, Decimals};
 use serde::{Deserialize, Deserializer};
 use serde_json::Number;
 use uuid::Uuid;
 
-use super::{
-    InvestmentAnswer, batch,
-    reserving::{self, Asked, End, NewOrder, Opening, Verdict},
-};
+use super::InvestmentAnswer;
 use crate::{command::Command, db::sql, offerings::Offering, permission::Person, problem::Problem};
 
 /// An order. Prices, fees and statuses that a client sends as well are passed over.
@@ -62,39 +58,6 @@ impl TokenAmount {
             Ok(units) => Ok(units),
             Err(error) => Err(Problem::Invalid(format!("tokenAmount {}: {error}", self.0))),
         }
-    }
-}
-
-/// Reserves tokens of a property's running offering for the caller within a command, and answers with the investment's id.
-///
-/// # Errors
-/// The rule that says no; [`Problem::NotFound`] for a property without an offering.
-pub async fn order(command: &Command, person: &Person, body: CreateInvestment) -> Result<Uuid, Problem> {
-    let property_id = body.property_id;
-    let orders = [NewOrder {
-        id: Uuid::now_v7(),
-        user_id: person.user_id(),
-        wish: Ok(body),
-        key: None,
-        reuses_identical: !command.has_key,
-    }];
-    let asked = Asked {
-        property_id,
-        offering_id: Some(Offering::current_of(command, property_id).await?),
-        command: batch::NAME,
-        orders: &orders,
-        set_time: Some(command.now),
-    };
-    reserving::prepare(&command.tx).await?;
-    let mut loaded = reserving::load(&command.tx, Opening::Begun(command.now), asked).await?;
-    let (verdicts, accepted) = reserving::decide(&mut loaded, &orders);
-    if let (Some(offering), false) = (&loaded.offering, accepted.is_empty()) {
-        reserving::write(command, offering, batch::NAME, &accepted, End::Open).await?;
-    }
-    match verdicts.into_iter().next() {
-        Some(Verdict::Reserved(id) | Verdict::Same(id, _)) => Ok(id),
-        Some(Verdict::Refused(problem)) => Err(problem),
-        Some(Verdict::Answered(_)) | None => Err(Problem::internal("an order without an outcome")),
     }
 }
 

@@ -14,12 +14,35 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::ordering::CreateInvestment;
-use crate::{db::Tx, offerings::Offering, problem::Problem};
-pub use loading::{Asked, CallersKey, Loaded, Opening, SameOrder, load};
-pub use writing::{End, write};
+use crate::{db::Tx, offerings::Offering, payments::sessions, problem::Problem};
+pub use loading::{Asked, CallersKey, Loaded, Opening, SameOrder, load, look};
+pub use writing::write;
 
 /// What a buyer wants.
 pub type Wish = CreateInvestment;
+
+/// Which command the orders are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ordered {
+    /// `create-investment`: answered with the investment's row.
+    Investment,
+    /// `create-investment-payment`: answered with where to pay as well.
+    Checkout,
+}
+
+impl Ordered {
+    /// Both.
+    pub const ALL: [Ordered; 2] = [Ordered::Investment, Ordered::Checkout];
+
+    /// The command's name.
+    #[must_use]
+    pub fn command(self) -> &'static str {
+        match self {
+            Ordered::Investment => "create-investment",
+            Ordered::Checkout => "create-investment-payment",
+        }
+    }
+}
 
 /// An order as it came in.
 #[derive(Debug, Clone)]
@@ -78,7 +101,7 @@ pub async fn prepare(tx: &Tx) -> Result<(), Problem> {
 
 /// Decides orders one after the other: a verdict for each, and what is to be written.
 #[must_use]
-pub fn decide<'a>(loaded: &mut Loaded, orders: &'a [NewOrder]) -> (Vec<Verdict>, Vec<Accepted<'a>>) {
+pub fn decide<'a>(loaded: &mut Loaded, ordered: Ordered, orders: &'a [NewOrder]) -> (Vec<Verdict>, Vec<Accepted<'a>>) {
     let mut accepted: Vec<Accepted<'a>> = Vec::new();
     // What this batch reserved: under keys, and what an order without a key may be told as well.
     let mut kept: HashMap<(Uuid, &str), (&[u8], Uuid)> = HashMap::new();
@@ -91,7 +114,7 @@ pub fn decide<'a>(loaded: &mut Loaded, orders: &'a [NewOrder]) -> (Vec<Verdict>,
         if let Some(verdict) = key.and_then(|(key, digest)| known_key(loaded, &kept, key, digest)) {
             return verdict;
         }
-        match decide_one(loaded, &fresh, order) {
+        match decide_one(loaded, ordered, &fresh, order) {
             Ok(Decided::Known(verdict)) => verdict,
             Ok(Decided::New(new)) => {
                 fresh.insert((order.user_id, new.reservation.units.get()), order.id);
@@ -137,6 +160,7 @@ fn known_key(
 /// The login before the body, as everywhere: who may not run a command learns nothing of it.
 fn decide_one<'a>(
     loaded: &mut Loaded,
+    ordered: Ordered,
     fresh: &HashMap<(Uuid, i64), Uuid>,
     order: &'a NewOrder,
 ) -> Result<Decided<'a>, Problem> {
@@ -164,6 +188,9 @@ fn decide_one<'a>(
         is_guest: loaded.guests.contains(&order.user_id),
     };
     let reservation = sale.decide(&asked, loaded.now)?;
+    if ordered == Ordered::Checkout {
+        sessions::check_rail(offering)?;
+    }
     Ok(Decided::New(Accepted {
         order,
         wish,

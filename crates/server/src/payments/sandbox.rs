@@ -12,7 +12,10 @@ use chrono::{DateTime, Utc};
 use mint_core::{book::Book, money::Amount};
 use uuid::Uuid;
 
-use super::rail::{Message, RefundState, Said};
+use super::{
+    rail::{Message, RefundState, Said},
+    sessions::NewSession,
+};
 use crate::{
     app::App,
     command::Command,
@@ -24,52 +27,50 @@ pub use signing::{sign, verify};
 
 const PROVIDER: Actor = Actor::Program("sandbox");
 
-/// A checkout session as the provider opened it.
-pub struct Opened {
-    /// The provider's name of it.
-    pub provider_ref: String,
-    /// Where the buyer pays: a path of this server.
-    pub path: String,
+/// The provider opens checkout sessions.
+pub const OPEN: &str = sql!(
+    "insert into nexus.sandbox_sessions (ref, amount_minor, currency, description, return_url, property_id, created_at)
+     select n.ref, n.amount, $5, n.description, n.return_url, $6, $7
+     from unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) with ordinality as n (ref, amount, description, return_url, place) order by n.place"
+);
+
+/// The provider's name of a checkout session.
+#[must_use]
+pub fn session_ref(session_id: Uuid) -> String {
+    format!("cs_{}", session_id.simple())
 }
 
-/// Opens a checkout session for a charge.
+/// Where the buyer pays: a path of this server.
+#[must_use]
+pub fn checkout_path(session_id: Uuid) -> String {
+    format!("/sandbox/checkout/{}", session_ref(session_id))
+}
+
+/// Opens checkout sessions for charges of one offering.
 ///
 /// # Errors
 /// What the database answered.
-pub async fn open_session(
-    command: &Command,
-    session_id: Uuid,
-    charge: Amount,
-    book: &Book,
-    description: &str,
-) -> Result<Opened, Problem> {
-    let provider_ref = format!("cs_{}", session_id.simple());
-    let text = sql!(
-        "insert into nexus.sandbox_sessions (ref, amount_minor, currency, description, return_url, property_id, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7)"
-    );
-    let path = format!("/sandbox/checkout/{provider_ref}");
-    let home = command
-        .site_url
-        .as_ref()
-        .map_or(path.clone(), |site| format!("{site}/"));
-    let return_url = format!("{home}?session_id={session_id}");
-    command
-        .tx
-        .execute(
-            text,
-            &[
-                &provider_ref,
-                &charge.get(),
-                &book.currency,
-                &description,
-                &return_url,
-                &book.property_id,
-                &command.now,
-            ],
-        )
-        .await?;
-    Ok(Opened { provider_ref, path })
+pub async fn open_sessions(command: &Command, book: &Book, sessions: &[NewSession]) -> Result<(), Problem> {
+    let return_url = |session: &NewSession| {
+        let home = command.site_url.as_ref();
+        let home = home.map_or("/".to_owned(), |site| format!("{site}/"));
+        format!("{home}?session_id={}", session.id)
+    };
+    let refs: Vec<String> = sessions.iter().map(|session| session_ref(session.id)).collect();
+    let amounts: Vec<i64> = sessions.iter().map(|session| session.charge.get()).collect();
+    let descriptions: Vec<&str> = sessions.iter().map(|session| session.description.as_str()).collect();
+    let return_urls: Vec<String> = sessions.iter().map(return_url).collect();
+    let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
+        &refs,
+        &amounts,
+        &descriptions,
+        &return_urls,
+        &book.currency,
+        &book.property_id,
+        &command.now,
+    ];
+    command.tx.execute(OPEN, params).await?;
+    Ok(())
 }
 
 /// How somebody pays at the sandbox.

@@ -9,8 +9,9 @@ use super::folder::Folder;
 /// Nobody gets in without a password, and nobody gets in from the network, whatever else says that it listens.
 const PG_HBA: &str = "\
 # Written by nexus-mint at each start; changes are lost.
-local all         all scram-sha-256
-local replication all scram-sha-256
+local all         all      scram-sha-256
+# Copies of the whole cluster are the superuser's; the changes of one database are followed by who may log in to it.
+local replication supabase_admin scram-sha-256
 ";
 
 /// Defaults. `alter system set` overrides them and is kept.

@@ -317,6 +317,14 @@ impl Session {
     /// # Errors
     /// See [`WireError`].
     pub async fn rows(&mut self, text: &'static str, values: &[&str]) -> Result<Vec<Row>, WireError> {
+        self.rows_of(text, values).await
+    }
+
+    /// The same of a statement that `pgrest` made.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn rows_of(&mut self, text: &str, values: &[&str]) -> Result<Vec<Row>, WireError> {
         self.wire.parse("", text)?;
         self.wire.run("", values.iter().map(|value| Some(*value)))?;
         self.wire.sync();

@@ -21,6 +21,7 @@ use postgres_protocol::{
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 pub use connect::connect;
+pub(crate) use connect::connect_for_replication;
 
 /// What is read at once at least (bytes): most answers whole.
 const READ_BYTES: usize = 8 * 1024;

@@ -3,6 +3,7 @@
 //!
 //! Tests make a crowd by holding the supply row: the first order waits for it as a batch of one, the others behind it.
 
+mod checkout;
 mod killed;
 mod lines;
 mod payments;
@@ -25,7 +26,11 @@ type Answer = (StatusCode, HeaderMap, Value);
 
 /// Sends an order to a server, as a client that somebody else may end.
 fn send(app: &App, who: &Signed, order: &Value, key: Option<&str>) -> JoinHandle<Answer> {
-    let request = Request::post("/functions/v1/create-investment")
+    send_to(app, "create-investment", who, order, key)
+}
+
+fn send_to(app: &App, name: &str, who: &Signed, order: &Value, key: Option<&str>) -> JoinHandle<Answer> {
+    let request = Request::post(format!("/functions/v1/{name}"))
         .header("content-type", "application/json")
         .header("authorization", format!("Bearer {}", who.token));
     let request = match key {

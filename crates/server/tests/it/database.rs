@@ -89,6 +89,22 @@ async fn a_commit_after_an_error_is_an_error() {
 }
 
 #[tokio::test]
+async fn what_the_database_runs_out_of_is_nobodys_fault() {
+    let world = World::shared().await;
+    let db = db(&world);
+    for code in ["53100", "53200", "53300"] {
+        let tx = db.as_engine(Actor::Program("test")).await.unwrap();
+        let raise = format!("do $$ begin raise exception 'used up' using errcode = '{code}'; end $$");
+        let problem = Problem::from(tx.connection().batch_execute(&raise).await.unwrap_err());
+        assert_eq!(
+            (problem.status().as_u16(), problem.code()),
+            (503, "unavailable"),
+            "{code}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_violated_constraint_becomes_the_refusal_that_it_means() {
     let world = World::own_database().await;
     let sql = "create table shares (left_over int, constraint shares_not_oversold check (left_over >= 0));

@@ -366,12 +366,22 @@ async fn a_redemption_burns_tokens_and_is_paid_once_from_the_propertys_own_money
 async fn a_property_that_is_sold_pays_everybody_his_part_of_all_it_has() {
     let (shop, buyers) = sold(&[10, 30, 7]).await;
     let client = shop.site.world.admin().await;
-    let mut month = period(&shop, &[line(&shop, "rent", "500.00")]);
+    let rent = line(&shop, "rent", "500.00");
+    let mut month = period(&shop, std::slice::from_ref(&rent));
     month["accrued"] = json!({ "taxes": "40", "reserve": "60" });
     earn(&shop, month).await;
     let body = json!({ "kind": "wind_up", "reason": "the house is sold", "propertyId": shop.property_id, "amount": "10000.00",
                        "accountRef": "operating", "bankReference": "the buyer's transfer", "bookedOn": shop.site.now().date_naive() });
+    let mut of_rent = body.clone();
+    of_rent["bankReference"] = rent["bankReference"].clone();
+    let (rule, _) = shop.site.refused(&shop.manager, "open-holding-case", of_rent).await;
+    assert_eq!(rule, "case.line_once", "rent is not the price");
     let opened = shop.site.done(&shop.manager, "open-holding-case", body.clone()).await["case"].clone();
+    let mut price = line(&shop, "rent", "10000.00");
+    price["bankReference"] = body["bankReference"].clone();
+    let month = period(&shop, &[price]);
+    let (rule, _) = shop.site.refused(&shop.manager, "record-performance", month).await;
+    assert_eq!(rule, "rent.line_once", "the price is no rent");
     let (rule, _) = shop.site.refused(&shop.manager, "open-holding-case", body).await;
     assert_eq!(rule, "case.line_once", "a line of the bank counts once");
     shop.site

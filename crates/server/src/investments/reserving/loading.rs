@@ -15,8 +15,9 @@ use serde_json::Value;
 use tokio_postgres::{Error, Row, types::ToSql};
 use uuid::Uuid;
 
-use super::NewOrder;
+use super::{NewOrder, Ordered};
 use crate::{
+    command::Command,
     compliance::standing,
     db::{Tx, sql, tx::START},
     holdings::holders,
@@ -63,7 +64,7 @@ const BUYERS: &str = sql!(
               or exists (select from public.lots as held
                          where held.party_id = p.id and held.property_token_id = o.property_token_id and held.units > 0)
      from (select distinct u.party_id as id from public.user_profiles as u where u.id = any ($1)) as p
-     join public.party_limits as l on l.party_id = p.id
+     left join public.party_limits as l on l.party_id = p.id
      join public.offerings as o on o.id = $2
      left join public.investments as i on i.party_id = p.id
      group by p.id, l.yearly_minor, l.currency, o.id, o.property_token_id"
@@ -132,8 +133,8 @@ pub struct Asked<'a> {
     pub property_id: Uuid,
     /// Its offering that is running, or came last, as far as is known; none where there never was one.
     pub offering_id: Option<Uuid>,
-    /// The command whose keys the orders have.
-    pub command: &'a str,
+    /// The command that the orders are, and whose keys they have.
+    pub ordered: Ordered,
     /// The orders.
     pub orders: &'a [NewOrder],
     /// The instant that was set in place of PostgreSQL's clock.
@@ -181,7 +182,7 @@ pub async fn load(tx: &Tx, opening: Opening, asked: Asked<'_>) -> Result<Loaded,
     let (callers, keys): (Vec<Uuid>, Vec<&str>) = keyed.map(|(user_id, key)| (user_id, key.text.as_str())).unzip();
     let offering_id = asked.offering_id.unwrap_or_default();
     let identical_s = f64::from(i32::try_from(IDENTICAL_FOR.num_seconds()).unwrap_or(i32::MAX));
-    let at = asked.set_time;
+    let (at, command) = (asked.set_time, asked.ordered.command());
     let (of_users, of_offering): (&[&(dyn ToSql + Sync)], &[&(dyn ToSql + Sync)]) = (&[&users], &[&offering_id]);
     let start = async {
         match &opening {
@@ -194,7 +195,7 @@ pub async fn load(tx: &Tx, opening: Opening, asked: Asked<'_>) -> Result<Loaded,
     let (of_buyers, of_guests): (&[&(dyn ToSql + Sync)], &[&(dyn ToSql + Sync)]) =
         (&[&users, &offering_id, &at], &[&users, &offering_id]);
     let of_identical: &[&(dyn ToSql + Sync)] = &[&reusing, &asked.property_id, &offering_id, &at, &identical_s];
-    let of_keys: &[&(dyn ToSql + Sync)] = &[&callers, &keys, &asked.command];
+    let of_keys: &[&(dyn ToSql + Sync)] = &[&callers, &keys, &command];
     let of_property: &[&(dyn ToSql + Sync)] = &[&asked.property_id];
     let exchange = async {
         // Polled in this order, they leave in this order and at once: all of them are prepared.
@@ -257,6 +258,45 @@ pub async fn load(tx: &Tx, opening: Opening, asked: Asked<'_>) -> Result<Loaded,
         guests: guests.iter().map(|row| row.try_get(0)).collect::<Result<_, Error>>()?,
         identical: identical.iter().map(read_identical).collect::<Result<_, Error>>()?,
         answered: keys.iter().map(read_key).collect::<Result<_, Error>>()?,
+    })
+}
+
+/// What can be sold, without a lock: for a look.
+const SUPPLY: &str = sql!(
+    "select s.available_units, s.offering_left_units from public.property_token_supply as s
+     where s.property_token_id = (select o.property_token_id from public.offerings as o where o.id = $1)"
+);
+
+/// Loads what decides about an order of one login, at the command's instant and without a lock.
+///
+/// # Errors
+/// [`Problem::NotFound`] for a property that never had an offering, or what the database answered.
+pub async fn look(command: &Command, user_id: Uuid, property_id: Uuid) -> Result<Loaded, Problem> {
+    let tx = &command.tx;
+    let offering_id = Offering::current_of(command, property_id).await?;
+    let mut offering = Offering::load(command, offering_id).await?;
+    let (users, at) = (vec![user_id], Some(command.now));
+    if let Some(supply) = tx.query_opt(SUPPLY, &[&offering_id]).await? {
+        offering.left = amount(supply.try_get::<_, i64>(0)?.min(supply.try_get(1)?))?;
+    }
+    let people = tx.query(PEOPLE, &[&users]).await?;
+    let standings = standing::rows_of_logins(tx, &users, at).await?;
+    let buyers = tx.query(BUYERS, &[&users, &offering_id, &at]).await?;
+    let holders = holders::of_offering(tx, offering_id, at).await?;
+    let fee = tx.query_opt(FEE, &[&offering_id, &at]).await?;
+    let guests = tx.query(GUESTS, &[&users, &offering_id]).await?;
+    Ok(Loaded {
+        now: command.now,
+        is_current: true,
+        sale: sale(&offering, command.now, &standings, &buyers, &holders, fee.as_ref())?,
+        offering: Some(offering),
+        parties: people
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect::<Result<_, Error>>()?,
+        guests: guests.iter().map(|row| row.try_get(0)).collect::<Result<_, Error>>()?,
+        identical: HashMap::new(),
+        answered: HashMap::new(),
     })
 }
 

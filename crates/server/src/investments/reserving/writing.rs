@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
-use super::{Accepted, Wish};
+use super::{Accepted, Ordered, Wish};
 use crate::{
     command::Command,
     db::sql,
@@ -16,6 +16,10 @@ use crate::{
     offerings::{
         Offering,
         supply::{self, Shift},
+    },
+    payments::{
+        sandbox,
+        sessions::{self, NewSession},
     },
     problem::Problem,
 };
@@ -27,8 +31,8 @@ const ACTORS: &str = sql!("select pg_catalog.set_config('nexus.actors', $1, true
 const INVEST: &str = sql!(
     "with wanted as materialized (
        select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::timestamptz[],
-                            $9::boolean[], $10::boolean[], $19::text[], $20::bytea[]) with ordinality
-         as n (id, user_id, party_id, units, total, fee, method, due_at, warning, is_insider, key, body_sha256, place)
+                            $9::boolean[], $10::boolean[], $19::text[], $20::bytea[], $22::uuid[], $23::text[]) with ordinality
+         as n (id, user_id, party_id, units, total, fee, method, due_at, warning, is_insider, key, body_sha256, session_id, url, place)
      ), made as (
        insert into public.investments as i (id, user_id, party_id, property_id, property_token_id, offering_id, token_decimals,
          token_amount_units, payment_currency, currency_decimals, price_per_token_minor, total_amount_minor, fee_amount_minor,
@@ -37,11 +41,15 @@ const INVEST: &str = sql!(
               case when n.warning then $11::timestamptz end, n.is_insider, $11
        from wanted as n order by n.place
        returning i.id, to_jsonb(i) as row
+     ), told as (
+       select m.id, case when n.url is null then m.row
+         else jsonb_build_object('url', n.url, 'sessionId', n.session_id, 'investment', m.row) end as answer
+       from made as m join wanted as n on n.id = m.id
      ), kept as (
        insert into nexus.command_keys (caller_id, command, key, body_sha256, answer, created_at)
-       select n.user_id, $21, n.key, n.body_sha256, m.row, $11 from wanted as n join made as m on m.id = n.id where n.key is not null
+       select n.user_id, $21, n.key, n.body_sha256, t.answer, $11 from wanted as n join told as t on t.id = n.id where n.key is not null
      )
-     select m.id, m.row from made as m"
+     select t.id, t.answer from told as t"
 );
 
 const EMIT: &str = sql!(
@@ -59,29 +67,26 @@ pub(super) const STATEMENTS: &[&str] = &[
     supply::COPY_AVAILABLE,
     ledger::POST,
     EMIT,
+    sandbox::OPEN,
+    sessions::OPEN,
 ];
 
-/// What becomes of the transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// It is made to last with the statements.
-    Commit,
-    /// It goes on.
-    Open,
-}
-
-/// Writes what was accepted of an offering, which is locked. The rows of the investments, as clients read them, by id.
+/// Writes what was accepted of an offering, which is locked, and makes it last. What each order is answered with, by the
+/// investment's id.
 ///
 /// # Errors
 /// What the database answered; then nothing of it stays.
 pub async fn write(
     command: &Command,
     offering: &Offering,
-    name: &str,
+    ordered: Ordered,
     accepted: &[Accepted<'_>],
-    end: End,
 ) -> Result<HashMap<Uuid, Value>, Problem> {
     command.tx.prepare(STATEMENTS).await?;
+    let sessions = match ordered {
+        Ordered::Investment => Vec::new(),
+        Ordered::Checkout => accepted.iter().map(|one| session(offering, one)).collect(),
+    };
     let ids: Vec<Uuid> = accepted.iter().map(|one| one.order.id).collect();
     let users: Vec<Uuid> = accepted.iter().map(|one| one.order.user_id).collect();
     let sum: i64 = accepted.iter().map(|one| one.reservation.units.get()).sum();
@@ -92,23 +97,19 @@ pub async fn write(
         ..Shift::default()
     };
     let entries = entries(command, offering, accepted)?;
-    let actors = actors(offering, accepted).to_string();
+    let actors = actors(offering, accepted, &sessions).to_string();
     let of_actors: &[&(dyn ToSql + Sync)] = &[&actors];
     let of_event: &[&(dyn ToSql + Sync)] = &[&ids, &users, &offering.id, &command.now];
     let exchange = async {
         // Polled in this order, they leave in this order and at once: all of them are prepared.
         tokio::try_join!(biased;
             async { Ok::<_, Problem>(command.tx.query(ACTORS, of_actors).await?) },
-            invest(command, offering, name, accepted, &ids, &users),
+            invest(command, offering, ordered, accepted, (&ids, &users), &sessions),
             supply::shift(command, offering.token_id, shift),
             async { ledger::post_batch(&command.tx, &entries).await.map_err(Problem::internal) },
             async { Ok(command.tx.execute(EMIT, of_event).await?) },
-            async {
-                match end {
-                    End::Commit => Ok(command.tx.end().await?),
-                    End::Open => Ok(()),
-                }
-            },
+            sessions::open(command, offering, &sessions),
+            async { Ok(command.tx.end().await?) },
         )
     };
     let (_, rows, ..) = Box::pin(exchange).await?;
@@ -119,10 +120,10 @@ pub async fn write(
 async fn invest(
     command: &Command,
     offering: &Offering,
-    name: &str,
+    ordered: Ordered,
     accepted: &[Accepted<'_>],
-    ids: &[Uuid],
-    users: &[Uuid],
+    (ids, users): (&[Uuid], &[Uuid]),
+    sessions: &[NewSession],
 ) -> Result<Vec<Row>, Problem> {
     let figures = |read: &dyn Fn(&Reservation) -> i64| -> Vec<i64> {
         accepted.iter().map(|one| read(&one.reservation)).collect()
@@ -149,6 +150,10 @@ async fn invest(
         i16::from(u8::from(offering.currency.decimals())),
     );
     let price = offering.terms.price.get();
+    let session_of = |at: usize| sessions.get(at);
+    let session_ids: Vec<Option<Uuid>> = (0..ids.len()).map(|at| Some(session_of(at)?.id)).collect();
+    let urls: Vec<Option<String>> = (0..ids.len()).map(|at| Some(session_of(at)?.page(command))).collect();
+    let name = ordered.command();
     let params: &[&(dyn ToSql + Sync)] = &[
         &ids,
         &users,
@@ -171,16 +176,31 @@ async fn invest(
         &keys,
         &digests,
         &name,
+        &session_ids,
+        &urls,
     ];
     Ok(command.tx.query(INVEST, params).await?)
 }
 
-/// Each investment is its buyer's; the copy of the supply is the buyer's who changed it alone.
-fn actors(offering: &Offering, accepted: &[Accepted<'_>]) -> Value {
-    let of = |id: Uuid, one: &Accepted<'_>| (id.to_string(), Value::String(one.order.user_id.to_string()));
-    let mut actors: Map<String, Value> = accepted.iter().map(|one| of(one.order.id, one)).collect();
+/// The session in which what was accepted is paid.
+fn session(offering: &Offering, accepted: &Accepted<'_>) -> NewSession {
+    NewSession::of(
+        offering,
+        accepted.order.id,
+        accepted.order.user_id,
+        accepted.reservation.charge.sum(),
+        accepted.reservation.due_at,
+    )
+}
+
+/// Each investment and session is its buyer's; the copy of the supply is the buyer's who changed it alone.
+fn actors(offering: &Offering, accepted: &[Accepted<'_>], sessions: &[NewSession]) -> Value {
+    let of = |id: Uuid, user_id: Uuid| (id.to_string(), Value::String(user_id.to_string()));
+    let investments = accepted.iter().map(|one| of(one.order.id, one.order.user_id));
+    let sessions = sessions.iter().map(|session| of(session.id, session.user_id));
+    let mut actors: Map<String, Value> = investments.chain(sessions).collect();
     if let [only] = accepted {
-        actors.extend([of(offering.token_id, only)]);
+        actors.extend([of(offering.token_id, only.order.user_id)]);
     }
     Value::Object(actors)
 }

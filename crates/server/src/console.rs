@@ -1,0 +1,104 @@
+//! The console: pages that the server writes, for everybody who looks with a browser ([docs/CONSOLE.md](../../docs/CONSOLE.md)).
+//!
+//! - A page reads with the visitor's own role and claims, so that policies decide what is on it. A form calls the command that
+//!   clients call by `/functions/v1` and `/auth/v1`, with the same proofs.
+//! - Everything can be read, and every form be sent, without a script. A page loads from this server alone.
+//! - All words are in the catalogue ([`language`]); all figures go through [`figures`].
+//!
+//! Absent on purpose: pages for what the platform cannot do.
+
+mod account;
+mod assets;
+mod buying;
+mod call;
+mod chart;
+mod cookies;
+mod design;
+mod entry;
+mod fault;
+mod figures;
+mod form;
+mod home;
+mod investment;
+mod language;
+mod layout;
+mod listing;
+mod notices;
+mod parts;
+mod plot;
+mod portfolio;
+mod preferences;
+mod properties;
+mod property;
+mod verification;
+mod visit;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
+    routing::{get, post},
+};
+
+use crate::{app::App, functions::uploads};
+
+/// Every page, and the style sheet and script that they load.
+pub fn routes(app: &App) -> Router<App> {
+    let pages = Router::new()
+        .route("/", get(home::home))
+        .route("/properties", get(properties::list))
+        .route("/properties/{id}", get(property::show))
+        .route("/properties/{id}/documents/{document}", get(property::document))
+        .route("/design", get(design::show))
+        .route("/preferences", post(preferences::set))
+        .merge(entrance())
+        .merge(investors());
+    pages
+        .layer(from_fn_with_state(app.clone(), visit::dress))
+        .route("/assets/{name}", get(assets::serve))
+}
+
+/// Signing up and in, and a person's own login.
+fn entrance() -> Router<App> {
+    Router::new()
+        .route("/sign-in", get(entry::sign_in_page).post(entry::sign_in))
+        .route("/sign-in/second", get(entry::second_page).post(entry::second))
+        .route("/sign-in/mail", post(entry::mail))
+        .route("/sign-in/code", get(entry::code_page).post(entry::code))
+        .route("/sign-in/link", get(entry::link_back))
+        .route("/sign-up", get(entry::sign_up_page).post(entry::sign_up))
+        .route("/recover", get(entry::recover_page).post(entry::recover))
+        .route("/sign-out", post(entry::sign_out))
+        .route("/account", get(account::show))
+        .route("/profile", get(account::profile))
+        .route("/account/profile", post(account::set_profile))
+        .route("/account/password", post(account::set_password))
+        .route("/account/factor", post(account::enroll))
+        .route("/account/factor/verify", post(account::verify_factor))
+        .route("/account/factor/remove", post(account::remove_factor))
+        .route("/account/sessions", post(account::end_others))
+        .route("/notices", get(notices::list))
+        .route("/notices/read", post(notices::read))
+        .route("/notices/count", get(notices::count))
+}
+
+/// Verification, buying, holding.
+fn investors() -> Router<App> {
+    Router::new()
+        .route("/verification", get(verification::show).post(verification::submit))
+        .route(
+            "/verification/documents",
+            post(verification::file).layer(DefaultBodyLimit::max(uploads::FORM_BYTES_MAX)),
+        )
+        .route("/verification/documents/{id}", get(verification::own_document))
+        .route("/verification/withdraw", post(verification::withdraw))
+        .route("/properties/{id}/buy", get(buying::show).post(buying::buy))
+        .route("/payments/{session}", get(investment::returned))
+        .route("/investments/{id}", get(investment::show))
+        .route("/investments/{id}/pay", post(investment::pay))
+        .route("/investments/{id}/cancel", post(investment::cancel))
+        .route("/portfolio", get(portfolio::show))
+        .route("/portfolio/statements/{year}", get(portfolio::statement))
+}
+
+pub(crate) use visit::missing;

@@ -1,0 +1,55 @@
+//! Forms run commands: by their public name, as `/functions/v1` runs them.
+
+use serde_json::Value;
+
+use super::visit::Visit;
+use crate::{app::App, functions, problem::Problem};
+
+/// Runs a function for whoever visits. A key makes a second sending of the same form harmless.
+///
+/// # Errors
+/// What the command refuses.
+pub(crate) async fn call(
+    app: &App,
+    visit: &Visit,
+    name: &'static str,
+    key: Option<&str>,
+    body: Value,
+) -> Result<Value, Problem> {
+    visit.person()?;
+    let body = body.to_string();
+    functions::run(app, name, &visit.caller, key, body.as_bytes()).await
+}
+
+/// What a form shows beside what was typed: a refusal, or what does not fit. Everything else has a page of its own.
+///
+/// # Errors
+/// Those others.
+pub(crate) fn beside_form(problem: Problem) -> Result<Problem, Problem> {
+    match problem {
+        Problem::Invalid(_)
+        | Problem::Refused(_)
+        | Problem::KeyReused
+        | Problem::TooBusy
+        | Problem::Auth(_)
+        | Problem::BodyTooLarge => Ok(problem),
+        Problem::NotFound
+        | Problem::MethodNotAllowed
+        | Problem::Timeout
+        | Problem::Unavailable(_)
+        | Problem::NotSignedIn
+        | Problem::NotPermitted(_)
+        | Problem::NotAvailable
+        | Problem::Internal(_) => Err(problem),
+    }
+}
+
+/// A text of an answer.
+pub(crate) fn text<'a>(answer: &'a Value, place: &str) -> &'a str {
+    answer.pointer(place).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// An instant of an answer.
+pub(crate) fn instant(answer: &Value, place: &str) -> Option<chrono::DateTime<chrono::Utc>> {
+    text(answer, place).parse().ok()
+}

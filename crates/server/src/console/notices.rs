@@ -1,0 +1,88 @@
+//! `/notices`: what the platform told the person, the newest first.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+use serde_json::{Value, json};
+use tokio_postgres::Row;
+
+use super::{
+    figures,
+    form::Fields,
+    layout::{Head, Section, page, token},
+    parts,
+    visit::Visit,
+};
+use crate::{app::App, db::sql, problem::Problem};
+
+/// `GET /notices`.
+pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Response, Problem> {
+    let person = visit.person()?;
+    let tx = visit.reads(&app).await?;
+    let query = sql!(
+        "select n.title, n.message, n.action_url, n.read, n.created_at from public.notifications as n
+         where n.user_id = $1 order by n.created_at desc, n.id limit 100"
+    );
+    let rows = tx.query(query, &[&person.id]).await?;
+    tx.commit().await?;
+    let mut items = Vec::new();
+    for row in &rows {
+        items.push(item(&visit, row)?);
+    }
+    let content = html! {
+        div.narrow.stack {
+            div.page-head { h1 { (visit.t("notices-title")) } }
+            @if items.is_empty() {
+                (parts::empty(&visit.t("notices-empty"), html! { p { (visit.t("notices-empty-text")) } a.button.secondary href="/properties" { (visit.t("home-see-properties")) } }))
+            } @else {
+                @if person.unread > 0 {
+                    form method="post" action="/notices/read" { (token(&visit)) button.button.secondary { (visit.t("notices-read-all")) } }
+                }
+                ul.notices { @for item in items { (item) } }
+            }
+        }
+    };
+    Ok(page(
+        &visit,
+        &Head::titled(visit.t("notices-title")).within(Section::Account),
+        content,
+    ))
+}
+
+fn item(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
+    let (title, message): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+    let place: Option<String> = row.try_get(2)?;
+    let (is_read, at): (bool, DateTime<Utc>) = (row.try_get(3)?, row.try_get(4)?);
+    Ok(html! {
+        li.card.tight.notice-item.unread[!is_read] {
+            div.row.spread {
+                // What the platform says is in English, whatever the page speaks.
+                h2 lang="en" dir="ltr" { @if let Some(place) = place { a href=(place) { (title) } } @else { (title) } }
+                @if !is_read { (parts::badge(parts::Tone::Wait, &visit.t("notices-new"))) }
+            }
+            p lang="en" dir="ltr" { (message) }
+            p.fine { (figures::instant(at, visit.language)) }
+        }
+    })
+}
+
+/// `POST /notices/read`: with the person's own rights, as a client would.
+pub(crate) async fn read(State(app): State<App>, visit: Visit, _: Fields) -> Result<Response, Problem> {
+    let person = visit.person()?;
+    let tx = visit.reads(&app).await?;
+    let text = sql!("update public.notifications set read = true where user_id = $1 and not read");
+    tx.execute(text, &[&person.id]).await?;
+    tx.commit().await?;
+    Ok(Redirect::to("/notices").into_response())
+}
+
+/// `GET /notices/count`: what the bell asks while a page is looked at.
+pub(crate) async fn count(visit: Visit) -> Result<Json<Value>, Problem> {
+    let person = visit.person()?;
+    let label = visit.tv("nav-notices", &[("count", person.unread.into())]);
+    Ok(Json(json!({ "unread": person.unread, "label": label })))
+}

@@ -1,0 +1,504 @@
+### كل نصوص الواجهة بالعربية. لم يراجعها قارئ عربي بعد.
+
+brand = Nexus Mint
+skip-to-content = انتقل إلى المحتوى
+nav-main = الرئيسية
+nav-menu = القائمة
+nav-crumbs = موضع هذه الصفحة
+nav-properties = العقارات
+nav-portfolio = محفظتي
+nav-managing = عقاراتي
+nav-compliance = الامتثال
+nav-administration = الإدارة
+nav-account = الحساب
+nav-sign-in = تسجيل الدخول
+nav-sign-up = إنشاء حساب
+nav-sign-out = تسجيل الخروج
+nav-notices = { $count ->
+    [0] الإشعارات
+    [one] الإشعارات، واحد غير مقروء
+   *[other] الإشعارات، غير المقروء: { $count }
+  }
+footer-about = حصص في مبانٍ، في سجل تتطابق أرقامه دائمًا. الدخل السابق ليس وعدًا بدخل قادم.
+footer-language = اللغة
+footer-theme = المظهر
+footer-not-reviewed = لم يراجع قارئ عربي النصوص العربية بعد.
+theme-device = الجهاز
+theme-light = فاتح
+theme-dark = داكن
+
+tone-plain = ملاحظة
+tone-good = تم
+tone-wait = قيد الانتظار
+tone-stop = مشكلة
+form-optional = (اختياري)
+chart-table = عرض كجدول
+chart-period = الفترة
+chart-rent = الإيجار المستلم
+chart-net = صافي الدخل
+chart-income = الدخل حسب الفترة
+chart-nothing = لا أرقام بعد
+chart-said = { $title }: عدد الفترات { $count }؛ آخرها { $label }، { $amount }
+figure-unknown = غير معروف بعد
+figure-as-of = حتى
+pager-label = الصفحات
+pager-previous = الصفحة السابقة
+pager-next = الصفحة التالية
+pager-place = صفحة { $page } من { $pages }
+
+## Home
+
+home-head = امتلك حصة في بيت
+home-title = امتلك حصة في بيت، واطّلع على كل رقم وراءها.
+home-lead = يُقسم كل بيت إلى رموز متساوية. تبقى أموالك في حساب ضمان حتى يُغلق البيع فعلًا، ويُدفع لكل حامل جزؤه الدقيق من الإيجار.
+home-see-properties = تصفّح العقارات
+home-figures = المنصة اليوم
+home-offered = المعروض والمباع
+home-promises = ما نحافظ عليه
+home-promise-evidence = لا بيع بلا صك
+home-promise-evidence-text = لا يُعرض شيء قبل تقديم الملكية والتأمين والتقييم وأوراق المالك وقبولها من شخص ثانٍ. تواريخها في صفحة كل عقار.
+home-promise-escrow = إغلاق أو ردّ
+home-promise-escrow-text = تبقى الأموال في حساب الضمان حتى إغلاق العرض وليست ملكًا لأحد. إن لم يُبلغ الحد الأدنى يستعيد كل شخص ما دفعه بالضبط مع الرسوم ودون طلب.
+home-promise-rent = الإيجار حتى آخر سنت
+home-promise-rent-text = يُسجَّل الإيجار من كشوف البنك، ويعتمده شخص ثانٍ، ويُقسم على الحاملين بحيث يساوي مجموع الأجزاء الكل.
+figure-listed = عقارات مدرجة
+figure-offered = عروض مفتوحة الآن
+figure-sold = عروض مغلقة
+figure-invested = استثمارات مدفوعة ومؤكدة
+figure-rent = إيجار مسجّل للحاملين
+figure-holders = الحاملون
+figure-token-yield = عائد الرمز
+figure-rental-yield = عائد الإيجار
+
+## Properties
+
+properties-title = العقارات
+properties-lead = كل مبنى على المنصة، وما هو معروف عنه.
+properties-results = النتائج
+properties-counted = من { $first } إلى { $last } من أصل { $total }
+properties-none = لا شيء يطابق هذا البحث
+properties-none-text = أزل شرطًا، أو ابدأ من جديد بكل العقارات.
+properties-empty = لا عقار مدرج بعد
+properties-empty-text = تظهر العقارات هنا بعد أن يقدمها أصحابها وتُدرج.
+properties-past-end = هذه الصفحة بعد الأخيرة
+properties-past-end-text = عدد العقارات أقل مما تحتاجه هذه الصفحة.
+properties-clear = اعرض كل العقارات
+filter-words = كلمات في العنوان أو المكان
+filter-stage = المرحلة
+filter-kind = نوع المبنى
+filter-sort = الترتيب
+filter-any-kind = كل الأنواع
+filter-any-stage = كل المراحل
+filter-more = شروط أخرى
+filter-bedrooms = غرف النوم، على الأقل
+filter-area = المساحة بالقدم المربعة، على الأقل
+filter-built = بُني في أو بعد
+filter-apply = ابحث
+sort-newest = الأحدث أولًا
+sort-price = السعر، الأدنى أولًا
+sort-area = المساحة، الأكبر أولًا
+sort-built = المبنى الأحدث أولًا
+sort-title = العنوان
+kind-single-family = بيت
+kind-townhouse = بيت متصل
+kind-apartment = شقة
+kind-office = مكتب
+stage-offered = معروض
+stage-completed = مباع
+map-label = خريطة هذه العقارات
+map-caption = عقارات هذه الصفحة: { $count }، وأماكن البقية. الشمال إلى أعلى.
+property-bedrooms = غرف النوم: { $count }
+property-area = { $area } قدم مربعة
+property-built = بُني عام { $year }
+property-a-token = للرمز
+property-no-value = لا سعر ولا تقييم بعد
+property-about = عن هذا العقار
+property-aside = العرض والمكان
+property-figures = الأرقام
+property-gallery = الصور
+property-picture = الصورة { $number } من { $title }
+property-income = الدخل
+property-no-income = لم يُسجَّل إيجار
+property-no-income-text = يظهر إيجار كل فترة هنا بعد أن يسجله المدير ويعتمده شخص ثانٍ.
+property-valuations = التقييمات والمبيعات
+property-documents = الوثائق
+property-no-documents = لا وثيقة متاحة لك
+property-no-documents-text = تُدرج هنا الوثائق المتاحة للجميع أو لمن تم التحقق من هويته.
+property-facts = المبنى
+fact-address = العنوان
+fact-kind = النوع
+fact-bedrooms = غرف النوم
+fact-bathrooms = الحمّامات
+fact-area = مساحة السكن
+fact-lot = قطعة الأرض
+fact-built = سنة البناء
+fact-amenities = المرافق
+column-date = التاريخ
+column-amount = المبلغ
+column-basis = الأساس
+column-source = المصدر
+basis-sale = بيع
+basis-appraisal = تقييم
+basis-index = مؤشر
+basis-owner = بحسب المالك
+evidence-title = الأدلة
+evidence-text = ما تشترطه المنصة قبل عرض أي شيء. لا يُحتسب إلا ما قبله شخص ثانٍ.
+evidence-issued = صدر في
+evidence-accepted = قُبل في
+evidence-until = سارٍ حتى
+requirement-title = الملكية
+requirement-insurance = التأمين
+requirement-appraisal = التقييم
+requirement-entity-papers = أوراق المالك
+document-deed = صك
+document-title-search = بحث الملكية
+document-lien-status = الرهون
+document-tax-status = الضرائب
+document-insurance = تأمين
+document-permit = رخصة
+document-appraisal = تقييم
+document-entity-papers = أوراق الكيان
+document-lease = عقد إيجار
+document-inspection = معاينة
+document-passport = جواز سفر
+document-national-id = بطاقة هوية
+document-driving-licence = رخصة قيادة
+document-proof-of-address = إثبات عنوان
+document-other = أخرى
+
+offering-progress-label = ما دُفع من العرض
+offering-progress = دُفع { $percent } ٪: { $invested } من { $whole }
+offer-title = العرض
+offer-simulated = محاكاة: بلا أموال حقيقية
+offer-investors = { $count ->
+    [0] لم يستثمر أحد بعد
+   *[other] عدد المستثمرين: { $count }
+  }
+offer-price = سعر الرمز
+offer-minimum = أقل عدد في المرة
+offer-soft-cap = المطلوب للإغلاق
+offer-hard-cap = أقصى ما يُباع
+offer-fee = الرسم الإضافي
+offer-cooling = حق الانسحاب
+offer-days = { $count ->
+    [0] لا يوجد
+   *[other] عدد الأيام بعد الدفع: { $count }
+  }
+offer-opens = يفتح
+offer-closes = ينتهي
+offer-rules = القواعد
+offer-buy = اشترِ رموزًا
+offer-you-hold = تملك منه { $tokens } رمزًا.
+offer-none = غير معروض
+offer-none-text = لا رموز من هذا العقار للبيع ولم تكن.
+offer-not-now = لا يمكن شراء الرموز في هذه اللحظة.
+offer-over-funded = انتهى البيع وينتظر الإغلاق.
+offer-over-closed = أُغلق البيع ورموزه بأيدي الحاملين.
+offer-over-failed = لم يبلغ البيع حده الأدنى. استعاد الجميع أموالهم.
+risks-title = المخاطر
+risk-value = قد يفقد البيت قيمته
+risk-value-text = سعر اليوم لا يدل على سعر الغد. قد تخسر بعض ما تستثمره أو كله.
+risk-rent = قد ينقطع الإيجار
+risk-rent-text = الشهور الخالية والإصلاحات والضرائب والتأمين تخفض ما يُدفع، وقد لا يُدفع شيء.
+risk-sell = قد يصعب بيع الرموز
+risk-sell-text = لا سوق مُلزَمة بأخذها، وقد تقيّد قواعد العرض بيعها مدة.
+risk-fail = قد يفشل البيع
+risk-fail-text = إن لم يُبلغ الحد الأدنى أو لم تثبت الأدلة عند الإغلاق فسيُرد مالك ولن تملك شيئًا.
+risk-advice = هذه ليست نصيحة
+risk-advice-text = لا تقدم المنصة نصيحة استثمارية أو قانونية أو ضريبية. اسأل من يعرف شؤونك.
+
+state-draft = مسودة
+state-open = مفتوح
+state-funded = مموَّل
+state-closed = مغلق
+state-failed = فشل
+state-cancelled = ملغى
+state-pending = معلّق
+state-paid = مدفوع
+state-confirmed = مؤكد
+state-expired = منتهٍ
+state-refund-due = يُرد
+state-refunded = رُدَّ
+state-current = سارٍ
+state-expires-soon = ينتهي قريبًا
+state-missing = غير مقدَّم
+state-submitted = مقدَّم
+state-in-review = قيد المراجعة
+state-in-progress = جارٍ
+state-approved = معتمد
+state-accepted = مقبول
+state-rejected = مرفوض
+state-revoked = مسحوب
+state-completed = مكتمل
+state-not-required = غير مطلوب
+state-not-started = لم يبدأ
+state-offered = معروض
+
+## Design
+
+design-title = التصميم
+design-lead = كل القطع التي تتكون منها الصفحات. غيّر المظهر أو اللغة في الأسفل وانظر من جديد.
+design-colours = الألوان
+design-type = الخط
+design-figures = الأرقام
+design-buttons = الأزرار
+design-states = الحالات والرسائل
+design-fields = الحقول
+design-progress = التقدم
+design-chart = رسم بياني
+design-empty = لا شيء هنا بعد
+design-example = مثال
+design-button-main = الإجراء الرئيسي
+design-button-second = إجراء ثانٍ
+design-button-quiet = إجراء هادئ
+design-button-danger = لا رجعة فيه
+design-alert-plain = أمر ينبغي معرفته قبل المتابعة.
+design-alert-good = تم، وهنا يمكن رؤيته.
+design-alert-wait = على شخص آخر أن يتصرف أولًا.
+design-alert-stop = رُفض، وهنا ما يجعله مقبولًا.
+design-figure-total = ‏1,850 رمزًا بسعر 53.59 دولارًا
+design-figure-fee = رسم 2 ٪
+design-figure-charge = المبلغ المستحق
+design-figure-tokens = الرموز
+design-figure-dinar = ثلاث خانات عشرية
+design-check = أفهم معنى هذا.
+field-email = البريد الإلكتروني
+field-email-hint = إليه نرسل الروابط والرموز.
+
+## Problems
+
+fault-home = إلى الصفحة الأولى
+fault-remedy = ما يساعد:
+fault-why = ما نُظر فيه
+fault-rule = القاعدة
+fault-not-found = لا شيء هنا
+fault-not-found-text = العنوان خاطئ، أو أن ما كان هنا ليس لك أن تراه.
+fault-method = هذا العنوان يأخذ شيئًا آخر
+fault-method-text = ارجع واستخدم أزرار الصفحة نفسها.
+fault-too-large = هذا كبير جدًا
+fault-too-large-text = أرسل ملفًا أصغر: أقصى حجم للوثيقة 50 ميغابايت.
+fault-timeout = استغرق هذا وقتًا طويلًا
+fault-timeout-text = لم يتغير شيء جزئيًا. انتظر لحظة وحاول ثانية.
+fault-unavailable = لا يمكن الوصول إلى الخدمة
+fault-unavailable-text = قاعدة البيانات تبدأ أو تتوقف أو مشغولة. حاول بعد دقيقة.
+fault-busy = كثيرون يفعلون هذا الآن
+fault-busy-text = لم يبدأ شيء. حاول بعد لحظة.
+fault-sign-in = سجّل الدخول أولًا
+fault-sign-in-text = انتهت جلستك. سجّل الدخول وأعد المحاولة؛ لم يتغير شيء.
+fault-not-permitted = ليس لك أن تفعل هذا
+fault-not-permitted-text = هذا مخصص لـ
+fault-invalid = شيء لا يناسب
+fault-key-reused = أُرسل هذا النموذج من قبل بمحتوى آخر
+fault-key-reused-text = افتح الصفحة من جديد وأرسل مرة أخرى.
+fault-refused = قاعدة تقول لا
+fault-not-available = لا يمكن فعل هذا هنا
+fault-not-available-text = تعرفه المنصة ولم يُبنَ بعد.
+fault-auth = لم ينجح ذلك
+fault-internal = حدث خطأ من جانبنا
+fault-internal-text = سُجّل الخطأ. لم يتغير شيء جزئيًا؛ حاول لاحقًا.
+
+## Signing up and in
+
+sign-in-title = تسجيل الدخول
+sign-in-forgot = نسيت كلمة المرور
+sign-in-mail-title = بلا كلمة مرور
+sign-in-mail-text = نرسل رابطًا ورمزًا إلى بريدك. أيٌّ منهما يُدخلك مرة واحدة.
+sign-in-mail-send = أرسل رابطًا
+sign-in-new = جديد هنا؟
+sign-up-text = الحساب للتصفح وحفظ مكانك. قبل الشراء نتحقق من هويتك.
+sign-up-known = لديك حساب؟
+sign-up-closed = لا يمكن لأحد إنشاء حساب هنا بنفسه. اطلب دعوة من المشغّل.
+field-name = الاسم
+field-display-name = الاسم المعروض
+field-phone = الهاتف
+field-password = كلمة المرور
+field-password-hint = ستة أحرف أو أكثر. الجملة أفضل.
+field-password-now = كلمة المرور الحالية
+field-password-now-hint = اتركها فارغة إن دخلت للتو أو لم تكن لديك واحدة.
+field-password-new = كلمة مرور جديدة
+field-code = رمز من ستة أرقام
+second-title = العامل الثاني
+second-text = أدخل الرمز الذي يعرضه تطبيق المصادقة الآن.
+second-go-on = تابع
+second-other = ادخل باسم شخص آخر
+code-title = انظر في بريدك
+code-text = أرسلنا رابطًا ورمزًا إلى
+code-developer = هذا الخادم لا يرسل بريدًا؛ ما كان سيرسله موجود في
+code-again = أرسله مرة أخرى أو إلى عنوان آخر
+recover-title = العودة إلى حسابك
+recover-text = نرسل رابطًا ورمزًا إلى بريدك. بعد الدخول تختار كلمة مرور أخرى.
+recover-send = أرسل الرابط
+auth-invalid-credentials = البريد وكلمة المرور لا يتطابقان. تحقق منهما أو اطلب رابطًا.
+auth-email-not-confirmed = لم يُؤكَّد البريد بعد. اتبع الرابط في رسالتنا أو اطلب غيره.
+auth-otp-expired = الرمز أو الرابط خاطئ أو مستعمل أو قديم. اطلب غيره وافتحه في المتصفح نفسه.
+auth-over-request-rate-limit = محاولات كثيرة. انتظر بضع دقائق.
+auth-over-email-send-rate-limit = أُرسلت رسالة قبل لحظة. انظر في بريدك أو انتظر دقيقة.
+auth-mfa-verification-failed = هذا ليس الرمز الذي يعرضه تطبيقك الآن. تحقق من ساعة هاتفك.
+auth-weak-password = كلمة المرور قصيرة: ستة أحرف أو أكثر.
+auth-same-password = كلمة المرور الجديدة هي القديمة. اختر غيرها.
+auth-current-password-invalid = كلمة المرور الحالية غير صحيحة.
+auth-reauthentication-needed = دخلت منذ وقت طويل. أدخل كلمة المرور الحالية أيضًا أو سجّل الدخول من جديد.
+auth-user-already-exists = يوجد حساب بهذا البريد. سجّل الدخول.
+auth-validation-failed = شيء في النموذج لا يناسب: عنوان مثل ada@example.com وكلمة مرور من 6 إلى 72 حرفًا.
+auth-signup-disabled = لا يمكن لأحد إنشاء حساب هنا بنفسه.
+
+## Account
+
+account-title = الحساب
+account-profile = الملف الشخصي
+account-save = احفظ
+account-verification = الهوية
+account-to-verification = إلى التحقق
+account-password = كلمة المرور
+account-set-password = عيّن كلمة المرور
+account-factor = العامل الثاني
+account-sessions = أين أنت داخل
+account-done-profile = حُفظ ملفك.
+account-done-password = عُيّنت كلمة المرور. انتهت كل الجلسات الأخرى.
+account-done-factor = العامل الثاني مفعّل. ستحتاجه للدخول من الآن.
+account-done-factor-removed = أُوقف العامل الثاني.
+account-done-sessions = انتهت كل الجلسات الأخرى.
+factor-none = تطبيق مصادقة على هاتفك يعرض رمزًا يُطلب مع كلمة المرور.
+factor-add = أضف تطبيق مصادقة
+factor-on = مفعّل
+factor-remove = أوقفه
+factor-scan = امسح هذه الصورة بتطبيق المصادقة:
+factor-picture = رمز QR لتطبيق المصادقة
+factor-secret = أو اكتب فيه هذا السر:
+factor-turn-on = فعّله
+session-seen = آخر ظهور
+session-this = هذه
+session-end-others = أنهِ كل ما عداها
+
+## Notifications
+
+notices-title = الإشعارات
+notices-new = جديد
+notices-read-all = علّم الكل مقروءًا
+notices-empty = لا شيء نخبرك به بعد
+notices-empty-text = حين يتغير شيء يخصك، شراء أو تحقق أو دفعة، تجده هنا.
+
+## Verification
+
+verify-title = تحقق من هويتك
+verify-lead = يطلب القانون أن نعرف من يشتري. ينظر مسؤول امتثال فيما تقدمه، ولا أحد غيره.
+verify-steps = الخطوات
+verify-step-documents = الوثائق
+verify-step-details = البيانات
+verify-step-decision = القرار
+verify-documents-text = وثيقة واحدة فيها صورتك. وللمستوى المعزز وثيقة ثانية مثل إثبات عنوان.
+verify-filed = مقدّمة
+verify-kind = نوع الوثيقة
+verify-file = الملف
+verify-file-hint = ملف PDF أو JPEG أو PNG أو WebP، أقصاه 20 ميغابايت.
+verify-upload = ارفع
+upload-progress = جارٍ الرفع
+verify-level = المستوى
+level-basic = أساسي: وثيقة واحدة
+level-enhanced = معزز: مصدر المال ووثيقة ثانية
+verify-which = الوثائق المقدمة
+verify-submit = قدّم
+verify-approved = تم التحقق من هويتك.
+verify-until = سارٍ حتى
+verify-next = انظر ما هو معروض
+verify-waiting = التحقق جارٍ.
+verify-submitted = قُدّم في
+verify-waiting-text = لا حاجة للانتظار هنا: سيخبرك إشعار بالقرار.
+verify-withdraw = اسحب ما قدمته
+verify-rejected = رُفض التحقق.
+verify-rejected-text = يمكنك تقديم وثائق جديدة والمحاولة ثانية.
+verify-expired = انتهت مدة التحقق. قدّم من جديد لتواصل الشراء.
+field-legal-name = الاسم القانوني الكامل
+field-legal-name-hint = كما في الوثيقة.
+field-born-on = تاريخ الميلاد
+field-country = بلد الإقامة
+field-country-hint = حرفان مثل US أو GB أو AE.
+field-address = العنوان
+field-source-of-funds = مصدر المال
+field-source-of-funds-hint = مثل راتب أو بيع بيت أو إرث.
+
+## Buying
+
+buy-title = شراء رموز
+buy-may = هل يمكنك الشراء؟
+buy-may-yes = نعم
+buy-may-not = ليس الآن
+buy-rules = قواعد هذا العرض:
+buy-verify = تحقق من هويتك
+buy-back = العودة إلى العقار
+buy-how = ما يحدث بعد ذلك
+buy-how-reserve = تحجز رموزًا بالسعر المعروض، ويُثبَّت.
+buy-how-pay = تدفع. يبقى المال في حساب الضمان وليس ملكًا لأحد حتى الإغلاق.
+buy-how-withdraw = ما دام حق الانسحاب قائمًا يمكنك استرداده مع الرسم.
+buy-how-close = يُغلق العرض وتصبح الرموز لك، أو يفشل ويُرد مالك.
+buy-how-many = كم؟
+buy-tokens = الرموز
+buy-price = سعر الرمز
+buy-total = مجموع الرموز
+buy-charge = تدفع
+buy-reserved-for = يبقى الحجز { $minutes } دقيقة.
+buy-cooling = { $count ->
+    [0] لا حق في الانسحاب بعد الدفع.
+   *[other] أيام حق الانسحاب بعد الدفع: { $count }.
+  }
+buy-warning = أفهم أنني قد أخسر هذا المال وأنه جزء كبير مما أملك.
+buy-reserve = احجز وادفع
+buy-compute = احسب التكلفة
+buy-fine = السعر والرسم من الخادم. لا يُخصم شيء قبل أن تدفع في الصفحة التالية.
+
+investment-title = عملية شراء
+investment-receipt = إيصال
+investment-tokens = الرموز
+investment-course = المسار
+investment-pending = هذه الرموز محجوزة لك.
+investment-due = ادفع قبل
+investment-pay = ادفع
+investment-cancel = تخلَّ عن الحجز
+investment-paid = تم الدفع. مالك في حساب الضمان.
+investment-paid-text = حين يُغلق العرض تصبح الرموز لك. وإن فشل عاد كله مع الرسم.
+investment-withdraw-until = يمكنك الانسحاب قبل
+investment-withdraw = انسحب واسترد مالك
+investment-confirmed = أُغلق العرض. الرموز لك.
+investment-confirmed-text = هي في السجل، ويُدفع الإيجار لمن يحملها في تاريخ التسجيل.
+investment-refund-text = يعود ما دفعته من حيث جاء. يُعد مردودًا حين يؤكده مزود الدفع.
+investment-over = انتهى هذا الحجز.
+investment-again = العودة إلى العقار
+course-reserved = حُجز
+course-paid = دُفع إلى حساب الضمان
+course-closed = أُغلق والرموز محفوظة
+course-waits = لم يأتِ بعد
+
+## Portfolio
+
+portfolio-lead = ما تملكه، وما كلّفه، وما دفعه.
+portfolio-empty = لا تملك شيئًا بعد
+portfolio-empty-text = اختر عقارًا معروضًا. ما تشتريه يظهر هنا منذ الحجز.
+portfolio-value = القيمة
+portfolio-value-note = بأحدث سعر للرمز؛ والسعر ليس تقييمًا
+portfolio-cost = التكلفة
+portfolio-cost-note = مع الرسوم
+portfolio-income = الدخل
+portfolio-income-note = دُفع لك بعد الضريبة المستقطعة
+portfolio-holdings = الحيازات
+portfolio-none-held = لا رموز لك بعد
+portfolio-none-held-text = تصبح لك حين يُغلق عرض اشتريت فيه.
+portfolio-next = أُعلن ولم يُدفع بعد
+portfolio-record = تاريخ التسجيل
+portfolio-income-chart = الدخل حسب الشهر، { $currency }
+portfolio-no-income = لم يُدفع لك إيجار بعد
+portfolio-no-income-text = كل توزيع لعقار تملك فيه يظهر هنا بيومه.
+portfolio-purchases = المشتريات
+portfolio-lots = الدفعات
+portfolio-lots-text = كل شراء أو تحويل ترك دفعة بتكلفتها وتواريخها. تسأل عنها دوائر الضرائب.
+portfolio-statements = الكشوف
+portfolio-statements-text = كل كشف يطابق دفتر الأستاذ ويبقى كما هو دائمًا.
+portfolio-statement = كشف { $year } (PDF)
+column-property = العقار
+column-tokens = الرموز
+column-state = الحالة
+lot-acquired = تاريخ الحيازة
+lot-restricted = مقيّد حتى
+lot-free = غير مقيّد
+state-declared = معلن
+state-paying = قيد الدفع
+state-proposed = مقترح
