@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::State,
+    extract::{Query, State},
     http::{HeaderMap, StatusCode},
 };
 use chrono::TimeDelta;
@@ -21,7 +21,7 @@ use super::{
     one_time::{self, Flow, Purpose},
     passwords::Match,
     pkce::Challenge,
-    request::{Asked, Asking, Body, Person, bearer, nothing, person},
+    request::{Asked, Body, Person, bearer, nothing, person},
     session::{self, Ending},
     strength::new_password,
     users,
@@ -270,7 +270,7 @@ pub async fn logout(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Asking(query): Asking<LogoutQuery>,
+    Query(query): Query<LogoutQuery>,
 ) -> Result<StatusCode, Problem> {
     bearer(&app, &headers)?;
     let tx = app.db.as_auth().await?;

@@ -4,7 +4,7 @@ pub mod generate_link;
 
 use axum::{
     Json,
-    extract::State,
+    extract::{Path, Query, State},
     http::{HeaderMap, HeaderName, HeaderValue, header},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,7 +19,7 @@ use super::{
     events::{self, Event},
     newcomer::{Newcomer, merge},
     passwords,
-    request::{Asked, Asking, Body, Named, nothing, service},
+    request::{Asked, Body, nothing, service},
     session::{self, Ending},
     strength::new_password,
     users,
@@ -83,7 +83,7 @@ pub struct Removal {
 pub async fn list(
     State(app): State<App>,
     headers: HeaderMap,
-    Asking(query): Asking<PageQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Result<(HeaderMap, Json<Value>), Problem> {
     service(&app, &headers)?;
     let (page, per_page) = query.numbers()?;
@@ -135,11 +135,7 @@ pub(super) fn id_of(text: &str) -> Result<Uuid, AuthRefusal> {
 ///
 /// # Errors
 /// See [`AuthRefusal`].
-pub async fn show(
-    State(app): State<App>,
-    headers: HeaderMap,
-    Named(id): Named<String>,
-) -> Result<Json<Value>, Problem> {
+pub async fn show(State(app): State<App>, headers: HeaderMap, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     service(&app, &headers)?;
     let id = id_of(&id)?;
     let tx = app.db.as_auth().await?;
@@ -222,7 +218,7 @@ pub async fn change(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Named(id): Named<String>,
+    Path(id): Path<String>,
     Body(body): Body<AdminUser>,
 ) -> Result<Json<Value>, Problem> {
     service(&app, &headers)?;
@@ -359,7 +355,7 @@ pub async fn remove(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Named(id): Named<String>,
+    Path(id): Path<String>,
     Body(body): Body<Removal>,
 ) -> Result<Json<Value>, Problem> {
     service(&app, &headers)?;
@@ -421,7 +417,7 @@ async fn anonymise(tx: &Tx, id: Uuid, now: DateTime<Utc>) -> Result<(), tokio_po
 pub async fn audit(
     State(app): State<App>,
     headers: HeaderMap,
-    Asking(query): Asking<PageQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Json<Value>, Problem> {
     service(&app, &headers)?;
     let (page, per_page) = query.numbers()?;

@@ -2,7 +2,11 @@
 //!
 //! A secret is kept encrypted, since its codes can only be compared by who has it. A code counts once.
 
-use axum::{Json, extract::State, http::HeaderMap};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,7 +19,7 @@ use super::{
     admin::id_of,
     events::{self, Event},
     limits, refresh,
-    request::{Asked, Body, Named, Person, bearer, person, service},
+    request::{Asked, Body, Person, bearer, person, service},
     sealed,
     session::{self, Method},
     totp, users,
@@ -210,7 +214,7 @@ pub async fn challenge(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Named(id): Named<String>,
+    Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     bearer(&app, &headers)?;
     let tx = app.db.as_auth().await?;
@@ -246,7 +250,7 @@ pub async fn verify(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Named(id): Named<String>,
+    Path(id): Path<String>,
     Body(body): Body<Shown>,
 ) -> Result<Json<Value>, Problem> {
     bearer(&app, &headers)?;
@@ -373,7 +377,7 @@ pub async fn unenroll(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Named(id): Named<String>,
+    Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     bearer(&app, &headers)?;
     let tx = app.db.as_auth().await?;
@@ -417,7 +421,7 @@ async fn remove(tx: &Tx, user_id: Uuid, id: Uuid, asked: &Asked) -> Result<(), t
 pub async fn of_user(
     State(app): State<App>,
     headers: HeaderMap,
-    Named(id): Named<String>,
+    Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     service(&app, &headers)?;
     let id = id_of(&id)?;
@@ -436,7 +440,7 @@ pub async fn remove_of_user(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Named((id, factor)): Named<(String, String)>,
+    Path((id, factor)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
     service(&app, &headers)?;
     let id = id_of(&id)?;
@@ -455,7 +459,7 @@ pub async fn change_of_user(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Named((id, factor)): Named<(String, String)>,
+    Path((id, factor)): Path<(String, String)>,
     Body(body): Body<FactorChange>,
 ) -> Result<Json<Value>, Problem> {
     service(&app, &headers)?;

@@ -1,6 +1,10 @@
 //! `/token`: what is given for a password, a refresh token, a code or a signature.
 
-use axum::{Json, extract::State, http::HeaderMap};
+use axum::{
+    Json,
+    extract::{Query, State},
+    http::HeaderMap,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -12,7 +16,7 @@ use super::{
     limits::{self, Drop},
     passwords::Match,
     pkce, providers, refresh,
-    request::{Asked, Asking, Body},
+    request::{Asked, Body},
     session::{self, Method},
     web3,
 };
@@ -38,8 +42,21 @@ struct ByPassword {
 /// See [`AuthRefusal`].
 pub async fn token(
     State(app): State<App>,
-    Asking(query): Asking<GrantQuery>,
-    asked_with: HeaderMap,
+    query: Query<GrantQuery>,
+    asked: Asked,
+    body: Body<Value>,
+) -> Result<(HeaderMap, Json<Value>), Problem> {
+    by_client(State(app), query, HeaderMap::new(), asked, body).await
+}
+
+/// The same for a client, who may be somebody signed in already.
+///
+/// # Errors
+/// See [`AuthRefusal`].
+pub async fn by_client(
+    State(app): State<App>,
+    Query(query): Query<GrantQuery>,
+    shown: HeaderMap,
     asked: Asked,
     Body(body): Body<Value>,
 ) -> Result<(HeaderMap, Json<Value>), Problem> {
@@ -48,7 +65,7 @@ pub async fn token(
         Some("refresh_token") => refresh::grant(&app, &asked, &read(body)?).await?,
         Some("pkce") => pkce::grant(&app, &asked, &read(body)?).await?,
         Some("web3") => web3::grant(&app, &asked, &read(body)?).await?,
-        Some("id_token") => providers::grant::grant(&app, &asked_with, &asked, &read(body)?).await?,
+        Some("id_token") => providers::grant::grant(&app, &shown, &asked, &read(body)?).await?,
         Some(_) | None => return Err(AuthRefusal::UnsupportedGrant.into()),
     };
     let mut headers = headers;

@@ -1,6 +1,10 @@
 //! The ways in which a person signs in: taking one away. Adding one begins in [`flow`](super::providers::flow).
 
-use axum::{Json, extract::State, http::HeaderMap};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
@@ -8,7 +12,7 @@ use uuid::Uuid;
 use super::{
     AuthRefusal,
     events::{self, Event},
-    request::{Asked, Named, Person, bearer, person},
+    request::{Asked, Person, bearer, person},
 };
 use crate::{
     app::App,
@@ -24,7 +28,7 @@ pub async fn unlink(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Named(id): Named<String>,
+    Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     bearer(&app, &headers)?;
     if !app.config.settings.logins.linking {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::{
     Json,
     body::Bytes,
-    extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request, connect_info::Connected},
+    extract::{ConnectInfo, FromRequest, FromRequestParts, Query, Request, connect_info::Connected},
     http::{HeaderMap, header, request::Parts},
     serve::{IncomingStream, Listener},
 };
@@ -51,42 +51,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     }
 }
 
-/// The query, or a refusal in auth's own form.
-pub struct Asking<T>(pub T);
-
-impl<T: DeserializeOwned> FromRequestParts<App> for Asking<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
-            return Err(NUL.into());
-        }
-        // What is wrong may be a token: it is not said back.
-        let query = Query::try_from_uri(&parts.uri)
-            .map_err(|_| AuthRefusal::Invalid("the query has a parameter twice, or one that cannot be read".into()))?;
-        Ok(Asking(query.0))
-    }
-}
-
-/// Parts of the path, or a refusal in auth's own form.
-pub struct Named<T>(pub T);
-
-impl<T: DeserializeOwned + Send> FromRequestParts<App> for Named<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        if parts.uri.path().contains("%00") {
-            return Err(NUL.into());
-        }
-        let path = Path::from_request_parts(parts, app)
-            .await
-            .map_err(|_| AuthRefusal::Invalid("the path cannot be read".into()))?;
-        Ok(Named(path.0))
-    }
-}
-
 /// PostgreSQL has no text with this character.
-const NUL: AuthRefusal = AuthRefusal::Invalid(std::borrow::Cow::Borrowed("a text has the character U+0000"));
+pub(super) const NUL: AuthRefusal = AuthRefusal::Invalid(std::borrow::Cow::Borrowed("a text has the character U+0000"));
 
 fn has_nul(value: &serde_json::Value) -> bool {
     match value {

@@ -12,6 +12,7 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
+use super::request::NUL;
 pub use super::request::bearer;
 use super::{AuthRefusal, account, admin, factors, grant, identities, links, mail, providers::flow, signup, verify};
 use crate::{app::App, problem::Problem};
@@ -28,7 +29,7 @@ pub fn routes() -> Router<App> {
         .route("/settings", get(settings))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/signup", post(signup::signup))
-        .route("/token", post(grant::token))
+        .route("/token", post(grant::by_client))
         .route("/otp", post(links::otp))
         .route("/magiclink", post(links::magic_link))
         .route("/recover", post(links::recover))
@@ -157,7 +158,11 @@ async fn in_gotrue_form(request: Request, next: Next) -> Response {
         .and_then(|value| value.to_str().ok());
     // Versions are dates, so that their text has their order.
     let is_new = asked.is_some_and(|version| version.len() == API_VERSION.len() && version >= API_VERSION);
-    let response = Problem::in_place_of_text(next.run(request).await);
+    let response = if request.uri().to_string().contains("%00") {
+        Problem::from(NUL).into_response()
+    } else {
+        Problem::in_place_of_text(next.run(request).await)
+    };
     let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned() else {
         return response;
     };

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::State,
+    extract::{Query, State},
     http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -18,7 +18,7 @@ use super::{
     limits,
     one_time::{self, PKCE_PREFIX, Purpose, Redeemed},
     pkce, redirect,
-    request::{Asked, Asking, Body},
+    request::{Asked, Body},
     session::{self, Method},
 };
 use crate::{
@@ -117,7 +117,7 @@ async fn finish(app: &App, tx: Tx, outcome: Outcome, asked: &Asked) -> Result<Va
 ///
 /// # Errors
 /// What the database answered; a refusal goes to the front end.
-pub async fn get(State(app): State<App>, asked: Asked, Asking(proof): Asking<Proof>) -> Result<Response, Problem> {
+pub async fn get(State(app): State<App>, asked: Asked, Query(proof): Query<Proof>) -> Result<Response, Problem> {
     let target = redirect::target(&app, proof.redirect_to.as_deref(), &asked);
     let token = proof.token_hash.or(proof.token).unwrap_or_default();
     let is_pkce = token.starts_with(PKCE_PREFIX);

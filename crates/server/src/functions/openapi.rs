@@ -27,7 +27,9 @@ fn document() -> Value {
     }
     for name in NOT_BUILT {
         let mut operation = operation("Answers 501: it is not built.", json_body(), json!([]));
-        operation["tags"] = json!(["not built"]);
+        if let Some(fields) = operation.as_object_mut() {
+            fields.insert("tags".to_owned(), json!(["not built"]));
+        }
         paths.insert(format!("/{name}"), json!({ "post": operation }));
     }
     for name in UPLOADS {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use axum::{
     Json,
-    extract::State,
+    extract::{Query, State},
     http::{HeaderMap, header},
     response::{Html, IntoResponse as _, Response},
 };
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{escaped, waiting};
-use crate::{app::App, auth::request::Asking, problem::Problem};
+use crate::{app::App, problem::Problem};
 
 /// The most mails that are shown.
 const SHOWN_MAX: i64 = 100;
@@ -30,7 +30,7 @@ pub struct MailQuery {
 /// [`Problem::NotFound`] without `--dev-keys`.
 pub async fn mails(
     State(app): State<App>,
-    Asking(query): Asking<MailQuery>,
+    Query(query): Query<MailQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if !app.config.settings.dev_keys {

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{State, rejection::BytesRejection},
+    extract::{Query, State, rejection::BytesRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -29,7 +29,7 @@ use crate::{
         limits,
         pkce::{self, Challenge},
         redirect,
-        request::{Asked, Asking, Person, bearer, person},
+        request::{Asked, Person, bearer, person},
         session::{self, Method},
         token::same,
     },
@@ -94,11 +94,7 @@ struct Flow {
 ///
 /// # Errors
 /// See [`AuthRefusal`].
-pub async fn authorize(
-    State(app): State<App>,
-    asked: Asked,
-    Asking(begin): Asking<Begin>,
-) -> Result<Response, Problem> {
+pub async fn authorize(State(app): State<App>, asked: Asked, Query(begin): Query<Begin>) -> Result<Response, Problem> {
     let known = app.providers.get(begin.provider.as_deref())?;
     let is_sent = begin.skip_http_redirect.as_deref() != Some("true");
     // Without a challenge the tokens go to whatever browser comes back: only the one that began may.
@@ -138,7 +134,7 @@ pub async fn authorize_link(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Asking(begin): Asking<Begin>,
+    Query(begin): Query<Begin>,
 ) -> Result<Response, Problem> {
     bearer(&app, &headers)?;
     if !app.config.settings.logins.linking {
@@ -292,7 +288,7 @@ pub async fn callback(
     State(app): State<App>,
     headers: HeaderMap,
     asked: Asked,
-    Asking(back): Asking<Back>,
+    Query(back): Query<Back>,
 ) -> Result<Response, Problem> {
     let state = back.state.clone().unwrap_or_default();
     let Some(flow) = taken(&app, &state, asked.now).await? else {

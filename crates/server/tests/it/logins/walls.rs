@@ -121,6 +121,9 @@ fn other_routes() -> Vec<(&'static str, String)> {
         routes.push(("GET", format!("/functions/v1/{name}/{}", uuid::Uuid::nil())));
     }
     routes.push(("GET", "/functions/v1/openapi.json".to_owned()));
+    routes.push(("GET", "/realtime/v1/websocket".to_owned()));
+    routes.push(("POST", "/realtime/v1/api/broadcast".to_owned()));
+    routes.push(("POST", "/realtime/v1/api/broadcast/a/events/b".to_owned()));
     let names = [BUILT, NOT_BUILT, UPLOADS, &[WEBHOOK, "no-such-function"]].concat();
     routes.extend(names.iter().map(|name| ("POST", format!("/functions/v1/{name}"))));
     routes

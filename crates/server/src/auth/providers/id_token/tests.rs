@@ -9,6 +9,9 @@ use crate::auth::{
 
 const NOW: i64 = 1_900_000_000;
 
+/// What a case does to claims.
+type Spoil = fn(&mut Value);
+
 fn key() -> SigningKey {
     signing::keys_of(signing::fresh().unwrap().expose()).unwrap().remove(0)
 }
@@ -30,7 +33,7 @@ fn claims() -> Value {
 #[test]
 fn what_holds_and_what_does_not() {
     let key = key();
-    let cases: [(fn(&mut Value), Result<(), IdTokenError>); 13] = [
+    let cases: [(Spoil, Result<(), IdTokenError>); 13] = [
         (|_| {}, Ok(())),
         (|claims| claims["aud"] = json!("app"), Ok(())),
         (|claims| claims["aud"] = json!(["mint"]), Ok(())),
