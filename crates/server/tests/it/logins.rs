@@ -2,6 +2,7 @@
 
 mod factors;
 mod mails;
+mod pages;
 mod sending;
 mod service;
 mod sessions;
