@@ -7,12 +7,16 @@
 //! Loading [`Settings`] writes nothing. [`Settings::into_config`] makes the secrets that are missing.
 
 pub mod database_url;
+pub mod environment;
 pub mod logins;
 mod parse;
 pub mod postgrest;
+pub mod providers;
 pub mod realtime;
+mod rest;
 pub mod secret;
 pub mod secrets_file;
+pub mod storage;
 
 use std::{
     collections::BTreeMap,
@@ -25,10 +29,12 @@ use pgrest::request::Options;
 
 use crate::postgres::is_root;
 pub use database_url::DatabaseUrl;
+pub use environment::{Environment, Flags};
 pub use logins::Logins;
 pub use parse::BaseUrl;
 pub use secret::Secret;
 use secrets_file::{SecretsError, SecretsFile};
+pub use storage::Storage;
 
 /// The name of the settings file inside the data folder.
 pub const FILE_NAME: &str = "nexus-mint.toml";
@@ -94,6 +100,10 @@ settings! {
         "Mail server, as smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465";
     MAIL_FROM: "mail_from", "NEXUS_MINT_MAIL_FROM", Some("mail-from"), "Nexus Mint <no-reply@localhost>",
         "Who mails are from, as an address or Name <address>";
+    SMTP_CA: "smtp_ca", "NEXUS_MINT_SMTP_CA", Some("smtp-ca"), "those of the system",
+        "PEM file of the certificate authorities by which the mail server is known";
+    MAIL_TEMPLATES: "mail_templates", "NEXUS_MINT_MAIL_TEMPLATES", Some("mail-templates"), "words of ours",
+        "Folder with the words of mails (docs/AUTH.md)";
     MAIL_INTERVAL: "mail_interval", "NEXUS_MINT_MAIL_INTERVAL", Some("mail-interval"), "60 (1 with --dev-keys)",
         "Seconds between two mails to one address";
     MAIL_AUTOCONFIRM: "mail_autoconfirm", "NEXUS_MINT_MAIL_AUTOCONFIRM", Some("mail-autoconfirm"), "true without a mail server, else false",
@@ -106,10 +116,16 @@ settings! {
         "Whether people may add and remove ways to sign in by themselves";
     ETHEREUM: "ethereum_sign_in", "NEXUS_MINT_ETHEREUM_SIGN_IN", Some("ethereum-sign-in"), "false (true with --dev-keys)",
         "Whether Ethereum wallets may sign in";
+    PROVIDERS: "sign_in_providers", "NEXUS_MINT_SIGN_IN_PROVIDERS", None, "none",
+        "Other providers at which people sign in (OpenID Connect, OAuth 2.0), as JSON by their names (docs/AUTH.md)";
+    SCORE_MIN: "password_score_min", "NEXUS_MINT_PASSWORD_SCORE_MIN", Some("password-score-min"), "2 (0 with --dev-keys)",
+        "How hard a new password must be to guess, from 0 (anything) to 4 (zxcvbn's score)";
     TOKEN_HOOK: "access_token_hook", "NEXUS_MINT_ACCESS_TOKEN_HOOK", Some("access-token-hook"), "none",
         "Function of the database, as schema.name, that adds claims to access tokens";
     CLIENT_ADDRESS_HEADER: "client_address_header", "NEXUS_MINT_CLIENT_ADDRESS_HEADER", Some("client-address-header"), "none",
         "Header in which the proxy before this server says who asks; its last address counts, and limits rest on it";
+    STORAGE_BYTES: "storage_bytes_max", "NEXUS_MINT_STORAGE_BYTES_MAX", Some("storage-bytes-max"), "524288000",
+        "The most bytes of one object of /storage/v1, where its bucket does not say less";
     REST_SCHEMAS: "rest_schemas", "NEXUS_MINT_REST_SCHEMAS", Some("rest-schemas"), "public",
         "Schemas that /rest/v1 shows, separated by commas; the first is the default";
     REST_ROWS_MAX: "rest_rows_max", "NEXUS_MINT_REST_ROWS_MAX", Some("rest-rows-max"), "1000",
@@ -188,59 +204,6 @@ pub enum ConfigError {
     Secrets(#[from] SecretsError),
 }
 
-/// The values given on the command line, by the key of their setting.
-#[derive(Debug, Clone, Default)]
-pub struct Flags {
-    /// Key of the setting to its text.
-    pub values: BTreeMap<&'static str, String>,
-    /// `--dev-keys`: use Supabase's well-known local secret.
-    pub dev_keys: bool,
-    /// `--demo`: the data folder's own demo.
-    pub demo: bool,
-}
-
-/// The environment variables, as a value, so that tests have their own.
-#[derive(Debug, Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
-
-impl Environment {
-    /// The process's own.
-    #[must_use]
-    pub fn of_process() -> Environment {
-        let readable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        Environment(std::env::vars_os().filter_map(readable).collect())
-    }
-
-    /// A made-up one.
-    #[must_use]
-    pub fn of<const N: usize>(variables: [(&str, &str); N]) -> Environment {
-        Environment(
-            variables
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-        )
-    }
-
-    /// An empty variable counts as not set: that is how container files spell "no value".
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    /// A variable that may be empty on purpose.
-    fn given(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    /// Variables whose names begin alike, by the rest of their names.
-    fn beginning_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let found = self.0.iter().filter(|(_, value)| !value.is_empty());
-        found.filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
-    }
-}
-
 /// A setting with the value that holds, fit to be shown.
 #[derive(Debug, Clone)]
 pub struct InForce {
@@ -291,6 +254,8 @@ pub struct Settings {
     pub logins: Logins,
     /// Whether a new e-mail address counts as confirmed.
     pub mail_autoconfirm: bool,
+    /// How `/storage/v1` is served.
+    pub storage: Storage,
     /// How `/rest/v1` is served.
     pub rest: Options,
     /// What `/realtime/v1` allows.
@@ -373,6 +338,7 @@ impl Settings {
                 .unwrap_or(smtp_url.is_none()),
             smtp_url,
             logins: loader.logins()?,
+            storage: loader.storage()?,
             rest: loader.rest()?,
             realtime: loader.get(&REALTIME_LIMITS, realtime::limits)?.unwrap_or_default(),
             log: loader
@@ -546,19 +512,6 @@ impl<'a> Loader<'a> {
         })
     }
 
-    /// How `/rest/v1` is served.
-    fn rest(&mut self) -> Result<Options, ConfigError> {
-        Ok(Options {
-            schemas: self
-                .get(&REST_SCHEMAS, parse::names)?
-                .unwrap_or_else(|| vec!["public".to_owned()]),
-            rows_max: Some(self.get(&REST_ROWS_MAX, parse::rows)?.unwrap_or(1000)),
-            aggregates: self.get(&REST_AGGREGATES, parse::boolean)?.unwrap_or(false),
-            plans: self.get(&REST_PLANS, parse::boolean)?.unwrap_or(false),
-            ..Options::default()
-        })
-    }
-
     fn in_force(&self, settings: &Settings) -> Vec<InForce> {
         let shown = |spec: &'static Spec, text: Option<&str>| match (spec.key, text) {
             ("data_dir", _) => settings.data_dir.display().to_string(),
@@ -567,6 +520,7 @@ impl<'a> Loader<'a> {
             ("anonymous_sign_in", _) => settings.logins.anonymous.to_string(),
             ("manual_linking", _) => settings.logins.linking.to_string(),
             ("ethereum_sign_in", _) => settings.logins.ethereum.to_string(),
+            ("password_score_min", _) => settings.logins.score_min.to_string(),
             (_, None) => spec.default.to_owned(),
             ("database_url", Some(_)) => settings
                 .database_url
@@ -575,7 +529,7 @@ impl<'a> Loader<'a> {
                 .unwrap_or_default(),
             (
                 "jwt_secret" | "jwt_signing_keys" | "anon_key" | "service_key" | "file_key" | "file_keys_old"
-                | "seal_key" | "smtp_url",
+                | "seal_key" | "smtp_url" | "sign_in_providers",
                 Some(_),
             ) => "[secret]".to_owned(),
             (_, Some(text)) => text.to_owned(),
