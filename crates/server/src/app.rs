@@ -12,7 +12,7 @@ use crate::{
     },
     config::{BaseUrl, Config},
     db::Db,
-    files::{Files, keys::NoKey},
+    files::{Files, NoStore},
     investments::batch::Purchases,
     payments::arrivals::Arrivals,
     queue::{Limits, Queue},
@@ -60,7 +60,7 @@ pub enum AppError {
     Tokens(#[from] KeyError),
     /// Those of files.
     #[error(transparent)]
-    Files(#[from] NoKey),
+    Files(#[from] NoStore),
 }
 
 impl App {
