@@ -5,6 +5,7 @@
 //! where such front ends look for it.
 
 pub(crate) mod content;
+mod openapi;
 pub(crate) mod papers;
 pub mod uploads;
 
@@ -189,8 +190,11 @@ pub use uploads::UPLOADS;
 pub fn routes() -> Router<App> {
     uploads::routes()
         .route("/{name}", post(invoke))
+        .route("/openapi.json", get(openapi::show))
         .route("/document-content/{id}", get(content::read))
         .route("/kyc-document-content/{id}", get(content::read_personal))
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn(in_functions_form))
 }
 
@@ -272,7 +276,7 @@ struct PaymentId {
 
 /// Puts a problem's text under `error` too.
 async fn in_functions_form(request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+    let response = Problem::in_place_of_text(next.run(request).await);
     let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned() else {
         return response;
     };

@@ -1,7 +1,8 @@
 //! Settings of stored objects.
 
 use super::{
-    ConfigError, Loader, S3_ACCESS_KEY, S3_BUCKET, S3_ENDPOINT, S3_REGION, S3_SECRET_KEY, STORAGE_BYTES, Secret, Source, parse,
+    ConfigError, Loader, S3_ACCESS_KEY, S3_BUCKET, S3_ENDPOINT, S3_REGION, S3_SECRET_KEY, STORAGE_BYTES, Secret,
+    Source, parse,
 };
 
 /// As much as the largest bucket of ours takes (bytes).
