@@ -25,6 +25,8 @@ ROOT = HERE.parent.parent
 JS = "@supabase/supabase-js@2.109.0"
 # Resumable uploads.
 TUS = "tus-js-client@4.3.1"
+# Storage is asked once more with its files in a bucket of moto: a fake of Amazon's S3, in memory.
+FAKE_S3 = "moto[server]==5.2.5"
 # The WebSocket of Node.js before 22.
 SOCKET = "ws@8.18.3"
 JS_CASES = ["rest", "auth", "storage", "realtime", "chat", "functions"]
@@ -136,6 +138,50 @@ def leaks(log):
     return [f"the log tells too much: {line}" for line in lines if secret.search(line)]
 
 
+def over_s3(folder, program, environment, commands, started):
+    """Runs the cases of storage on a server whose files are in a fake S3: passed, failed, and what to say."""
+    python = folder / "python/bin/python"
+    install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", FAKE_S3]
+    if not python.exists() or subprocess.run(install).returncode:
+        return 0, 0, ["skipped: storage over a fake S3, which could not be installed"]
+    port, listen = free_port(), free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    fake = [str(folder / "python/bin/moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+    started.append(subprocess.Popen(fake, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    keys = dict(aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1", endpoint_url=endpoint)
+    make = f"import boto3; boto3.client('s3', **{keys!r}).create_bucket(Bucket='files')"
+    for _ in range(100):
+        if subprocess.run([str(python), "-c", make], stderr=subprocess.DEVNULL).returncode == 0:
+            break
+        time.sleep(0.2)
+    environment = dict(
+        environment, NEXUS_MINT_LISTEN=f"127.0.0.1:{listen}", NEXUS_MINT_STORAGE_S3_BUCKET="files",
+        NEXUS_MINT_STORAGE_S3_ENDPOINT=endpoint, NEXUS_MINT_STORAGE_S3_ACCESS_KEY="a", NEXUS_MINT_STORAGE_S3_SECRET_KEY="b",
+    )
+    with (folder / "log-s3").open("wb") as written:
+        started.append(subprocess.Popen([program, "serve", "--dev-keys"], env=environment, stderr=written))
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{listen}/ready", timeout=1)
+            break
+        except OSError:
+            time.sleep(0.1)
+    passed, failed, said = 0, 0, []
+    for name, command in commands:
+        done = subprocess.run([*command, f"http://127.0.0.1:{listen}", ANON, SERVICE], text=True, capture_output=True)
+        sums = re.search(r"^(\d+) passed, (\d+) failed, \d+ skipped$", done.stdout, re.M)
+        said += [f"{name} over a fake S3: {done.stdout.strip() or done.stderr.strip()}"]
+        passed, failed = passed + int(sums[1] if sums else 0), failed + int(sums[2] if sums else 1)
+    counted = f"import boto3; print(boto3.client('s3', **{keys!r}).list_objects_v2(Bucket='files')['KeyCount'])"
+    count = subprocess.run([str(python), "-c", counted], text=True, capture_output=True).stdout.strip()
+    is_there = count.isdigit() and int(count) > 1
+    said += [f"the fake S3 holds {count} files"]
+    verified = subprocess.run([program, "files", "verify"], env=environment, text=True, capture_output=True)
+    said += [f"nexus-mint files verify: {verified.stdout.strip()} {verified.stderr.strip() if verified.returncode else ''}"]
+    held = [is_there, verified.returncode == 0]
+    return passed + sum(held), failed + len(held) - sum(held), said
+
+
 def main():
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     program = sys.argv[1] if len(sys.argv) > 1 else str(target / "debug/nexus-mint")
@@ -182,7 +228,8 @@ def main():
         subprocess.run(psql, **quiet)
         log = folder / "log"
         with log.open("wb") as written:
-            started.append(subprocess.Popen([program, "serve", "--dev-keys"], env=environment, stderr=written))
+            server = subprocess.Popen([program, "serve", "--dev-keys"], env=environment, stderr=written)
+            started.append(server)
         for _ in range(200):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{listen}/ready", timeout=1)
@@ -215,6 +262,13 @@ def main():
         told = leaks(log.read_text())
         passed, failed = passed + (not told), failed + bool(told)
         print("\n".join(told) or "the log tells nothing personal or secret")
+        of_storage = [(name, command) for name, command in found if name.endswith(" storage")]
+        if of_storage:
+            server.terminate()
+            server.wait()
+            held, broken, said = over_s3(folder, program, environment, of_storage, started)
+            passed, failed = passed + held, failed + broken
+            print("\n".join(said))
     finally:
         for process in reversed(started):
             process.terminate()

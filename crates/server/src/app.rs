@@ -14,7 +14,7 @@ use crate::{
     },
     config::{BaseUrl, Config},
     db::Db,
-    files::{Files, keys::NoKey},
+    files::{Files, NoStore},
     investments::batch::Purchases,
     payments::arrivals::Arrivals,
     queue::{Limits, Queue},
@@ -66,7 +66,7 @@ pub enum AppError {
     Tokens(#[from] KeyError),
     /// Those of files.
     #[error(transparent)]
-    Files(#[from] NoKey),
+    Files(#[from] NoStore),
     /// The words of mails.
     #[error(transparent)]
     Mails(#[from] TemplateError),

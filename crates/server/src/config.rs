@@ -126,6 +126,16 @@ settings! {
         "Header in which the proxy before this server says who asks; its last address counts, and limits rest on it";
     STORAGE_BYTES: "storage_bytes_max", "NEXUS_MINT_STORAGE_BYTES_MAX", Some("storage-bytes-max"), "524288000",
         "The most bytes of one object of /storage/v1, where its bucket does not say less";
+    S3_BUCKET: "storage_s3_bucket", "NEXUS_MINT_STORAGE_S3_BUCKET", Some("storage-s3-bucket"), "none: the data folder",
+        "Bucket of a service that speaks S3 in which stored files are kept";
+    S3_ENDPOINT: "storage_s3_endpoint", "NEXUS_MINT_STORAGE_S3_ENDPOINT", Some("storage-s3-endpoint"), "Amazon's",
+        "URL of that service";
+    S3_REGION: "storage_s3_region", "NEXUS_MINT_STORAGE_S3_REGION", Some("storage-s3-region"), "us-east-1",
+        "Region of the bucket";
+    S3_ACCESS_KEY: "storage_s3_access_key", "NEXUS_MINT_STORAGE_S3_ACCESS_KEY", None, "none",
+        "Access key of the bucket";
+    S3_SECRET_KEY: "storage_s3_secret_key", "NEXUS_MINT_STORAGE_S3_SECRET_KEY", None, "none",
+        "Secret key of the bucket";
     REST_SCHEMAS: "rest_schemas", "NEXUS_MINT_REST_SCHEMAS", Some("rest-schemas"), "public",
         "Schemas that /rest/v1 shows, separated by commas; the first is the default";
     REST_ROWS_MAX: "rest_rows_max", "NEXUS_MINT_REST_ROWS_MAX", Some("rest-rows-max"), "1000",
@@ -528,8 +538,17 @@ impl<'a> Loader<'a> {
                 .map(|url| url.shown())
                 .unwrap_or_default(),
             (
-                "jwt_secret" | "jwt_signing_keys" | "anon_key" | "service_key" | "file_key" | "file_keys_old"
-                | "seal_key" | "smtp_url" | "sign_in_providers",
+                "jwt_secret"
+                | "jwt_signing_keys"
+                | "anon_key"
+                | "service_key"
+                | "file_key"
+                | "file_keys_old"
+                | "seal_key"
+                | "smtp_url"
+                | "sign_in_providers"
+                | "storage_s3_access_key"
+                | "storage_s3_secret_key",
                 Some(_),
             ) => "[secret]".to_owned(),
             (_, Some(text)) => text.to_owned(),
