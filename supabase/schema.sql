@@ -186,6 +186,24 @@ end
 $function$;
 comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows; an update that changed nothing leaves none. Its arguments name the key column where that is not id, and columns that are derived from other audited ones: a change of nothing else leaves no row. Who acted is in the claims; where a command acts for many people at once, the setting nexus.actors says by the key of a row whose it is.';
 
+CREATE OR REPLACE FUNCTION public.may_hear_of_removal(entity text, identity jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+BEGIN ATOMIC
+ SELECT (COALESCE(
+         CASE entity
+             WHEN 'notifications'::text THEN (((identity ->> 'user_id'::text))::uuid = auth.uid())
+             WHEN 'chat_rooms'::text THEN (((identity ->> 'is_public'::text))::boolean OR (((identity ->> 'created_by'::text))::uuid = auth.uid()) OR (((identity ->> 'id'::text))::uuid = ANY (nexus.chat_room_ids())))
+             WHEN 'chat_room_participants'::text THEN ((((identity ->> 'user_id'::text))::uuid = auth.uid()) OR (((identity ->> 'room_id'::text))::uuid = ANY ((nexus.chat_room_ids() || nexus.own_chat_room_ids()))))
+             WHEN 'chat_messages'::text THEN (((identity ->> 'room_id'::text))::uuid = ANY (nexus.chat_room_ids()))
+             ELSE NULL::boolean
+         END, false) AND (auth.uid() IS NOT NULL));
+END;
+comment on function public.may_hear_of_removal(text,jsonb) is 'Whether the caller may know that a row of this table with these values is gone: what the table''s own policy said of it. False of every table without a rule.';
+grant execute on function public.may_hear_of_removal(text,jsonb) to anon, authenticated, nexus_staff, service_role;
+
 CREATE OR REPLACE FUNCTION public.refresh_analytics_views()
  RETURNS void
  LANGUAGE plpgsql
@@ -4463,6 +4481,28 @@ create policy withholding_rates_insert_engine on public.withholding_rates for in
 create policy withholding_rates_read_all on public.withholding_rates for select to anon, authenticated, nexus_engine
   using (true);
 
+create view public.property_evidence as
+ SELECT DISTINCT ON (d.property_id, d.document_type) d.property_id,
+    d.document_type,
+    d.issued_on,
+    d.expires_at,
+    ( SELECT max(r.reviewed_at) AS max
+           FROM public.property_document_reviews r
+          WHERE ((r.document_id = d.id) AND (r.decision = 'accepted'::text))) AS accepted_at
+   FROM (public.property_documents d
+     JOIN public.properties p ON (((p.id = d.property_id) AND p.is_active)))
+  WHERE (d.review_status = 'accepted'::text)
+  ORDER BY d.property_id, d.document_type, d.expires_at DESC, d.created_at DESC, d.id;
+comment on view public.property_evidence is 'The accepted evidence of listed properties by kind, the one that is current longest: that there is some, and its dates; no name, content or file. Runs with its owner rights, on purpose and read-only: documents are for whom their policies name, while that a house has a deed is for everybody.';
+comment on column public.property_evidence.property_id is 'The listed property.';
+comment on column public.property_evidence.document_type is 'What kind of evidence it is, such as deed or insurance.';
+comment on column public.property_evidence.issued_on is 'When it was issued.';
+comment on column public.property_evidence.expires_at is 'Until when it is current; null where it does not expire.';
+comment on column public.property_evidence.accepted_at is 'When a compliance officer who did not file it accepted it.';
+grant select on public.property_evidence to anon;
+grant select on public.property_evidence to authenticated;
+grant select on public.property_evidence to service_role;
+
 create view public.public_properties as
  SELECT properties.id,
     properties.title,
@@ -5208,7 +5248,8 @@ begin
   if not pg_try_advisory_xact_lock(nexus.file_lock(lock_unused_file.sha256)) then
     return false;
   end if;
-  return not exists (select from storage.objects as o where o.metadata ->> 'eTag' = '"' || encode(lock_unused_file.sha256, 'hex') || '"');
+  return not exists (select from storage.objects as o where o.metadata ->> 'eTag' = '"' || encode(lock_unused_file.sha256, 'hex') || '"')
+    and not exists (select from nexus.resumable_parts as p where p.sha256 = lock_unused_file.sha256);
 end
 $function$;
 comment on function nexus.lock_unused_file(bytea) is 'Locks a content that no row names, until the end of the transaction; false where one does, or where somebody is about to.';
@@ -5562,6 +5603,35 @@ $function$;
 comment on function nexus.post_distribution_part(uuid,integer,date,uuid,timestamp with time zone) is 'Credits the next holders of a distribution, in the order of parties, with their lines less tax: one entry, their returns by lot, their payouts. Answers whether those were the last. The caller holds the distribution''s row.';
 grant execute on function nexus.post_distribution_part(uuid,integer,date,uuid,timestamp with time zone) to nexus_engine;
 
+CREATE OR REPLACE FUNCTION nexus.put_signed_object(bucket_id text, object_name text, owner_id text, version text, metadata jsonb, user_metadata jsonb, may_replace boolean)
+ RETURNS TABLE(id uuid, replaced text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+#variable_conflict use_column
+begin
+  if put_signed_object.may_replace then
+    return query
+      with old as (select o.metadata ->> 'eTag' as tag from storage.objects as o where o.bucket_id = put_signed_object.bucket_id and o.name = put_signed_object.object_name)
+      insert into storage.objects as o (bucket_id, name, owner, owner_id, version, metadata, user_metadata)
+      values (put_signed_object.bucket_id, put_signed_object.object_name, put_signed_object.owner_id::uuid, put_signed_object.owner_id,
+        put_signed_object.version, put_signed_object.metadata, put_signed_object.user_metadata)
+      on conflict (bucket_id, name) do update set version = excluded.version, metadata = excluded.metadata,
+        user_metadata = excluded.user_metadata, owner = excluded.owner, owner_id = excluded.owner_id
+      returning o.id, (select old.tag from old);
+  else
+    return query
+      insert into storage.objects as o (bucket_id, name, owner, owner_id, version, metadata, user_metadata)
+      values (put_signed_object.bucket_id, put_signed_object.object_name, put_signed_object.owner_id::uuid, put_signed_object.owner_id,
+        put_signed_object.version, put_signed_object.metadata, put_signed_object.user_metadata)
+      returning o.id, null::text;
+  end if;
+end
+$function$;
+comment on function nexus.put_signed_object(text,text,text,text,jsonb,jsonb,boolean) is 'Writes the object whose upload somebody signed who could have made it himself, with him as its owner; tells the ETag of what was replaced.';
+grant execute on function nexus.put_signed_object(text,text,text,text,jsonb,jsonb,boolean) to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.rebuild_figures(at timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -5816,6 +5886,18 @@ end
 $function$;
 comment on function nexus.seal_limits() is 'Row numbers given so far, and the transaction number from which on nobody can have one of them: they may be sealed once pg_snapshot_xmin(pg_current_snapshot()) has reached it.';
 grant execute on function nexus.seal_limits() to nexus_engine;
+
+CREATE OR REPLACE FUNCTION nexus.signed_object(bucket_id text, object_name text)
+ RETURNS TABLE(id uuid, version text, metadata jsonb, user_metadata jsonb, created_at timestamp with time zone, updated_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
+  from storage.objects as o where o.bucket_id = signed_object.bucket_id and o.name = signed_object.object_name
+$function$;
+comment on function nexus.signed_object(text,text) is 'An object whose URL somebody signed who could see it.';
+grant execute on function nexus.signed_object(text,text) to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.stamp_edit()
  RETURNS trigger
@@ -6155,18 +6237,15 @@ create policy investor_figures_engine on nexus.investor_figures for select to ne
 create table nexus.late_refreshes (
   session_id uuid not null,
   counter bigint not null,
-  taken integer,
-  given integer not null,
+  run integer not null,
   constraint late_refreshes_pkey PRIMARY KEY (session_id),
-  constraint late_refreshes_given_is_a_count CHECK ((given >= 0)),
-  constraint late_refreshes_taken_is_a_count CHECK ((taken >= 0)),
+  constraint late_refreshes_run_is_a_count CHECK ((run >= 1)),
   constraint late_refreshes_session_id_fkey FOREIGN KEY (session_id) REFERENCES auth.sessions(id) ON DELETE CASCADE
 );
-comment on table nexus.late_refreshes is 'Sessions whose next to last refresh token was shown long after it was replaced: a client lost the answer, or somebody has a copy. The number that counts is then given in another branch; who shows a branch of the number before that was not the one shown for it has a copy. A session without a row has one branch.';
+comment on table nexus.late_refreshes is 'Sessions whose next to last refresh token was shown long after it was replaced: a client that lost an answer does so once in a while, two holders of one token do so again and again.';
 comment on column nexus.late_refreshes.session_id is 'The session.';
-comment on column nexus.late_refreshes.counter is 'The number that the row is about; it says nothing once another one counts.';
-comment on column nexus.late_refreshes.taken is 'Which branch of the number before was shown for this one; null where it was given without.';
-comment on column nexus.late_refreshes.given is 'The newest branch of this number; the first is 0.';
+comment on column nexus.late_refreshes.counter is 'The number of the token that was given again.';
+comment on column nexus.late_refreshes.run is 'How many tokens in a row, up to this one, were given again late.';
 alter table nexus.late_refreshes enable row level security;
 grant delete, insert, select, update on nexus.late_refreshes to supabase_auth_admin;
 create policy late_refreshes_auth on nexus.late_refreshes for all to supabase_auth_admin
@@ -6372,34 +6451,63 @@ grant select on nexus.property_figures to nexus_engine;
 create policy property_figures_engine on nexus.property_figures for select to nexus_engine
   using (true);
 
-create table nexus.provider_flows (
-  state_digest bytea not null,
-  provider text not null,
-  redirect_to text not null,
-  code_challenge text,
-  code_challenge_method text,
-  session_id uuid,
-  is_bound boolean not null,
-  created_at timestamp with time zone not null,
-  constraint provider_flows_pkey PRIMARY KEY (state_digest),
-  constraint provider_flows_challenge_is_whole CHECK (((code_challenge IS NULL) = (code_challenge_method IS NULL))),
-  constraint provider_flows_state_digest_is_sha256 CHECK ((length(state_digest) = 32)),
-  constraint provider_flows_session_id_fkey FOREIGN KEY (session_id) REFERENCES auth.sessions(id) ON DELETE CASCADE
+create table nexus.resumable_parts (
+  upload_id uuid not null,
+  begins_at bigint not null,
+  size bigint not null,
+  sha256 bytea not null,
+  constraint resumable_parts_pkey PRIMARY KEY (upload_id, begins_at),
+  constraint resumable_parts_begin_in_the_upload CHECK (((begins_at >= 0) AND (size > 0))),
+  constraint resumable_parts_sha256_has_32_bytes CHECK ((length(sha256) = 32)),
+  constraint resumable_parts_upload_id_fkey FOREIGN KEY (upload_id) REFERENCES nexus.resumable_uploads(id) ON DELETE CASCADE
 );
-comment on table nexus.provider_flows is 'Sign-ins at other providers that began and have not come back. A row goes when its browser comes back, or ten minutes later. What the provider needs in order to know that it is the same flow follows from its state under the JWT secret, and is not kept.';
-comment on column nexus.provider_flows.state_digest is 'SHA-256 of the state that travels with the browser.';
-comment on column nexus.provider_flows.provider is 'The provider''s name in the configuration.';
-comment on column nexus.provider_flows.redirect_to is 'Where the browser goes at the end; it was checked.';
-comment on column nexus.provider_flows.code_challenge is 'The client''s challenge, where the flow ends with a code for it; null where it ends with tokens.';
-comment on column nexus.provider_flows.code_challenge_method is 's256 or plain.';
-comment on column nexus.provider_flows.session_id is 'The session whose person adds a way to sign in; null where somebody signs in.';
-comment on column nexus.provider_flows.is_bound is 'Whether only the browser that began may end it, by its cookie.';
-comment on column nexus.provider_flows.created_at is 'When it began.';
-CREATE INDEX provider_flows_created_at_idx ON nexus.provider_flows USING btree (created_at);
-CREATE INDEX provider_flows_session_id_idx ON nexus.provider_flows USING btree (session_id);
-alter table nexus.provider_flows enable row level security;
-grant delete, insert, select, update on nexus.provider_flows to supabase_auth_admin;
-create policy provider_flows_auth on nexus.provider_flows for all to supabase_auth_admin
+comment on table nexus.resumable_parts is 'Bytes of an upload that have come and are kept, each part a stored file of its own until the object is written.';
+comment on column nexus.resumable_parts.upload_id is 'The upload.';
+comment on column nexus.resumable_parts.begins_at is 'Place of its first byte in the whole.';
+comment on column nexus.resumable_parts.size is 'Bytes in it.';
+comment on column nexus.resumable_parts.sha256 is 'SHA-256 of them, by which they are found.';
+CREATE INDEX resumable_parts_sha256_idx ON nexus.resumable_parts USING btree (sha256);
+alter table nexus.resumable_parts enable row level security;
+grant delete, insert, select, update on nexus.resumable_parts to nexus_engine;
+create policy resumable_parts_engine on nexus.resumable_parts for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.resumable_uploads (
+  id uuid not null,
+  bucket_id text not null,
+  object_name text not null,
+  owner_id text,
+  length bigint not null,
+  content_type text,
+  cache_control text not null,
+  user_metadata jsonb default '{}'::jsonb not null,
+  may_replace boolean not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  finished_at timestamp with time zone,
+  constraint resumable_uploads_pkey PRIMARY KEY (id),
+  constraint resumable_uploads_expire_after_they_begin CHECK ((expires_at > created_at)),
+  constraint resumable_uploads_length_is_a_size CHECK ((length >= 0)),
+  constraint resumable_uploads_object_name_is_bounded CHECK (((length(object_name) >= 1) AND (length(object_name) <= 1024)))
+);
+comment on table nexus.resumable_uploads is 'An upload that may be cut off and go on. The object is written when the last byte has come; until it expires the upload still tells that it is finished.';
+comment on column nexus.resumable_uploads.id is 'Identity of the upload; its URL has it.';
+comment on column nexus.resumable_uploads.bucket_id is 'Bucket of the object. No foreign key: schema storage is not ours.';
+comment on column nexus.resumable_uploads.object_name is 'Name of the object.';
+comment on column nexus.resumable_uploads.owner_id is 'Who began it, and alone goes on; null: the service.';
+comment on column nexus.resumable_uploads.length is 'Bytes of the whole.';
+comment on column nexus.resumable_uploads.content_type is 'What its sender says that it is.';
+comment on column nexus.resumable_uploads.cache_control is 'How long others may keep the object.';
+comment on column nexus.resumable_uploads.user_metadata is 'What its sender notes of it.';
+comment on column nexus.resumable_uploads.may_replace is 'Whether it may take the place of another object.';
+comment on column nexus.resumable_uploads.created_at is 'When it began.';
+comment on column nexus.resumable_uploads.expires_at is 'When it is forgotten.';
+comment on column nexus.resumable_uploads.finished_at is 'When the object was written; null: bytes are missing.';
+CREATE INDEX resumable_uploads_expires_at_idx ON nexus.resumable_uploads USING btree (expires_at);
+alter table nexus.resumable_uploads enable row level security;
+grant delete, insert, select, update on nexus.resumable_uploads to nexus_engine;
+create policy resumable_uploads_engine on nexus.resumable_uploads for all to nexus_engine
   using (true)
   with check (true);
 
@@ -6661,6 +6769,143 @@ grant delete, insert, select, update on nexus.spent_proofs to supabase_auth_admi
 create policy spent_proofs_auth on nexus.spent_proofs for all to supabase_auth_admin
   using (true)
   with check (true);
+
+create table nexus.unnamed_files (
+  id bigint generated always as identity not null,
+  sha256 bytea not null,
+  noted_at timestamp with time zone default now() not null,
+  constraint unnamed_files_pkey PRIMARY KEY (id),
+  constraint unnamed_files_sha256_has_32_bytes CHECK ((length(sha256) = 32))
+);
+comment on table nexus.unnamed_files is 'Contents that an object was taken off: by removing it, or by replacing it. Written in the transaction that does so; the collector looks whether another row names the content, and removes the bytes where none does.';
+comment on column nexus.unnamed_files.id is 'Order in which they are looked at.';
+comment on column nexus.unnamed_files.sha256 is 'SHA-256 of the content.';
+comment on column nexus.unnamed_files.noted_at is 'When the object was removed or replaced.';
+alter table nexus.unnamed_files enable row level security;
+grant delete, insert, select, update on nexus.unnamed_files to nexus_engine;
+create policy unnamed_files_engine on nexus.unnamed_files for all to nexus_engine
+  using (true)
+  with check (true);
+
+-- Schema nexus_storage. What the storage service calls as the caller; the API never shows it.
+
+CREATE OR REPLACE FUNCTION nexus_storage.bucket_rules(bucket_id text)
+ RETURNS TABLE(is_public boolean, file_size_limit bigint, allowed_mime_types text[])
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select coalesce(b.public, false), b.file_size_limit, b.allowed_mime_types from storage.buckets as b where b.id = bucket_rules.bucket_id
+$function$;
+comment on function nexus_storage.bucket_rules(text) is 'What a bucket takes: no row where there is none. For whoever uploads, who need not see the bucket itself.';
+grant execute on function nexus_storage.bucket_rules(text) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus_storage.list_objects(bucket_id text, prefix text, after text, wanted integer, search text, has_folders boolean, is_descending boolean)
+ RETURNS TABLE(name text, id uuid, created_at timestamp with time zone, updated_at timestamp with time zone, last_accessed_at timestamp with time zone, metadata jsonb)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+#variable_conflict use_column
+declare
+  -- The last of all signs: no name has it.
+  beyond constant text := chr(1114111);
+  floor text := prefix;
+  ceiling text := prefix || beyond;
+  begins integer := length(prefix) + 1;
+  missing integer := wanted;
+  found_one record;
+  slash integer;
+  is_folder boolean;
+begin
+  if after is not null then
+    if is_descending then
+      ceiling := after;
+    else
+      floor := after || case when right(after, 1) = '/' then beyond else chr(1) end;
+    end if;
+  end if;
+  <<levels>>
+  loop
+    is_folder := false;
+    if not is_descending then
+      for found_one in
+        select o.name, o.id, o.created_at, o.updated_at, o.last_accessed_at, o.metadata from storage.objects as o
+        where o.bucket_id = list_objects.bucket_id and o.name collate "C" >= floor collate "C" and o.name collate "C" < ceiling collate "C"
+        order by o.name collate "C" limit missing
+      loop
+        slash := case when has_folders then strpos(substr(found_one.name, begins), '/') else 0 end;
+        is_folder := slash > 0;
+        exit when is_folder;
+        floor := found_one.name || chr(1);
+        if substr(found_one.name, begins) ilike search || '%' then
+          name := found_one.name; id := found_one.id; created_at := found_one.created_at; updated_at := found_one.updated_at;
+          last_accessed_at := found_one.last_accessed_at; metadata := found_one.metadata;
+          return next;
+          missing := missing - 1;
+        end if;
+      end loop;
+    else
+      for found_one in
+        select o.name, o.id, o.created_at, o.updated_at, o.last_accessed_at, o.metadata from storage.objects as o
+        where o.bucket_id = list_objects.bucket_id and o.name collate "C" >= floor collate "C" and o.name collate "C" < ceiling collate "C"
+        order by o.name collate "C" desc limit missing
+      loop
+        slash := case when has_folders then strpos(substr(found_one.name, begins), '/') else 0 end;
+        is_folder := slash > 0;
+        exit when is_folder;
+        ceiling := found_one.name;
+        if substr(found_one.name, begins) ilike search || '%' then
+          name := found_one.name; id := found_one.id; created_at := found_one.created_at; updated_at := found_one.updated_at;
+          last_accessed_at := found_one.last_accessed_at; metadata := found_one.metadata;
+          return next;
+          missing := missing - 1;
+        end if;
+      end loop;
+    end if;
+    exit levels when found_one is null or missing <= 0;
+    if is_folder then
+      name := left(found_one.name, begins - 1 + slash);
+      floor := case when is_descending then floor else name || beyond end;
+      ceiling := case when is_descending then name else ceiling end;
+      if substr(name, begins) ilike search || '%' then
+        id := null; created_at := null; updated_at := null; last_accessed_at := null; metadata := null;
+        return next;
+        missing := missing - 1;
+      end if;
+    end if;
+    exit levels when missing <= 0;
+    found_one := null;
+  end loop;
+end
+$function$;
+comment on function nexus_storage.list_objects(text,text,text,integer,text,boolean,boolean) is 'Objects, and folders where they are asked for, whose names begin with a prefix, by name from after another name on. A folder is a name that ends with a slash and has no id.';
+grant execute on function nexus_storage.list_objects(text,text,text,integer,text,boolean,boolean) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus_storage.note_unnamed_files(tags text[])
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  insert into nexus.unnamed_files (sha256)
+  select distinct decode(btrim(t.tag, '"'), 'hex') from unnest(note_unnamed_files.tags) as t (tag) where t.tag ~ '^"[0-9a-f]{64}"$'
+$function$;
+comment on function nexus_storage.note_unnamed_files(text[]) is 'Notes ETags of objects that were removed or replaced, so that the collector looks at their contents. It removes nothing that a row names, whatever is noted.';
+grant execute on function nexus_storage.note_unnamed_files(text[]) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus_storage.public_object(bucket_id text, object_name text)
+ RETURNS TABLE(id uuid, version text, metadata jsonb, user_metadata jsonb, created_at timestamp with time zone, updated_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
+  from storage.buckets as b left join storage.objects as o on o.bucket_id = b.id and o.name = public_object.object_name
+  where b.id = public_object.bucket_id and b.public
+$function$;
+comment on function nexus_storage.public_object(text,text) is 'An object of a public bucket, which anybody may have who knows its name; a row of nulls where the bucket is public and has no such object.';
+grant execute on function nexus_storage.public_object(text,text) to anon, authenticated, nexus_engine, service_role;
 
 -- Schema ledger. The book: assets, accounts, entries, postings, balances. Written by ledger.post and ledger.post_batch only.
 

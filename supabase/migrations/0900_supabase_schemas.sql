@@ -76,6 +76,9 @@ create policy chat_files_delete_own on storage.objects for delete to authenticat
 create policy files_of_commands on storage.objects for all to nexus_owner using (true) with check (true);
 create policy buckets_of_commands on storage.buckets for select to nexus_owner using (true);
 
+create schema if not exists nexus_storage authorization nexus_owner;
+comment on schema nexus_storage is 'What the storage service calls as the caller; the API never shows it.';
+
 set role nexus_owner;
 
 create function nexus.file_lock(sha256 bytea) returns bigint
@@ -134,10 +137,161 @@ begin
   if not pg_try_advisory_xact_lock(nexus.file_lock(lock_unused_file.sha256)) then
     return false;
   end if;
-  return not exists (select from storage.objects as o where o.metadata ->> 'eTag' = '"' || encode(lock_unused_file.sha256, 'hex') || '"');
+  return not exists (select from storage.objects as o where o.metadata ->> 'eTag' = '"' || encode(lock_unused_file.sha256, 'hex') || '"')
+    and not exists (select from nexus.resumable_parts as p where p.sha256 = lock_unused_file.sha256);
 end
 $$;
 comment on function nexus.lock_unused_file(bytea) is 'Locks a content that no row names, until the end of the transaction; false where one does, or where somebody is about to.';
+
+-- The storage service. What it does for somebody it does as his role, under the policies above; these functions tell it what
+-- no policy shows.
+create function nexus_storage.bucket_rules(bucket_id text)
+returns table (is_public boolean, file_size_limit bigint, allowed_mime_types text[])
+language sql stable security definer set search_path = ''
+as $$
+  select coalesce(b.public, false), b.file_size_limit, b.allowed_mime_types from storage.buckets as b where b.id = bucket_rules.bucket_id
+$$;
+comment on function nexus_storage.bucket_rules(text) is 'What a bucket takes: no row where there is none. For whoever uploads, who need not see the bucket itself.';
+
+create function nexus_storage.public_object(bucket_id text, object_name text)
+returns table (id uuid, version text, metadata jsonb, user_metadata jsonb, created_at timestamptz, updated_at timestamptz)
+language sql stable security definer set search_path = ''
+as $$
+  select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
+  from storage.buckets as b left join storage.objects as o on o.bucket_id = b.id and o.name = public_object.object_name
+  where b.id = public_object.bucket_id and b.public
+$$;
+comment on function nexus_storage.public_object(text, text) is 'An object of a public bucket, which anybody may have who knows its name; a row of nulls where the bucket is public and has no such object.';
+
+create function nexus.signed_object(bucket_id text, object_name text)
+returns table (id uuid, version text, metadata jsonb, user_metadata jsonb, created_at timestamptz, updated_at timestamptz)
+language sql stable security definer set search_path = ''
+as $$
+  select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
+  from storage.objects as o where o.bucket_id = signed_object.bucket_id and o.name = signed_object.object_name
+$$;
+comment on function nexus.signed_object(text, text) is 'An object whose URL somebody signed who could see it.';
+
+create function nexus.put_signed_object(bucket_id text, object_name text, owner_id text, version text, metadata jsonb, user_metadata jsonb, may_replace boolean)
+returns table (id uuid, replaced text)
+language plpgsql security definer set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  if put_signed_object.may_replace then
+    return query
+      with old as (select o.metadata ->> 'eTag' as tag from storage.objects as o where o.bucket_id = put_signed_object.bucket_id and o.name = put_signed_object.object_name)
+      insert into storage.objects as o (bucket_id, name, owner, owner_id, version, metadata, user_metadata)
+      values (put_signed_object.bucket_id, put_signed_object.object_name, put_signed_object.owner_id::uuid, put_signed_object.owner_id,
+        put_signed_object.version, put_signed_object.metadata, put_signed_object.user_metadata)
+      on conflict (bucket_id, name) do update set version = excluded.version, metadata = excluded.metadata,
+        user_metadata = excluded.user_metadata, owner = excluded.owner, owner_id = excluded.owner_id
+      returning o.id, (select old.tag from old);
+  else
+    return query
+      insert into storage.objects as o (bucket_id, name, owner, owner_id, version, metadata, user_metadata)
+      values (put_signed_object.bucket_id, put_signed_object.object_name, put_signed_object.owner_id::uuid, put_signed_object.owner_id,
+        put_signed_object.version, put_signed_object.metadata, put_signed_object.user_metadata)
+      returning o.id, null::text;
+  end if;
+end
+$$;
+comment on function nexus.put_signed_object(text, text, text, text, jsonb, jsonb, boolean) is 'Writes the object whose upload somebody signed who could have made it himself, with him as its owner; tells the ETag of what was replaced.';
+
+create function nexus_storage.note_unnamed_files(tags text[]) returns void
+language sql volatile security definer set search_path = ''
+as $$
+  insert into nexus.unnamed_files (sha256)
+  select distinct decode(btrim(t.tag, '"'), 'hex') from unnest(note_unnamed_files.tags) as t (tag) where t.tag ~ '^"[0-9a-f]{64}"$'
+$$;
+comment on function nexus_storage.note_unnamed_files(text[]) is 'Notes ETags of objects that were removed or replaced, so that the collector looks at their contents. It removes nothing that a row names, whatever is noted.';
+
+-- With the rights of whoever lists: policies decide about each row. One level of folders is walked by leaping from each
+-- folder to what comes after it, so that what lies in it costs nothing.
+create function nexus_storage.list_objects(bucket_id text, prefix text, after text, wanted integer, search text, has_folders boolean, is_descending boolean)
+returns table (name text, id uuid, created_at timestamptz, updated_at timestamptz, last_accessed_at timestamptz, metadata jsonb)
+language plpgsql stable security invoker set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  -- The last of all signs: no name has it.
+  beyond constant text := chr(1114111);
+  floor text := prefix;
+  ceiling text := prefix || beyond;
+  begins integer := length(prefix) + 1;
+  missing integer := wanted;
+  found_one record;
+  slash integer;
+  is_folder boolean;
+begin
+  if after is not null then
+    if is_descending then
+      ceiling := after;
+    else
+      floor := after || case when right(after, 1) = '/' then beyond else chr(1) end;
+    end if;
+  end if;
+  <<levels>>
+  loop
+    is_folder := false;
+    if not is_descending then
+      for found_one in
+        select o.name, o.id, o.created_at, o.updated_at, o.last_accessed_at, o.metadata from storage.objects as o
+        where o.bucket_id = list_objects.bucket_id and o.name collate "C" >= floor collate "C" and o.name collate "C" < ceiling collate "C"
+        order by o.name collate "C" limit missing
+      loop
+        slash := case when has_folders then strpos(substr(found_one.name, begins), '/') else 0 end;
+        is_folder := slash > 0;
+        exit when is_folder;
+        floor := found_one.name || chr(1);
+        if substr(found_one.name, begins) ilike search || '%' then
+          name := found_one.name; id := found_one.id; created_at := found_one.created_at; updated_at := found_one.updated_at;
+          last_accessed_at := found_one.last_accessed_at; metadata := found_one.metadata;
+          return next;
+          missing := missing - 1;
+        end if;
+      end loop;
+    else
+      for found_one in
+        select o.name, o.id, o.created_at, o.updated_at, o.last_accessed_at, o.metadata from storage.objects as o
+        where o.bucket_id = list_objects.bucket_id and o.name collate "C" >= floor collate "C" and o.name collate "C" < ceiling collate "C"
+        order by o.name collate "C" desc limit missing
+      loop
+        slash := case when has_folders then strpos(substr(found_one.name, begins), '/') else 0 end;
+        is_folder := slash > 0;
+        exit when is_folder;
+        ceiling := found_one.name;
+        if substr(found_one.name, begins) ilike search || '%' then
+          name := found_one.name; id := found_one.id; created_at := found_one.created_at; updated_at := found_one.updated_at;
+          last_accessed_at := found_one.last_accessed_at; metadata := found_one.metadata;
+          return next;
+          missing := missing - 1;
+        end if;
+      end loop;
+    end if;
+    exit levels when found_one is null or missing <= 0;
+    if is_folder then
+      name := left(found_one.name, begins - 1 + slash);
+      floor := case when is_descending then floor else name || beyond end;
+      ceiling := case when is_descending then name else ceiling end;
+      if substr(name, begins) ilike search || '%' then
+        id := null; created_at := null; updated_at := null; last_accessed_at := null; metadata := null;
+        return next;
+        missing := missing - 1;
+      end if;
+    end if;
+    exit levels when missing <= 0;
+    found_one := null;
+  end loop;
+end
+$$;
+comment on function nexus_storage.list_objects(text, text, text, integer, text, boolean, boolean) is 'Objects, and folders where they are asked for, whose names begin with a prefix, by name from after another name on. A folder is a name that ends with a slash and has no id.';
+
+grant usage on schema nexus_storage to anon, authenticated, service_role, nexus_engine;
+grant execute on function nexus_storage.bucket_rules(text), nexus_storage.public_object(text, text), nexus_storage.note_unnamed_files(text[]),
+  nexus_storage.list_objects(text, text, text, integer, text, boolean, boolean) to anon, authenticated, service_role, nexus_engine;
+grant execute on function nexus.signed_object(text, text),
+  nexus.put_signed_object(text, text, text, text, jsonb, jsonb, boolean) to nexus_engine;
 
 grant execute on function nexus.store_file(text, text, text, bigint, bytea, uuid, timestamptz), nexus.stored_file(text, text),
   nexus.lock_unused_file(bytea) to nexus_engine;

@@ -27,8 +27,8 @@ pub enum Arguments {
     Json {
         /// The members of the (first) object.
         members: Vec<(String, String)>,
-        /// The body as it came.
-        whole: String,
+        /// The body as it came, unless it was a table.
+        whole: Option<String>,
     },
     /// Names with texts; a name may stand several times.
     Texts(Vec<(String, String)>),
@@ -113,7 +113,10 @@ pub fn arguments(media: &MediaType, body: &[u8]) -> Result<Arguments, Refusal> {
         MediaType::Text | MediaType::Xml | MediaType::Bytes => Ok(Arguments::Whole(media.clone(), body.to_vec())),
         MediaType::Csv => {
             let rows = csv_rows(text(body)?)?;
-            json_arguments(&rows.json)
+            json_arguments(&rows.json).map(|arguments| match arguments {
+                Arguments::Json { members, .. } => Arguments::Json { members, whole: None },
+                Arguments::Texts(_) | Arguments::Whole(..) => arguments,
+            })
         }
         MediaType::ArrayStripped
         | MediaType::Object { .. }
@@ -199,7 +202,7 @@ fn json_arguments(text: &str) -> Result<Arguments, Refusal> {
     };
     Ok(Arguments::Json {
         members,
-        whole: whole.get().to_owned(),
+        whole: Some(whole.get().to_owned()),
     })
 }
 

@@ -37,6 +37,8 @@ pub fn document(schema: &Schema, name: &str, privileges: Option<&Privileges>, op
         .into_iter()
         .filter_map(|overloads| overloads.iter().find(may_call))
         .collect();
+    // A caller's own view of the types has those of the schema by their names alone.
+    let near = privileges.map(|_| format!("{name}."));
     let mut paths = Map::new();
     paths.insert("/".to_owned(), root_path());
     paths.extend(
@@ -44,11 +46,10 @@ pub fn document(schema: &Schema, name: &str, privileges: Option<&Privileges>, op
             .iter()
             .map(|relation| (format!("/{}", relation.id.name), relation_path(relation))),
     );
-    paths.extend(
-        routines
-            .iter()
-            .map(|routine| (format!("/rpc/{}", routine.id.name), routine_path(routine))),
-    );
+    paths.extend(routines.iter().map(|routine| {
+        let path = format!("/rpc/{}", routine.id.name);
+        (path, routine_path(routine, near.as_deref()))
+    }));
     let definitions: Map<String, Value> = relations
         .iter()
         .map(|relation| (relation.id.name.clone(), definition(schema, relation)))
@@ -79,7 +80,7 @@ fn place(document: &mut Value, options: &Options) {
     let Some(members) = document.as_object_mut() else {
         return;
     };
-    let url = options.openapi_server.as_deref().unwrap_or("http://0.0.0.0:3000/");
+    let url = options.openapi_server.as_str();
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let has_port = host.contains(':');
@@ -196,27 +197,32 @@ fn relation_path(relation: &Relation) -> Value {
     Value::Object(path)
 }
 
-fn routine_path(routine: &Routine) -> Value {
+/// What a function takes and gives; types whose names begin with `near` are named without it.
+fn routine_path(routine: &Routine, near: Option<&str>) -> Value {
     let operation = |parameters: Vec<Value>| {
         let operation = json!({
             "tags": [format!("(rpc) {}", routine.id.name)],
-            "produces": ["application/json", "application/vnd.pgrst.object+json"],
+            "produces": [ROWS[0], ROWS[1], ROWS[2]],
             "parameters": parameters,
             "responses": { "200": { "description": "OK" } },
         });
         said(operation, routine.comment.as_deref())
     };
-    let named: Vec<&Parameter> = routine
+    let named: Vec<Parameter> = routine
         .parameters
         .iter()
         .filter(|parameter| !parameter.name.is_empty())
+        .map(|parameter| {
+            let short = near.and_then(|near| parameter.type_name.strip_prefix(near));
+            Parameter {
+                type_name: short.unwrap_or(&parameter.type_name).to_owned(),
+                ..parameter.clone()
+            }
+        })
         .collect();
     let mut path = Map::new();
     if routine.volatility != Volatility::Volatile {
-        path.insert(
-            "get".to_owned(),
-            operation(named.iter().map(|parameter| in_query(parameter)).collect()),
-        );
+        path.insert("get".to_owned(), operation(named.iter().map(in_query).collect()));
     }
     let properties: Map<String, Value> = named
         .iter()
@@ -414,7 +420,7 @@ fn parameters(relations: &[&Relation]) -> Value {
     let paging = "Limiting and Pagination";
     let mut all = Map::new();
     let mut add = |name: &str, text: Value| all.insert(name.to_owned(), text);
-    add("preferParams", prefer(&["params=single-object"]));
+    add("preferParams", parameter("Prefer", "Preference", "header", json!({})));
     add("preferReturn", prefer(&returns));
     add("preferCount", prefer(&["count=none"]));
     add(

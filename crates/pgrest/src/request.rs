@@ -32,7 +32,7 @@ pub struct Options {
     /// Whether the root's document asks for a token.
     pub openapi_security: bool,
     /// Under which URL clients reach the server, for the root's document.
-    pub openapi_server: Option<String>,
+    pub openapi_server: String,
 }
 
 /// What the root answers.
@@ -59,7 +59,7 @@ impl Default for Options {
             rollback_override: false,
             root: Root::FollowPrivileges,
             openapi_security: false,
-            openapi_server: None,
+            openapi_server: "http://0.0.0.0:3000/".to_owned(),
         }
     }
 }

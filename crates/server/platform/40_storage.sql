@@ -53,6 +53,8 @@ comment on table storage.objects is 'Storage: one row a stored object; policies 
 create unique index if not exists bucketid_objname on storage.objects (bucket_id, name);
 create index if not exists name_prefix_search on storage.objects (name text_pattern_ops);
 create index if not exists idx_objects_bucket_id_name on storage.objects (bucket_id, name collate "C");
+-- Ours: which objects have a content.
+create index if not exists idx_objects_etag on storage.objects ((metadata ->> 'eTag'));
 
 create table if not exists storage.s3_multipart_uploads (
   id               text primary key,

@@ -7,6 +7,7 @@
 //! Loading [`Settings`] writes nothing. [`Settings::into_config`] makes the secrets that are missing.
 
 pub mod database_url;
+pub mod environment;
 pub mod logins;
 mod parse;
 pub mod postgrest;
@@ -15,6 +16,7 @@ pub mod realtime;
 mod rest;
 pub mod secret;
 pub mod secrets_file;
+pub mod storage;
 
 use std::{
     collections::BTreeMap,
@@ -27,10 +29,12 @@ use pgrest::request::Options;
 
 use crate::postgres::is_root;
 pub use database_url::DatabaseUrl;
+pub use environment::{Environment, Flags};
 pub use logins::Logins;
 pub use parse::BaseUrl;
 pub use secret::Secret;
 use secrets_file::{SecretsError, SecretsFile};
+pub use storage::Storage;
 
 /// The name of the settings file inside the data folder.
 pub const FILE_NAME: &str = "nexus-mint.toml";
@@ -120,6 +124,8 @@ settings! {
         "Function of the database, as schema.name, that adds claims to access tokens";
     CLIENT_ADDRESS_HEADER: "client_address_header", "NEXUS_MINT_CLIENT_ADDRESS_HEADER", Some("client-address-header"), "none",
         "Header in which the proxy before this server says who asks; its last address counts, and limits rest on it";
+    STORAGE_BYTES: "storage_bytes_max", "NEXUS_MINT_STORAGE_BYTES_MAX", Some("storage-bytes-max"), "524288000",
+        "The most bytes of one object of /storage/v1, where its bucket does not say less";
     REST_SCHEMAS: "rest_schemas", "NEXUS_MINT_REST_SCHEMAS", Some("rest-schemas"), "public",
         "Schemas that /rest/v1 shows, separated by commas; the first is the default";
     REST_ROWS_MAX: "rest_rows_max", "NEXUS_MINT_REST_ROWS_MAX", Some("rest-rows-max"), "1000",
@@ -198,59 +204,6 @@ pub enum ConfigError {
     Secrets(#[from] SecretsError),
 }
 
-/// The values given on the command line, by the key of their setting.
-#[derive(Debug, Clone, Default)]
-pub struct Flags {
-    /// Key of the setting to its text.
-    pub values: BTreeMap<&'static str, String>,
-    /// `--dev-keys`: use Supabase's well-known local secret.
-    pub dev_keys: bool,
-    /// `--demo`: the data folder's own demo.
-    pub demo: bool,
-}
-
-/// The environment variables, as a value, so that tests have their own.
-#[derive(Debug, Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
-
-impl Environment {
-    /// The process's own.
-    #[must_use]
-    pub fn of_process() -> Environment {
-        let readable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        Environment(std::env::vars_os().filter_map(readable).collect())
-    }
-
-    /// A made-up one.
-    #[must_use]
-    pub fn of<const N: usize>(variables: [(&str, &str); N]) -> Environment {
-        Environment(
-            variables
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-        )
-    }
-
-    /// An empty variable counts as not set: that is how container files spell "no value".
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    /// A variable that may be empty on purpose.
-    fn given(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    /// Variables whose names begin alike, by the rest of their names.
-    fn beginning_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let found = self.0.iter().filter(|(_, value)| !value.is_empty());
-        found.filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
-    }
-}
-
 /// A setting with the value that holds, fit to be shown.
 #[derive(Debug, Clone)]
 pub struct InForce {
@@ -301,6 +254,8 @@ pub struct Settings {
     pub logins: Logins,
     /// Whether a new e-mail address counts as confirmed.
     pub mail_autoconfirm: bool,
+    /// How `/storage/v1` is served.
+    pub storage: Storage,
     /// How `/rest/v1` is served.
     pub rest: Options,
     /// What `/realtime/v1` allows.
@@ -383,6 +338,7 @@ impl Settings {
                 .unwrap_or(smtp_url.is_none()),
             smtp_url,
             logins: loader.logins()?,
+            storage: loader.storage()?,
             rest: loader.rest()?,
             realtime: loader.get(&REALTIME_LIMITS, realtime::limits)?.unwrap_or_default(),
             log: loader

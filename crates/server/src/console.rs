@@ -8,10 +8,13 @@
 //! Absent on purpose: pages for what the platform cannot do.
 
 mod account;
+mod act;
+mod administration;
 mod assets;
 mod buying;
 mod call;
 mod chart;
+mod compliance;
 mod cookies;
 mod design;
 mod entry;
@@ -23,6 +26,7 @@ mod investment;
 mod language;
 mod layout;
 mod listing;
+mod manage;
 mod notices;
 mod parts;
 mod plot;
@@ -52,7 +56,8 @@ pub fn routes(app: &App) -> Router<App> {
         .route("/design", get(design::show))
         .route("/preferences", post(preferences::set))
         .merge(entrance())
-        .merge(investors());
+        .merge(investors())
+        .merge(staff());
     pages
         .layer(from_fn_with_state(app.clone(), visit::dress))
         .route("/assets/{name}", get(assets::serve))
@@ -99,6 +104,48 @@ fn investors() -> Router<App> {
         .route("/investments/{id}/cancel", post(investment::cancel))
         .route("/portfolio", get(portfolio::show))
         .route("/portfolio/statements/{year}", get(portfolio::statement))
+}
+
+/// Compliance officers, property managers, admins.
+fn staff() -> Router<App> {
+    let files = DefaultBodyLimit::max(uploads::FORM_BYTES_MAX);
+    Router::new()
+        .route("/act/{function}", post(act::act))
+        .route("/compliance", get(compliance::overview))
+        .route(
+            "/compliance/identity/{case}",
+            get(compliance::identity::ask).post(compliance::identity::show),
+        )
+        .route(
+            "/compliance/identity/{case}/documents/{id}",
+            get(compliance::identity::document),
+        )
+        .route("/compliance/decisions", get(compliance::decisions::list))
+        .route("/compliance/evidence", get(compliance::evidence::list))
+        .route(
+            "/compliance/cases",
+            get(compliance::cases::list).merge(post(compliance::cases::open).layer(files)),
+        )
+        .route("/compliance/trail", get(compliance::trail::list))
+        .route("/compliance/trail/verify", post(compliance::trail::check))
+        .route("/manage", get(manage::list).post(manage::create))
+        .route("/manage/{id}", get(manage::house::show))
+        .route("/manage/{id}/documents", post(manage::house::upload).layer(files))
+        .route("/manage/{id}/rent", get(manage::rent::show).post(manage::rent::record))
+        .route("/administration", get(administration::people))
+        .route("/administration/roles", post(administration::change_role))
+        .route("/administration/offerings", get(administration::offerings::list))
+        .route("/administration/money", get(administration::money::list))
+        .route("/administration/ledger", get(administration::ledger::accounts))
+        .route(
+            "/administration/ledger/accounts/{id}",
+            get(administration::ledger::account),
+        )
+        .route(
+            "/administration/ledger/entries/{id}",
+            get(administration::ledger::entry),
+        )
+        .route("/administration/health", get(administration::health))
 }
 
 pub(crate) use visit::missing;

@@ -92,7 +92,7 @@ struct FiledDocument {
 ///
 /// # Errors
 /// Where the person does not manage the property, the bucket does not take the file, or the dates do not fit.
-pub async fn upload(command: &Command, person: &Person, body: Upload, file: &mut Staged) -> Result<Filed, Problem> {
+pub async fn upload(command: &Command, person: &Person, body: Upload, file: &Staged) -> Result<Filed, Problem> {
     let manager = person.manager_of(command, body.property_id).await?;
     if !TYPES.contains(&body.document_type.as_str()) {
         return Err(Problem::Invalid(format!("documentType is one of {}", TYPES.join(", "))));

@@ -13,11 +13,14 @@ pub mod keys;
 pub mod kind;
 mod objects;
 pub mod sealed;
+mod streams;
 
 use std::{io, ops::Range, sync::Arc, time::SystemTime};
 
-pub use objects::{Collected, ORPHAN_AGE, StoredFile, collect, find, note_read, store};
+use kind::Looks;
+pub use objects::{Collected, ORPHAN_AGE, StoredFile, Unnamed, collect, collect_unnamed, find, note_read, store};
 use sealed::{Digest, Unreadable};
+pub use streams::{BLOCK, Writer, blocks};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
@@ -34,13 +37,14 @@ pub const FOLDER_NAME: &str = "files";
 
 /// Where bytes are kept. Its methods block: [`Files`] calls them on threads that may.
 pub trait FileStore: Send + Sync + 'static {
-    /// Writes and flushes bytes that have no name yet.
+    /// Begins to write bytes that have no name yet.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn stage(&self, bytes: &[u8]) -> Result<String, StoreError>;
+    fn begin(&self) -> Result<Box<dyn Incoming>, StoreError>;
 
-    /// Gives staged bytes their name, for good. The same content again replaces itself.
+    /// Gives staged bytes their name, for good. The same content again replaces itself. What was staged stays until it is
+    /// discarded, so that this can be repeated.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -52,17 +56,41 @@ pub trait FileStore: Send + Sync + 'static {
     /// See [`StoreError`].
     fn discard(&self, staged: &str) -> Result<(), StoreError>;
 
+    /// Opens some content, to read parts of it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn open(&self, digest: &Digest) -> Result<Arc<dyn Content>, StoreError>;
+
+    /// Writes and flushes bytes that have no name yet.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn stage(&self, bytes: &[u8]) -> Result<String, StoreError> {
+        let mut incoming = self.begin()?;
+        incoming.write(bytes)?;
+        Ok(incoming.finish()?.name)
+    }
+
     /// Stages and keeps: the digest and the size.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn put(&self, bytes: &[u8]) -> Result<(Digest, u64), StoreError>;
+    fn put(&self, bytes: &[u8]) -> Result<(Digest, u64), StoreError> {
+        let digest = sealed::digest_of(bytes);
+        let staged = self.stage(bytes)?;
+        self.keep(&staged, &digest)?;
+        self.discard(&staged)?;
+        Ok((digest, bytes.len() as u64))
+    }
 
     /// Reads a range; what lies past the end is left out.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn read(&self, digest: &Digest, range: Range<u64>) -> Result<Vec<u8>, StoreError>;
+    fn read(&self, digest: &Digest, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        self.open(digest)?.read(range)
+    }
 
     /// Whether there is such content.
     ///
@@ -105,6 +133,44 @@ pub trait FileStore: Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     fn rotate(&self) -> Result<Rotated, StoreError>;
+}
+
+/// Bytes on their way into the store. Dropped before it is finished, nothing is left of them.
+pub trait Incoming: Send {
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Flushes them.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn finish(self: Box<Self>) -> Result<Written, StoreError>;
+}
+
+/// Bytes that are written and have no name yet.
+#[derive(Debug)]
+pub struct Written {
+    /// What the store calls them meanwhile.
+    pub name: String,
+    /// The SHA-256 of them.
+    pub digest: Digest,
+    /// How many they are.
+    pub size: u64,
+}
+
+/// Some content that is open. It stays readable when it is removed meanwhile, where the store can do that.
+pub trait Content: Send + Sync {
+    /// Bytes in it.
+    fn length(&self) -> u64;
+
+    /// Reads a range, all of it at once; what lies past the end is left out.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn read(&self, range: Range<u64>) -> Result<Vec<u8>, StoreError>;
 }
 
 /// A file in the store.
@@ -200,18 +266,15 @@ impl Files {
     /// # Errors
     /// See [`StoreError`].
     pub async fn stage(&self, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<Staged, StoreError> {
-        let size = bytes.as_ref().len();
-        let mime_type = kind::of(bytes.as_ref());
-        let (digest, name) = self
-            .blocking(move |store| Ok((sealed::digest_of(bytes.as_ref()), store.stage(bytes.as_ref())?)))
+        let looks = kind::looks(bytes.as_ref(), true);
+        let written = self
+            .blocking(move |store| {
+                let mut incoming = store.begin()?;
+                incoming.write(bytes.as_ref())?;
+                incoming.finish()
+            })
             .await?;
-        Ok(Staged {
-            files: self.clone(),
-            name: Some(name),
-            digest,
-            size: i64::try_from(size).unwrap_or(i64::MAX),
-            mime_type,
-        })
+        Ok(Staged::of(self, written, looks))
     }
 
     /// Reads a range of some content.
@@ -240,13 +303,23 @@ impl Files {
 /// Bytes that are written down and have no name yet. Dropped, they are gone.
 pub struct Staged {
     files: Files,
-    name: Option<String>,
+    name: String,
     digest: Digest,
     size: i64,
-    mime_type: Option<&'static str>,
+    looks: Looks,
 }
 
 impl Staged {
+    fn of(files: &Files, written: Written, looks: Looks) -> Staged {
+        Staged {
+            files: files.clone(),
+            name: written.name,
+            digest: written.digest,
+            size: i64::try_from(written.size).unwrap_or(i64::MAX),
+            looks,
+        }
+    }
+
     /// The SHA-256 of the content.
     #[must_use]
     pub fn sha256(&self) -> Digest {
@@ -262,27 +335,29 @@ impl Staged {
     /// What its content says that it is; never what its sender says.
     #[must_use]
     pub fn mime_type(&self) -> Option<&'static str> {
-        self.mime_type
+        self.looks.mime_type()
     }
 
-    /// Gives the bytes their name. A second time it only makes sure that they are there.
-    async fn keep(&mut self) -> Result<(), StoreError> {
-        let digest = self.digest;
-        let Some(name) = self.name.take() else {
-            return match self.files.blocking(move |store| store.exists(&digest)).await? {
-                true => Ok(()),
-                false => Err(StoreError::NotThere),
-            };
-        };
+    /// What its content looks like.
+    #[must_use]
+    pub fn looks(&self) -> Looks {
+        self.looks
+    }
+
+    /// Gives the bytes their name. Call it in the transaction that writes their row, which has locked the content against
+    /// the collector (`nexus.file_lock`). It may be called again.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn keep(&self) -> Result<(), StoreError> {
+        let (name, digest) = (self.name.clone(), self.digest);
         self.files.blocking(move |store| store.keep(&name, &digest)).await
     }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if let Some(name) = self.name.take() {
-            // What cannot be removed now is swept later.
-            let _ = self.files.store.discard(&name);
-        }
+        // What cannot be removed now is swept later.
+        let _ = self.files.store.discard(&self.name);
     }
 }

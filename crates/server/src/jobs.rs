@@ -19,7 +19,7 @@ use crate::{
     db::{Actor, Db},
     files,
     problem::{Problem, chain},
-    realtime,
+    realtime, storage,
 };
 
 /// How long a row stays unsealed when the server is idle: short beside the time that anybody needs to change it unseen,
@@ -35,6 +35,9 @@ const SALES_EVERY: Duration = Duration::from_secs(1);
 
 /// How often bytes that no row names are looked for: what a crash leaves is little.
 const COLLECT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// How often removed objects are looked for: nobody waits for it, and a look that finds nothing is one index scan.
+const UNNAMED_EVERY: Duration = Duration::from_secs(5);
 
 /// Every so many turns funded offerings are tried to close: they wait for days.
 const CLOSING_EVERY: u64 = 30;
@@ -52,6 +55,7 @@ pub async fn run(app: App, seal_key: SealKey) {
     tokio::join!(
         seal(&app.db, &sealer),
         collect_files(&app),
+        collect_unnamed(&app),
         due(&app),
         keep_figures(&app),
         forget_messages(&app),
@@ -154,6 +158,33 @@ async fn collect_files(app: &App) {
             Err(problem) => tracing::error!(cause = %chain(&problem), "the file store cannot be swept"),
         }
         tokio::time::sleep(COLLECT_EVERY).await;
+    }
+}
+
+/// Forgets uploads that expired, and removes the bytes of objects that were removed or replaced.
+async fn collect_unnamed(app: &App) {
+    let mut last_failure = None;
+    loop {
+        let collected = async {
+            storage::resumable::forget_expired(app).await?;
+            files::collect_unnamed(&app.db, &app.files).await
+        };
+        let failure = match collected.await {
+            Ok(done) if done == files::Unnamed::default() => None,
+            Ok(done) => {
+                tracing::debug!(?done, "contents that no object names are removed");
+                None
+            }
+            Err(problem) => Some(chain(&problem)),
+        };
+        if failure != last_failure {
+            match &failure {
+                Some(cause) => tracing::error!(%cause, "removed objects keep their bytes; trying again"),
+                None => tracing::info!("removed objects lose their bytes again"),
+            }
+        }
+        last_failure = failure;
+        tokio::time::sleep(UNNAMED_EVERY).await;
     }
 }
 

@@ -45,4 +45,5 @@ pub mod rest;
 pub mod router;
 pub mod serve;
 pub mod statements;
+pub mod storage;
 pub mod tokenization;

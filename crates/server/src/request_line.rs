@@ -1,5 +1,5 @@
-//! Signs that a URL may not have but clients send as they are, such as the `>` of `select=data->>name` and the quotes of
-//! `in.("a","b")`: they are encoded in the request line, before HTTP is read, which would refuse them without a word.
+//! Signs that a URL may not have but clients send as they are, such as the `>` of `select=data->>name`, the quotes of
+//! `in.("a","b")` and the `#` of a key in JSON: they are encoded in the request line, before HTTP is read, which would refuse them without a word.
 //!
 //! What follows a request line is passed on untouched. To know where the next one begins, heads are read for the length of
 //! their body; after a body whose length is not told, nothing is changed any more on that connection.
@@ -102,11 +102,12 @@ fn mend(place: &mut Place, bytes: &[u8]) -> Option<BytesMut> {
                 b'\r' => {}
                 b'\n' if *is_empty => {}
                 b'\n' => *place = header(Body::Bytes(0)),
-                b'>' | b'<' | b'"' => {
+                b'>' | b'<' | b'"' | b'#' => {
                     let mended = mended.get_or_insert_with(|| BytesMut::from(bytes.get(..begun).unwrap_or_default()));
                     mended.put_slice(match byte {
                         b'>' => b"%3E",
                         b'<' => b"%3C",
+                        b'#' => b"%23",
                         _ => b"%22",
                     });
                     continue;
@@ -240,8 +241,8 @@ mod tests {
             }
         };
         check(
-            "GET /a?select=data->>b&c=in.(\"x\") HTTP/1.1\r\nHost: \"a>b\"\r\n\r\nGET /<> HTTP/1.1\r\n\r\n",
-            "GET /a?select=data-%3E%3Eb&c=in.(%22x%22) HTTP/1.1\r\nHost: \"a>b\"\r\n\r\nGET /%3C%3E HTTP/1.1\r\n\r\n",
+            "GET /a?select=data->>b#c&c=in.(\"x\") HTTP/1.1\r\nHost: \"a>b\"\r\n\r\nGET /<> HTTP/1.1\r\n\r\n",
+            "GET /a?select=data-%3E%3Eb%23c&c=in.(%22x%22) HTTP/1.1\r\nHost: \"a>b\"\r\n\r\nGET /%3C%3E HTTP/1.1\r\n\r\n",
         );
         check(
             "POST /a?b=\">\" HTTP/1.1\r\ncontent-length: 7\r\n\r\n{\">\":1}\r\nGET /> HTTP/1.1\r\n\r\n",

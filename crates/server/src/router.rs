@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request},
     http::{HeaderName, Method, header},
-    middleware::{Next, from_fn},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -16,7 +16,7 @@ use tower_http::{
 };
 use tracing::Instrument as _;
 
-use crate::{app::App, auth, console, functions, health, payments, problem::Problem, realtime, rest};
+use crate::{app::App, auth, console, functions, health, payments, problem::Problem, realtime, rest, storage};
 
 /// The largest body of a route that does not say otherwise (bytes): GoTrue's, and enough for any JSON that a person
 /// makes. Files have their own routes.
@@ -30,7 +30,7 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(86_400);
 
 /// The whole server.
 pub fn router(app: App) -> Router {
-    Router::new()
+    let timed = Router::new()
         .route("/health", get(health::alive))
         .route("/ready", get(health::ready))
         .nest("/auth/v1", auth::routes::routes())
@@ -41,9 +41,15 @@ pub fn router(app: App) -> Router {
         .merge(console::routes(&app))
         .fallback(console::missing)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .with_state(app)
+        .with_state(app.clone())
+        .layer(from_fn(in_time));
+    // Files take as long as they take; their bodies are timed piece by piece.
+    let files = Router::new()
+        .nest("/storage/v1", storage::routes())
+        .with_state(app.clone());
+    timed
+        .merge(files)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn(in_time))
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
             let text = panic.downcast_ref::<&str>().map(ToString::to_string);
             let text = text
@@ -52,6 +58,7 @@ pub fn router(app: App) -> Router {
             Problem::internal(format!("panic: {text}")).into_response()
         }))
         .layer(cors())
+        .layer(from_fn_with_state(app, storage::resumable::announced))
         .layer(from_fn(logged))
 }
 
@@ -84,7 +91,7 @@ async fn logged(request: Request, next: Next) -> Response {
 
 /// Any site may use the API: a token in a header is what gives rights, and no browser adds that by itself.
 fn cors() -> CorsLayer {
-    const EXPOSED: [&str; 17] = [
+    const EXPOSED: [&str; 18] = [
         "content-range",
         "content-location",
         "location",
@@ -101,6 +108,7 @@ fn cors() -> CorsLayer {
         "tus-version",
         "tus-extension",
         "tus-max-size",
+        "tus-complete",
         "sb-request-id",
     ];
     let methods = [

@@ -97,7 +97,8 @@ fn choose<'a>(
 ) -> Result<(&'a Routine, bool), Refusal> {
     let overloads = schema.routines(id);
     let media = match arguments {
-        Arguments::Json { .. } => MediaType::Json,
+        Arguments::Json { whole: Some(_), .. } => MediaType::Json,
+        Arguments::Json { whole: None, .. } => MediaType::Csv,
         Arguments::Texts(_) => MediaType::Form,
         Arguments::Whole(media, _) => media.clone(),
     };
@@ -162,7 +163,7 @@ fn takes(routine: &Routine, names: &BTreeSet<&str>) -> bool {
 
 fn whole(arguments: &Arguments) -> String {
     match arguments {
-        Arguments::Json { whole, .. } => whole.clone(),
+        Arguments::Json { whole, .. } => whole.clone().unwrap_or_default(),
         Arguments::Texts(_) => String::new(),
         Arguments::Whole(MediaType::Bytes, body) => {
             let digits = body.iter().flat_map(|byte| [byte >> 4, byte & 15]);

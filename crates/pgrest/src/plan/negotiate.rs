@@ -6,7 +6,7 @@ use crate::{
     media::{MediaType, PlanType},
     name::QualifiedName,
     request::{Options, Request},
-    schema::{Returns, Routine, Schema},
+    schema::{Handler, Returns, Routine, Schema},
 };
 
 /// What the body will be.
@@ -91,22 +91,27 @@ impl Schema {
 
     fn rows_as(&self, media: &MediaType, options: &Options, relation: Option<&QualifiedName>) -> Option<Shape> {
         let (media, explain) = asked(media, options)?;
-        let by_handler = |wanted: &str| {
-            let handler = self.handler(relation, wanted)?;
-            Some(Shape {
-                aggregate: Some((handler.function.clone(), handler.relation.clone())),
-                ..Shape::plain(if media == MediaType::Any {
-                    MediaType::Bytes
-                } else {
-                    media.clone()
-                })
+        let by = |handler: &Handler| Shape {
+            aggregate: Some((handler.function.clone(), handler.relation.clone())),
+            ..Shape::plain(if handler.media == "*/*" {
+                MediaType::Bytes
+            } else {
+                media.clone()
             })
         };
+        // A relation's own aggregate for any type comes before everything, and one of no relation gives way to none.
+        let own = || {
+            let any = self
+                .handler(relation, "*/*")
+                .filter(|handler| handler.relation.is_some());
+            any.or_else(|| self.handler(relation, &media.name()))
+        };
         let built_in = || match &media {
-            MediaType::Json | MediaType::Any => Some(Shape::plain(MediaType::Json)),
-            MediaType::ArrayStripped | MediaType::Object { .. } | MediaType::Csv => Some(Shape::plain(media.clone())),
-            MediaType::GeoJson
-            | MediaType::OpenApi
+            MediaType::Json | MediaType::Any => Some(MediaType::Json),
+            MediaType::ArrayStripped | MediaType::Object { .. } | MediaType::Csv | MediaType::GeoJson => {
+                Some(media.clone())
+            }
+            MediaType::OpenApi
             | MediaType::Plan(_)
             | MediaType::Text
             | MediaType::Xml
@@ -114,21 +119,10 @@ impl Schema {
             | MediaType::Form
             | MediaType::Other(_) => None,
         };
-        let exact = if media == MediaType::Any {
-            "application/json".to_owned()
-        } else {
-            media.name()
-        };
-        let mut shape = if media == MediaType::Any {
-            by_handler(&exact)
-                .map(|shape| Shape {
-                    media: MediaType::Json,
-                    ..shape
-                })
-                .or_else(built_in)?
-        } else {
-            by_handler(&exact).or_else(built_in).or_else(|| by_handler("*/*"))?
-        };
+        // These two have parameters of their own and cannot be made otherwise.
+        let is_fixed = matches!(media, MediaType::ArrayStripped | MediaType::Object { .. });
+        let own = if is_fixed { None } else { own().map(by) };
+        let mut shape = own.or_else(|| built_in().map(Shape::plain))?;
         shape.explain = explain;
         Some(shape)
     }

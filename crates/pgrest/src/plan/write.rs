@@ -201,7 +201,7 @@ fn put<'a>(request: &'a Request, relation: &'a Relation, rows: &'a Rows) -> Resu
     }
     let given: BTreeSet<&str> = only.iter().map(|(name, _)| name.as_str()).collect();
     let key: BTreeSet<&str> = relation.key.iter().map(String::as_str).collect();
-    if key.is_empty() || given != key || given.len() != only.len() || !request.query.logic.is_empty() {
+    if key.is_empty() || given != key || !request.query.logic.is_empty() {
         return Err(Refusal::PutFilters);
     }
     let columns = columns(request, relation, rows)?;

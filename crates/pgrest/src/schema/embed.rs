@@ -22,14 +22,7 @@ impl Schema {
             [] => Err(self.no_way(origin, target, hint)),
             several => {
                 let mut found: Vec<Relationship> = several.iter().map(|way| (*way).clone()).collect();
-                // In the order in which PostgREST names them.
-                found.sort_by_key(|way| match &way.cardinality {
-                    Cardinality::OneToMany { .. } => 0,
-                    Cardinality::ManyToOne { .. } => 1,
-                    Cardinality::OneToOne { .. } => 2,
-                    Cardinality::ManyToMany(_) => 3,
-                    Cardinality::Computed { .. } => 4,
-                });
+                found.sort_by_cached_key(place_in_list);
                 Err(Refusal::AmbiguousRelationship {
                     origin: origin.name.clone(),
                     target: target.to_owned(),
@@ -61,6 +54,35 @@ impl Schema {
     }
 }
 
+/// In which order PostgREST names those of which it cannot choose one.
+fn place_in_list(way: &Relationship) -> (u8, [String; 3], Vec<(String, String)>) {
+    let by_key = |kind, constraint: &String, columns: &Vec<(String, String)>| {
+        (
+            kind,
+            [constraint.clone(), String::new(), String::new()],
+            columns.clone(),
+        )
+    };
+    match &way.cardinality {
+        Cardinality::OneToMany { constraint, columns } => by_key(0, constraint, columns),
+        Cardinality::ManyToOne { constraint, columns } => by_key(1, constraint, columns),
+        Cardinality::OneToOne {
+            constraint, columns, ..
+        } => by_key(2, constraint, columns),
+        Cardinality::ManyToMany(junction) => {
+            let names = [
+                &junction.table.name,
+                &junction.source_constraint,
+                &junction.target_constraint,
+            ];
+            (3, names.map(String::clone), junction.source_columns.clone())
+        }
+        Cardinality::Computed { function, .. } => {
+            (4, [function.name.clone(), String::new(), String::new()], Vec::new())
+        }
+    }
+}
+
 fn is_meant(way: &Relationship, target: &str, hint: Option<&str>) -> bool {
     // A function is meant by its own name alone, never by that of the table that it gives rows of.
     if matches!(&way.cardinality, Cardinality::Computed { .. }) {
@@ -77,13 +99,14 @@ fn is_meant(way: &Relationship, target: &str, hint: Option<&str>) -> bool {
     match hint {
         None => {
             let by_key = !way.target_is_view
-                && (by_constraint(way, target) && (!is_self || !is_reverse) || by_own_column(way, target));
+                && (!is_self || !is_reverse)
+                && (by_constraint(way, target) || by_own_column(way, target));
             named || by_key
         }
         Some(hint) => {
             named
                 && (by_constraint(way, hint)
-                    || by_own_column(way, hint)
+                    || (!is_self && by_own_column(way, hint))
                     || by_foreign_column(way, hint)
                     || by_junction(way, hint))
         }
@@ -102,15 +125,9 @@ fn by_constraint(way: &Relationship, name: &str) -> bool {
 fn by_own_column(way: &Relationship, name: &str) -> bool {
     match &way.cardinality {
         Cardinality::ManyToOne { columns, .. }
-        | Cardinality::OneToOne {
-            columns,
-            is_parent: false,
-            ..
-        } => matches!(columns.as_slice(), [(own, _)] if own == name),
-        Cardinality::OneToOne { is_parent: true, .. }
-        | Cardinality::OneToMany { .. }
-        | Cardinality::ManyToMany(_)
-        | Cardinality::Computed { .. } => false,
+        | Cardinality::OneToMany { columns, .. }
+        | Cardinality::OneToOne { columns, .. } => matches!(columns.as_slice(), [(own, _)] if own == name),
+        Cardinality::ManyToMany(_) | Cardinality::Computed { .. } => false,
     }
 }
 

@@ -42,7 +42,16 @@ pub(super) fn condition(
     condition: &Condition,
 ) {
     let column = column.filter(|_| !has_path);
-    let reads = column.and_then(|column| schema.representation("text", &column.type_name));
+    // A pattern is no value of the domain, and what is told apart is compared as it is stored.
+    let is_value = match &condition.test {
+        Test::Compare(Operator::Like | Operator::Ilike, ..) | Test::IsDistinct(_) | Test::Is(_) | Test::Search(..) => {
+            false
+        }
+        Test::Compare(..) | Test::In(_) => true,
+    };
+    let reads = column
+        .filter(|_| is_value)
+        .and_then(|column| schema.representation("text", &column.type_name));
     // A value of a domain with a representation of its own is read by its function.
     let value = |sql: &mut Statement, text: &str| match reads {
         Some(function) => {

@@ -199,11 +199,13 @@ fn cast(expression: String, to: Option<&String>) -> String {
 fn column_shown(schema: &Schema, tree: &Tree, item: &ColumnItem, key: &str, mode: Mode) -> Shown {
     let expression = item.field.as_ref().map(|field| {
         let known = column(schema, tree, &field.name);
-        if item.cast.is_some() || item.aggregate.is_some() {
-            cast(field::expression(&tree.alias, field, known), item.cast.as_ref())
+        // An aggregate takes the value as it is stored.
+        let value = if item.aggregate.is_some() {
+            field::expression(&tree.alias, field, known)
         } else {
             represented(schema, &tree.alias, field, known)
-        }
+        };
+        cast(value, item.cast.as_ref())
     });
     let Some(aggregate) = item.aggregate else {
         return plain(expression.unwrap_or_default(), key);

@@ -46,6 +46,7 @@ pub(super) fn body(shape: &Shape, source: &str) -> String {
     };
     match (&shape.media, shape.is_single_value) {
         (MediaType::Csv, _) => csv(source),
+        (MediaType::GeoJson, _) => GEO_JSON.to_owned(),
         (MediaType::ArrayStripped, false) => format!("coalesce(json_agg({}), '[]')", row(true)),
         (MediaType::Object { stripped }, _) => format!("coalesce(json_agg({})->0, 'null')", row(*stripped)),
         (MediaType::ArrayStripped, true) => format!("coalesce(json_agg({})->0, 'null')", row(true)),
@@ -53,6 +54,10 @@ pub(super) fn body(shape: &Shape, source: &str) -> String {
         (_, false) => format!("coalesce(json_agg({}), '[]')", row(false)),
     }
 }
+
+/// PostGIS makes a feature of each row that has a geometry.
+const GEO_JSON: &str = "json_build_object('type', 'FeatureCollection', 'features', \
+                        coalesce(json_agg(ST_AsGeoJSON(pgrst_rows)::json), '[]'))";
 
 /// Names of the first row, then every row as PostgreSQL writes rows, without its brackets.
 fn csv(source: &str) -> String {

@@ -108,6 +108,16 @@ fn embeds_are_lateral_joins() {
 }
 
 #[test]
+fn features_are_made_by_postgis() {
+    let text = statement("GET /clients", &[("accept", "application/geo+json")], "")
+        .statement
+        .text;
+    let body = "json_build_object('type', 'FeatureCollection', 'features', \
+                coalesce(json_agg(ST_AsGeoJSON(pgrst_rows)::json), '[]')) AS \"body\"";
+    assert!(text.contains(body), "{text}");
+}
+
+#[test]
 fn aggregates_group_by_the_rest() {
     check(
         "GET /projects?select=client_id,count(),id.max()",

@@ -32,7 +32,7 @@ pub struct Upload {
 ///
 /// # Errors
 /// Where the bucket does not take the file, or too many wait already.
-pub async fn upload(command: &Command, person: &Person, body: Upload, file: &mut Staged) -> Result<Value, Problem> {
+pub async fn upload(command: &Command, person: &Person, body: Upload, file: &Staged) -> Result<Value, Problem> {
     let text = sql!(
         "select count(*) from public.kyc_documents where user_id = $1 and num_nonnulls(kyc_case_id, accreditation_case_id, tax_form_id, holding_case_id) = 0"
     );

@@ -145,6 +145,11 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
     seconds.ok_or_else(|| "a number of seconds, at most 86400".to_owned())
 }
 
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let bytes = text.parse().ok().filter(|bytes| (1..=1 << 40).contains(bytes));
+    bytes.ok_or_else(|| "a number of bytes, at least 1 and at most 1099511627776".to_owned())
+}
+
 pub(super) fn score(text: &str) -> Result<u8, String> {
     let score = text.parse().ok().filter(|score| *score <= 4);
     score.ok_or_else(|| "a number from 0 to 4".to_owned())

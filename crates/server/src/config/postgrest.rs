@@ -101,7 +101,8 @@ impl RestSettings {
                 rollback_override,
                 root,
                 openapi_security: flag("PGRST_OPENAPI_SECURITY_ACTIVE"),
-                openapi_server: proxy(environment.get("PGRST_OPENAPI_SERVER_PROXY_URI"))?,
+                openapi_server: proxy(environment.get("PGRST_OPENAPI_SERVER_PROXY_URI"))?
+                    .unwrap_or_else(|| own_url(environment)),
             },
             extra_search_path: list(extra),
             pre_request: get(&["PGRST_DB_PRE_REQUEST", "PGRST_PRE_REQUEST"]).map(|name| qualified(name).quoted()),
@@ -189,6 +190,18 @@ fn proxy(text: Option<&str>) -> Result<Option<String>, ConfigError> {
     }
 }
 
+/// Where the server is, as its settings have it.
+fn own_url(environment: &Environment) -> String {
+    let host = match environment.get("PGRST_SERVER_HOST").unwrap_or("!4") {
+        "!4" | "*4" | "*" | "!6" | "*6" => "0.0.0.0",
+        host => host,
+    };
+    format!(
+        "http://{host}:{}/",
+        environment.get("PGRST_SERVER_PORT").unwrap_or("3000")
+    )
+}
+
 fn listen(environment: &Environment) -> Result<SocketAddr, ConfigError> {
     let host = match environment.get("PGRST_SERVER_HOST").unwrap_or("!4") {
         "!4" | "*4" | "*" => "0.0.0.0",
@@ -226,6 +239,7 @@ mod tests {
         assert_eq!(settings.options.schemas, ["v1", "v2", "SPECIAL \"@/\\#~_-"]);
         assert!(settings.options.rollback && settings.options.rollback_override);
         assert_eq!(settings.listen.port(), 3000);
+        assert_eq!(settings.options.openapi_server, "http://127.0.0.1:3000/");
         assert_eq!(settings.pre_request.as_deref(), Some("\"test\".\"switch_role\""));
         assert_eq!(
             settings.app_settings,

@@ -196,7 +196,7 @@ fn session(visit: &Visit, section: Option<Section>) -> Markup {
             span.badge-count hidden[person.unread == 0] aria-hidden="true" { (person.unread.min(99)) }
         }
         a.account href="/account" aria-current=[(section == Some(Section::Account)).then_some("true")] { (person.name) }
-        form method="post" action="/sign-out" { (token(visit)) button.quiet.small { (visit.t("nav-sign-out")) } }
+        form method="post" action="/sign-out" { (token(visit)) button.button.quiet.small { (visit.t("nav-sign-out")) } }
     }
 }
 

@@ -21,7 +21,7 @@ const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::seconds(2);
 const SLOT_BYTES_MAX: i64 = 1 << 30;
 
 /// The schemas whose policies are ours to look at.
-const SCHEMAS: [&str; 3] = ["public", "nexus", "ledger"];
+const SCHEMAS: [&str; 4] = ["public", "nexus", "nexus_storage", "ledger"];
 
 /// Schemas that Supabase's conventions expect.
 const SCHEMAS_EXPECTED: [&str; 4] = ["public", "auth", "storage", "realtime"];

@@ -15,7 +15,7 @@ use std::{
     ops::Range,
     os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::SystemTime,
 };
 
@@ -23,15 +23,17 @@ use ring::hmac;
 use uuid::Uuid;
 
 use super::{
-    FileStore, Found, Rotated, StoreError,
+    Content, FileStore, Found, Incoming, Rotated, StoreError, Written,
     keys::KeyRing,
-    sealed::{Digest, FILE_ID, Fresh, HEADER, Sealed, Unreadable, digest_of, hex, seal},
+    sealed::{Digest, FILE_ID, Fresh, HEADER, ReadAt, Sealed, Sealer, Unreadable, hex},
 };
 
 const ADDRESS_KEY: &str = "address.key";
 const INCOMING: &str = "incoming";
 /// What a header that is being replaced is written to first.
 const HEADER_SUFFIX: &str = "header";
+/// What the second name of a staged file ends with, before it has its place.
+const KEPT_SUFFIX: &str = "kept";
 
 /// A folder of sealed files.
 pub struct Folder {
@@ -87,22 +89,25 @@ impl Folder {
         Ok(Sealed::open(File::open(path)?, &self.keys)?.read(0..u64::MAX)?)
     }
 
-    /// Writes and flushes a new file among the incoming.
-    fn write(&self, bytes: &[u8]) -> Result<PathBuf, StoreError> {
+    /// Begins a new file among the incoming.
+    fn begin(&self) -> Result<Arriving, StoreError> {
         let folder = self.path.join(INCOMING);
         make_folder(&folder)?;
         let path = folder.join(Uuid::now_v7().simple().to_string());
-        let written = (|| {
-            let mut file = create(&path)?;
-            seal(&mut file, bytes, &self.keys, &Fresh::random()?)?;
-            file.sync_all()?;
-            Ok(())
-        })();
-        if written.is_err() {
-            // What cannot be removed now is swept later.
-            let _ = fs::remove_file(&path);
-        }
-        written.map(|()| path)
+        let file = create(&path)?;
+        let mut arriving = Arriving {
+            path: Some(path),
+            sealer: None,
+        };
+        arriving.sealer = Some(Sealer::begin(file, &self.keys, Fresh::random()?)?);
+        Ok(arriving)
+    }
+
+    /// Writes and flushes a new file among the incoming.
+    fn write(&self, bytes: &[u8]) -> Result<PathBuf, StoreError> {
+        let mut arriving = self.begin()?;
+        arriving.write(bytes)?;
+        Ok(arriving.end()?.0)
     }
 
     /// A header may be replaced while it is read: what does not open is looked at once more.
@@ -149,7 +154,7 @@ impl Folder {
             // A rotation that was cut off: the new header is written again, unless the file was since written anew.
             let file_id = |bytes: &[u8]| bytes.get(FILE_ID).map(<[u8]>::to_vec);
             let mut begin = [0; HEADER];
-            File::open(path)?.read_exact_at(&mut begin, 0)?;
+            ReadAt::read_exact_at(&File::open(path)?, &mut begin, 0)?;
             if header.len() == HEADER && file_id(&header) == file_id(&begin) {
                 replace_header(path, &header)?;
             }
@@ -170,17 +175,22 @@ impl Folder {
 }
 
 impl FileStore for Folder {
-    fn stage(&self, bytes: &[u8]) -> Result<String, StoreError> {
-        let path = self.write(bytes)?;
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        Ok(name.to_owned())
+    fn begin(&self) -> Result<Box<dyn Incoming>, StoreError> {
+        Ok(Box::new(Folder::begin(self)?))
     }
 
     fn keep(&self, staged: &str, digest: &Digest) -> Result<(), StoreError> {
         let place = self.place_of(digest)?;
         let shelf = place.parent().unwrap_or(&self.path);
         make_folder(shelf)?;
-        fs::rename(self.path.join(INCOMING).join(staged), &place)?;
+        let staged = self.path.join(INCOMING).join(staged);
+        // A second name, given in one step; the first one stays until it is discarded, so that keeping can be repeated.
+        let second = staged.with_extension(KEPT_SUFFIX);
+        remove_if_there(&second)?;
+        fs::hard_link(&staged, &second)?;
+        fs::rename(&second, &place)?;
+        // Of two names of one file, renaming leaves both.
+        remove_if_there(&second)?;
         flush_folder(shelf)?;
         Ok(())
     }
@@ -189,8 +199,8 @@ impl FileStore for Folder {
         Ok(fs::remove_file(self.path.join(INCOMING).join(staged))?)
     }
 
-    fn read(&self, digest: &Digest, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
-        Ok(self.open(digest)?.read(range)?)
+    fn open(&self, digest: &Digest) -> Result<Arc<dyn Content>, StoreError> {
+        Ok(Arc::new(Folder::open(self, digest)?))
     }
 
     fn exists(&self, digest: &Digest) -> Result<bool, StoreError> {
@@ -198,10 +208,7 @@ impl FileStore for Folder {
     }
 
     fn remove(&self, digest: &Digest) -> Result<(), StoreError> {
-        match fs::remove_file(self.place_of(digest)?) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        Ok(remove_if_there(&self.place_of(digest)?)?)
     }
 
     fn written_at(&self, digest: &Digest) -> Result<Option<SystemTime>, StoreError> {
@@ -248,7 +255,7 @@ impl FileStore for Folder {
         for path in self.paths()? {
             read += 1;
             let verified = (|| -> Result<(), StoreError> {
-                let mut file = Sealed::open(File::open(&path)?, &self.keys)?;
+                let file = Sealed::open(File::open(&path)?, &self.keys)?;
                 file.verify()?;
                 if !path.ends_with(ADDRESS_KEY) && self.place_of(&file.sha256())? != path {
                     return Err(Unreadable::Damaged("it lies under another file's name").into());
@@ -273,12 +280,62 @@ impl FileStore for Folder {
         }
         Ok(rotated)
     }
+}
 
-    fn put(&self, bytes: &[u8]) -> Result<(Digest, u64), StoreError> {
-        let digest = digest_of(bytes);
-        let staged = self.stage(bytes)?;
-        self.keep(&staged, &digest)?;
-        Ok((digest, bytes.len() as u64))
+/// A file that is being written among the incoming.
+struct Arriving {
+    path: Option<PathBuf>,
+    sealer: Option<Sealer<File>>,
+}
+
+impl Arriving {
+    fn end(mut self) -> Result<(PathBuf, Digest, u64), StoreError> {
+        let sealer = self.sealer.take().ok_or(StoreError::Interrupted)?;
+        let (file, digest, size) = sealer.finish()?;
+        file.sync_all()?;
+        Ok((self.path.take().unwrap_or_default(), digest, size))
+    }
+}
+
+impl Incoming for Arriving {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        Ok(self.sealer.as_mut().ok_or(StoreError::Interrupted)?.write(bytes)?)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Written, StoreError> {
+        let (path, digest, size) = self.end()?;
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        Ok(Written {
+            name: name.to_owned(),
+            digest,
+            size,
+        })
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        if let Some(path) = self.path.take() {
+            // What cannot be removed now is swept later.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl<R: ReadAt> Content for Sealed<R> {
+    fn length(&self) -> u64 {
+        Sealed::length(self)
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        Ok(Sealed::read(self, range)?)
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

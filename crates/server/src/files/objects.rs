@@ -37,7 +37,7 @@ pub struct StoredFile {
 /// A refusal that names the bucket's rule, or what store or database answered.
 pub async fn store(
     command: &Command,
-    staged: &mut Staged,
+    staged: &Staged,
     bucket: &str,
     object_name: &str,
     owner: Uuid,
@@ -173,6 +173,50 @@ pub async fn collect(db: &Db, files: &Files, before: SystemTime) -> Result<Colle
         }
     }
     Ok(collected)
+}
+
+/// What the collector did with contents that a row had named.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Unnamed {
+    /// Contents that no row names any more: their bytes are removed.
+    pub removed: u64,
+    /// Contents that another row names, or is about to: theirs stay.
+    pub kept: u64,
+}
+
+/// How many contents are looked at in one transaction.
+const UNNAMED_AT_ONCE: i64 = 100;
+
+/// Removes the bytes of objects that were removed or replaced, as far as no other row names them. One lock a content, as
+/// [`store`] takes it: whoever is storing it has it, and then it stays.
+///
+/// # Errors
+/// What store or database answered.
+pub async fn collect_unnamed(db: &Db, files: &Files) -> Result<Unnamed, Problem> {
+    let mut done = Unnamed::default();
+    loop {
+        let tx = db.as_engine(Actor::Program("file collector")).await?;
+        let text = sql!(
+            "delete from nexus.unnamed_files where id in
+               (select id from nexus.unnamed_files order by id limit $1 for update skip locked) returning sha256"
+        );
+        let rows = tx.query(text, &[&UNNAMED_AT_ONCE]).await?;
+        for row in &rows {
+            let sha256: Vec<u8> = row.try_get(0)?;
+            let digest: Digest = sha256.try_into().map_err(|_| Problem::internal("no digest"))?;
+            let text = sql!("select nexus.lock_unused_file($1)");
+            if tx.query_one(text, &[&digest.as_slice()]).await?.try_get(0)? {
+                files.blocking(move |store| store.remove(&digest)).await?;
+                done.removed += 1;
+            } else {
+                done.kept += 1;
+            }
+        }
+        tx.commit().await?;
+        if rows.is_empty() {
+            return Ok(done);
+        }
+    }
 }
 
 async fn remove_orphan(db: &Db, files: &Files, digest: Digest, before: SystemTime) -> Result<bool, Problem> {

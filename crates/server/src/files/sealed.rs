@@ -14,8 +14,12 @@
 //!
 //! Absent on purpose: padding. The length of a file can be seen.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::ops::Range;
+use std::{
+    fs::File,
+    io::{self, Seek, SeekFrom, Write},
+    ops::Range,
+    os::unix::fs::FileExt,
+};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::{Digest as _, Sha256};
@@ -77,28 +81,100 @@ pub fn digest_of(bytes: &[u8]) -> Digest {
     Sha256::digest(bytes).into()
 }
 
-/// Writes some bytes in their form at rest.
-pub(super) fn seal(out: &mut impl Write, bytes: &[u8], keys: &KeyRing, fresh: &Fresh) -> Result<(), Unreadable> {
-    let header = Header {
-        key_id: keys.current(),
-        file_id: fresh.file_id,
-        length: u64::try_from(bytes.len()).map_err(|_| Unreadable::Damaged("too long"))?,
-        key: fresh.key,
-        sha256: digest_of(bytes),
-    };
-    out.write_all(&header.wrapped(keys, fresh.nonce)?)?;
-    let key = aead(&fresh.key)?;
-    let last = chunks_of(header.length) - 1;
-    for place in 0..=last {
-        let begin = usize::try_from(place).map_err(|_| Unreadable::Damaged("too long"))? * CHUNK;
-        let plain = bytes.get(begin..bytes.len().min(begin + CHUNK)).unwrap_or_default();
-        let mut chunk = Vec::with_capacity(plain.len() + TAG);
-        chunk.extend_from_slice(plain);
-        key.seal_in_place_append_tag(nonce(place, last)?, Aad::from(fresh.file_id), &mut chunk)
-            .map_err(|_| Unreadable::Damaged("cannot be encrypted"))?;
-        out.write_all(&chunk)?;
+/// Writes a file in its form at rest, bytes as they come: no more than a chunk of them is held.
+pub(super) struct Sealer<W> {
+    out: W,
+    keys: KeyRing,
+    fresh: Fresh,
+    key: LessSafeKey,
+    /// What is not written: it may be the last chunk.
+    chunk: Vec<u8>,
+    place: u64,
+    length: u64,
+    digest: Sha256,
+}
+
+impl<W: Write + Seek> Sealer<W> {
+    /// Begins a file. What is written before [`Sealer::finish`] has no header and does not open.
+    pub(super) fn begin(mut out: W, keys: &KeyRing, fresh: Fresh) -> Result<Sealer<W>, Unreadable> {
+        out.write_all(&[0; HEADER])?;
+        Ok(Sealer {
+            out,
+            keys: keys.clone(),
+            key: aead(&fresh.key)?,
+            fresh,
+            chunk: Vec::with_capacity(CHUNK + TAG),
+            place: 0,
+            length: 0,
+            digest: Sha256::new(),
+        })
     }
-    Ok(())
+
+    /// Adds bytes.
+    pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<(), Unreadable> {
+        self.digest.update(bytes);
+        self.length += bytes.len() as u64;
+        while !bytes.is_empty() {
+            if self.chunk.len() == CHUNK {
+                self.put(nonce(self.place, u64::MAX)?)?;
+                self.place += 1;
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(CHUNK - self.chunk.len()));
+            self.chunk.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// Writes the last chunk and the header: the file, the digest of what is in it, and its size.
+    pub(super) fn finish(mut self) -> Result<(W, Digest, u64), Unreadable> {
+        self.put(nonce(self.place, self.place)?)?;
+        let sha256 = self.digest.finalize().into();
+        let header = Header {
+            key_id: self.keys.current(),
+            file_id: self.fresh.file_id,
+            length: self.length,
+            key: self.fresh.key,
+            sha256,
+        };
+        self.out.seek(SeekFrom::Start(0))?;
+        self.out.write_all(&header.wrapped(&self.keys, self.fresh.nonce)?)?;
+        Ok((self.out, sha256, self.length))
+    }
+
+    fn put(&mut self, nonce: Nonce) -> Result<(), Unreadable> {
+        self.key
+            .seal_in_place_append_tag(nonce, Aad::from(self.fresh.file_id), &mut self.chunk)
+            .map_err(|_| Unreadable::Damaged("cannot be encrypted"))?;
+        self.out.write_all(&self.chunk)?;
+        self.chunk.clear();
+        Ok(())
+    }
+}
+
+/// Bytes at rest, read at any place by several at once.
+pub trait ReadAt: Send + Sync + 'static {
+    /// How many there are.
+    ///
+    /// # Errors
+    /// What the disk or the network says.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Fills the buffer with what begins at `at`.
+    ///
+    /// # Errors
+    /// What the disk or the network says.
+    fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()>;
+}
+
+impl ReadAt for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        FileExt::read_exact_at(self, buffer, at)
+    }
 }
 
 /// A file at rest, opened: its header is true, and as much of it is there as it says.
@@ -108,19 +184,18 @@ pub struct Sealed<R> {
     key: LessSafeKey,
 }
 
-impl<R: Read + Seek> Sealed<R> {
+impl<R: ReadAt> Sealed<R> {
     /// Opens a file at rest.
     ///
     /// # Errors
     /// See [`Unreadable`].
-    pub fn open(mut source: R, keys: &KeyRing) -> Result<Sealed<R>, Unreadable> {
-        let length_at_rest = source.seek(SeekFrom::End(0))?;
-        source.seek(SeekFrom::Start(0))?;
+    pub fn open(source: R, keys: &KeyRing) -> Result<Sealed<R>, Unreadable> {
+        let length_at_rest = source.length()?;
         let mut bytes = [0; HEADER];
         if length_at_rest < HEADER as u64 {
             return Err(Unreadable::Damaged("shorter than a header"));
         }
-        source.read_exact(&mut bytes)?;
+        source.read_exact_at(&mut bytes, 0)?;
         let header = Header::unwrapped(&bytes, keys)?;
         let expected = chunks_of(header.length)
             .checked_mul(TAG as u64)
@@ -147,39 +222,33 @@ impl<R: Read + Seek> Sealed<R> {
         self.header.key_id
     }
 
-    /// Reads the bytes of a range; what lies past the end is left out.
+    /// Reads the bytes of a range; what lies past the end is left out. All of it is held at once.
     ///
     /// # Errors
     /// See [`Unreadable`].
-    pub fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>, Unreadable> {
+    pub fn read(&self, range: Range<u64>) -> Result<Vec<u8>, Unreadable> {
         let end = range.end.min(self.header.length);
         let begin = range.start.min(end);
         let last = chunks_of(self.header.length) - 1;
-        let mut out = Vec::with_capacity(usize::try_from(end - begin).unwrap_or(0));
         // An empty range still reads a chunk: that a file is true is said of its content too.
-        let (first, until) = (begin / CHUNK as u64, end.saturating_sub(1).max(begin) / CHUNK as u64);
-        for place in first.min(last)..=until.min(last) {
-            let at = place * CHUNK as u64;
-            let chunk = self.chunk(place, last)?;
-            let part = |position: u64| {
-                usize::try_from(position.saturating_sub(at))
-                    .unwrap_or(usize::MAX)
-                    .min(chunk.len())
-            };
-            out.extend_from_slice(chunk.get(part(begin)..part(end)).unwrap_or_default());
-        }
-        Ok(out)
+        let first = (begin / CHUNK as u64).min(last);
+        let until = (end.saturating_sub(1).max(begin) / CHUNK as u64).min(last);
+        let (mut plain, at) = (self.chunks(first, until, last)?, first * CHUNK as u64);
+        let place = |position: u64| usize::try_from(position.saturating_sub(at)).unwrap_or(usize::MAX);
+        plain.truncate(place(end));
+        plain.drain(..place(begin).min(plain.len()));
+        Ok(plain)
     }
 
     /// Reads everything and compares it with the digest.
     ///
     /// # Errors
     /// See [`Unreadable`].
-    pub fn verify(&mut self) -> Result<(), Unreadable> {
+    pub fn verify(&self) -> Result<(), Unreadable> {
         let last = chunks_of(self.header.length) - 1;
         let mut digest = Sha256::new();
         for place in 0..=last {
-            digest.update(self.chunk(place, last)?);
+            digest.update(self.chunks(place, place, last)?);
         }
         if <Digest>::from(digest.finalize()) == self.header.sha256 {
             Ok(())
@@ -200,23 +269,30 @@ impl<R: Read + Seek> Sealed<R> {
         header.wrapped(keys, nonce).map(Some)
     }
 
-    fn chunk(&mut self, place: u64, last: u64) -> Result<Vec<u8>, Unreadable> {
-        let at = HEADER as u64 + place * (CHUNK + TAG) as u64;
-        let length = if place == last {
-            usize::try_from(self.header.length - last * CHUNK as u64).unwrap_or(CHUNK) + TAG
-        } else {
-            CHUNK + TAG
-        };
-        let mut chunk = vec![0; length];
-        self.source.seek(SeekFrom::Start(at))?;
-        self.source.read_exact(&mut chunk)?;
-        let plain = self
-            .key
-            .open_in_place(nonce(place, last)?, Aad::from(self.header.file_id), &mut chunk)
-            .map_err(|_| Unreadable::Damaged("a chunk does not open"))?
-            .len();
-        chunk.truncate(plain);
-        Ok(chunk)
+    /// The content of some chunks, read at once and opened where they lie.
+    fn chunks(&self, first: u64, until: u64, last: u64) -> Result<Vec<u8>, Unreadable> {
+        const STRIDE: usize = CHUNK + TAG;
+        let count = usize::try_from(until - first + 1).map_err(|_| Unreadable::Damaged("too long"))?;
+        let mut length = count * STRIDE;
+        if until == last {
+            length -= CHUNK - usize::try_from(self.header.length - last * CHUNK as u64).unwrap_or(CHUNK);
+        }
+        let mut bytes = vec![0; length];
+        self.source
+            .read_exact_at(&mut bytes, HEADER as u64 + first * STRIDE as u64)?;
+        let mut written = 0;
+        for (place, at) in (first..=until).zip((0..length).step_by(STRIDE)) {
+            let sealed = bytes.get_mut(at..length.min(at + STRIDE)).unwrap_or_default();
+            let plain = self
+                .key
+                .open_in_place(nonce(place, last)?, Aad::from(self.header.file_id), sealed)
+                .map_err(|_| Unreadable::Damaged("a chunk does not open"))?
+                .len();
+            bytes.copy_within(at..at + plain, written);
+            written += plain;
+        }
+        bytes.truncate(written);
+        Ok(bytes)
     }
 }
 

@@ -44,7 +44,7 @@ macro_rules! uploads {
                 .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         }
 
-        async fn run_once(call: &Call<'_>, caller: &Caller, file: &mut Staged) -> Result<Value, Problem> {
+        async fn run_once(call: &Call<'_>, caller: &Caller, file: &Staged) -> Result<Value, Problem> {
             match call.name {
                 $($name => {
                     let command = match call.begin().await? {
@@ -93,7 +93,7 @@ pub async fn run(
     bytes: impl AsRef<[u8]> + Send + 'static,
 ) -> Result<Value, Problem> {
     let user_id = caller.user_id().ok_or(Problem::NotSignedIn)?;
-    let mut file = app.files.stage(bytes).await?;
+    let file = app.files.stage(bytes).await?;
     fields.insert("sha256".to_owned(), hex(&file.sha256()).into());
     let body = Value::Object(fields).to_string();
     let call = Call {
@@ -106,7 +106,7 @@ pub async fn run(
     };
     let mut runs = 1;
     loop {
-        match run_once(&call, caller, &mut file).await {
+        match run_once(&call, caller, &file).await {
             Err(problem) if runs < RUNS_MAX && was_disturbed(&problem) => runs += 1,
             outcome => return outcome,
         }

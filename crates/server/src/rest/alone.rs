@@ -195,7 +195,6 @@ impl Alone {
             let wanted = asked
                 .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
                 .and_then(|value| value.to_str().ok());
-            let headers = wanted.map(|wanted| format!("{wanted}, ")).unwrap_or_default();
             set(
                 added,
                 "access-control-allow-methods",
@@ -204,7 +203,7 @@ impl Alone {
             set(
                 added,
                 "access-control-allow-headers",
-                &format!("Authorization, {headers}Accept, Accept-Language, Content-Language"),
+                &allowed_headers(wanted.unwrap_or_default()),
             );
             set(added, "access-control-max-age", "86400");
         } else {
@@ -215,5 +214,28 @@ impl Alone {
                  Transfer-Encoding, Range-Unit",
             );
         }
+    }
+}
+
+/// What a browser may send: what it asked for, one by one, among what everybody may.
+fn allowed_headers(wanted: &str) -> String {
+    let wanted = wanted.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let always = ["Accept", "Accept-Language", "Content-Language"];
+    let all: Vec<&str> = std::iter::once("Authorization").chain(wanted).chain(always).collect();
+    all.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_were_asked_for_are_listed_one_by_one() {
+        let always = "Accept, Accept-Language, Content-Language";
+        assert_eq!(allowed_headers(""), format!("Authorization, {always}"));
+        assert_eq!(
+            allowed_headers("Foo,Bar, "),
+            format!("Authorization, Foo, Bar, {always}")
+        );
     }
 }

@@ -75,7 +75,13 @@ pub fn response(reply: Reply, is_head: bool) -> Response {
             response.headers_mut().append(name, value);
         }
     }
-    if let Some(reason) = reply.status_text
+    // A status that has no words of its own is sent without any.
+    let reason = match (reply.status_text, response.status().canonical_reason()) {
+        (Some(text), _) => Some(text),
+        (None, None) => Some(String::new()),
+        (None, Some(_)) => None,
+    };
+    if let Some(reason) = reason
         && let Ok(reason) = hyper::ext::ReasonPhrase::try_from(reason.into_bytes())
     {
         response.extensions_mut().insert(reason);
@@ -98,4 +104,26 @@ pub fn server_timing(jwt: std::time::Duration, timings: Timings) -> String {
         .filter_map(|(name, took)| Some(format!("{name};dur={:.1}", took?.as_secs_f64() * 1000.0)))
         .collect();
     shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_without_words_is_sent_without_any() {
+        let reason = |status, text: Option<&str>| {
+            let reply = Reply {
+                status,
+                status_text: text.map(str::to_owned),
+                ..Reply::default()
+            };
+            let response = response(reply, false);
+            let reason = response.extensions().get::<hyper::ext::ReasonPhrase>();
+            reason.map(|reason| reason.as_bytes().to_vec())
+        };
+        assert_eq!(reason(404, None), None, "hyper has its own");
+        assert_eq!(reason(404, Some("Gone fishing")), Some(b"Gone fishing".to_vec()));
+        assert_eq!(reason(332, None), Some(Vec::new()));
+    }
 }

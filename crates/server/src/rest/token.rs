@@ -169,7 +169,8 @@ impl Verifier {
                 Step::Index(index) => value.get(index),
             })
         });
-        self.as_role(claims, found.and_then(Value::as_str))
+        let role = found.map(|role| role.as_str().map_or_else(|| role.to_string(), str::to_owned));
+        self.as_role(claims, role.as_deref())
     }
 
     fn as_role(&self, claims: &Map<String, Value>, role: Option<&str>) -> Option<Identity> {
@@ -309,6 +310,19 @@ mod tests {
                 proptest::prop_assert!(verifier.identify(Some(&shown), 0.0).is_err());
             }
         }
+    }
+
+    #[test]
+    fn a_role_that_is_no_text_is_none_that_is_missing() {
+        let verifier = Verifier::new(None, false, None, role_claim(".role").unwrap(), Some("anon")).unwrap();
+        let check = |claims: Value, expect: &str| {
+            let identity = verifier.identity(claims.as_object().unwrap()).unwrap();
+            assert_eq!(&*identity.role, expect, "{claims}");
+        };
+        check(serde_json::json!({ "role": "staff" }), "staff");
+        check(serde_json::json!({}), "anon");
+        check(serde_json::json!({ "role": 3 }), "3");
+        check(serde_json::json!({ "role": null }), "null");
     }
 
     #[test]

@@ -29,9 +29,9 @@ async fn a_stored_file_has_the_row_that_storage_clients_read() {
     let who = site.person(&[]).await;
     let bytes = pdf();
     let name = format!("{}/passport.pdf", who.id);
-    let mut staged = site.app.files.stage(bytes.clone()).await.unwrap();
+    let staged = site.app.files.stage(bytes.clone()).await.unwrap();
     let command = command(&site, who.id).await;
-    let stored = files::store(&command, &mut staged, "kyc-documents", &name, who.id)
+    let stored = files::store(&command, &staged, "kyc-documents", &name, who.id)
         .await
         .unwrap();
     let found = files::find(&command, "kyc-documents", &name).await.unwrap().unwrap();
@@ -74,9 +74,9 @@ async fn what_a_bucket_does_not_take_is_refused_and_leaves_nothing() {
         (pdf(), "kyc-documents", taken.as_str(), Some("files.name")),
     ] {
         let digest = digest_of(&bytes);
-        let mut staged = site.app.files.stage(bytes).await.unwrap();
+        let staged = site.app.files.stage(bytes).await.unwrap();
         let command = command(&site, who.id).await;
-        let outcome = files::store(&command, &mut staged, bucket, name, who.id).await;
+        let outcome = files::store(&command, &staged, bucket, name, who.id).await;
         match (outcome, rule) {
             (Ok(_), None) => command.commit().await.unwrap(),
             (Err(Problem::Refused(refusal)), Some(rule)) => {
@@ -102,10 +102,10 @@ async fn what_a_crash_leaves_is_collected_and_what_a_row_names_is_not() {
     let who = site.person(&[]).await;
     let (orphan, kept) = (pdf(), pdf());
     let store = async |bytes: &[u8]| {
-        let mut staged = site.app.files.stage(bytes.to_vec()).await.unwrap();
+        let staged = site.app.files.stage(bytes.to_vec()).await.unwrap();
         let command = command(&site, who.id).await;
         let name = format!("{}/{}", who.id, Uuid::now_v7());
-        files::store(&command, &mut staged, "kyc-documents", &name, who.id)
+        files::store(&command, &staged, "kyc-documents", &name, who.id)
             .await
             .unwrap();
         command

@@ -4,6 +4,7 @@
 mod cache;
 mod faults;
 mod filters;
+mod protocol;
 mod rights;
 
 use std::sync::Arc;

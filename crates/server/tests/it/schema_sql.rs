@@ -22,7 +22,7 @@ async fn the_generated_schema_is_true() {
     let rows = client
         .query(
             include_str!("schema_sql.sql"),
-            &[&["public", "nexus", "ledger"].as_slice()],
+            &[&["public", "nexus", "nexus_storage", "ledger"].as_slice()],
         )
         .await
         .unwrap();

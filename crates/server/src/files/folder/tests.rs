@@ -1,7 +1,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::*;
-use crate::config::Secret;
+use crate::{config::Secret, files::sealed::digest_of};
 
 /// A folder that goes with its test.
 struct Place(PathBuf);
@@ -61,6 +61,14 @@ fn what_was_staged_is_no_file_and_can_be_swept() {
         0,
         "it may still be wanted"
     );
+    // Keeping can be repeated, also once another copy was removed.
+    for _ in 0..3 {
+        store.keep(&staged, &digest_of(b"cut off")).unwrap();
+        assert_eq!(store.read(&digest_of(b"cut off"), 0..3).unwrap(), b"cut");
+    }
+    store.remove(&digest_of(b"cut off")).unwrap();
+    store.keep(&staged, &digest_of(b"cut off")).unwrap();
+    store.remove(&digest_of(b"cut off")).unwrap();
     assert_eq!(store.sweep(begun + std::time::Duration::from_secs(60)).unwrap(), 1);
     assert!(store.keep(&staged, &digest_of(b"cut off")).is_err());
 }

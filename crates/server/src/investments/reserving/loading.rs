@@ -33,19 +33,18 @@ const IDENTICAL_FOR: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 
 const PEOPLE: &str = sql!("select p.id, p.party_id from public.user_profiles as p where p.id = any ($1)");
 
-/// Whose rows the next statement makes, for the audit trail.
-const NEW_PARTIES: &str = sql!(
-    "select pg_catalog.set_config('nexus.actors', coalesce((
-       select jsonb_object_agg(p.party_id, p.id)::text from public.user_profiles as p
-       where p.id = any ($1) and not exists (select from public.party_limits as l where l.party_id = p.party_id offset 0)), ''), true)"
-);
-
-/// Makes the parties' rows where they are new, so that what a party buys in two offerings at the same instant is counted.
+/// Makes the parties' rows where they are new, so that what a party buys in two offerings at the same instant is counted;
+/// each is its login's, for the audit trail.
 const MAKE_LIMITS: &str = sql!(
-    "insert into public.party_limits (party_id, created_at)
-     select distinct p.party_id, coalesce($2::timestamptz, now()) from public.user_profiles as p
-     where p.id = any ($1) and not exists (select from public.party_limits as l where l.party_id = p.party_id offset 0)
-     order by p.party_id on conflict on constraint party_limits_pkey do nothing"
+    "with new as materialized (
+       select p.party_id, p.id as user_id from public.user_profiles as p
+       where p.id = any ($1) and not exists (select from public.party_limits as l where l.party_id = p.party_id offset 0)
+     ), whose as materialized (
+       select pg_catalog.set_config('nexus.actors', coalesce(jsonb_object_agg(n.party_id, n.user_id)::text, ''), true) from new as n
+     )
+     insert into public.party_limits (party_id, created_at)
+     select distinct n.party_id, coalesce($2::timestamptz, now()) from new as n cross join whose
+     order by n.party_id on conflict on constraint party_limits_pkey do nothing"
 );
 
 const LOCK_LIMITS: &str = sql!(
@@ -107,7 +106,6 @@ pub(super) const STATEMENTS: &[&str] = &[
     record::LOAD,
     PEOPLE,
     KEYS,
-    NEW_PARTIES,
     MAKE_LIMITS,
     LOCK_LIMITS,
     standing::OF_LOGINS,
@@ -205,8 +203,7 @@ pub async fn load(tx: &Tx, opening: Opening, asked: Asked<'_>) -> Result<Loaded,
             tx.query_opt(LOCK_OFFERING, of_offering),
             tx.query_opt(CURRENT, of_property),
             tx.query_opt(record::LOAD, of_offering),
-            tx.query(KEYS, of_keys),
-            tx.query(NEW_PARTIES, of_users),
+            unless(callers.is_empty(), tx.query(KEYS, of_keys)),
             tx.execute(MAKE_LIMITS, users_at),
             tx.query(LOCK_LIMITS, of_users),
             tx.query(PEOPLE, of_users),
@@ -215,27 +212,11 @@ pub async fn load(tx: &Tx, opening: Opening, asked: Asked<'_>) -> Result<Loaded,
             holders::of_offering(tx, offering_id, at),
             tx.query_opt(FEE, offering_at),
             tx.query(GUESTS, of_guests),
-            tx.query(IDENTICAL, of_identical),
+            unless(reusing.is_empty(), tx.query(IDENTICAL, of_identical)),
         )
     };
-    let (
-        began,
-        supply,
-        _,
-        current,
-        offering,
-        keys,
-        _,
-        _,
-        _,
-        people,
-        standings,
-        buyers,
-        holders,
-        fee,
-        guests,
-        identical,
-    ) = Box::pin(exchange).await?;
+    let (began, supply, _, current, offering, keys, _, _, people, standings, buyers, holders, fee, guests, identical) =
+        Box::pin(exchange).await?;
     let now = at.unwrap_or(began);
     let current: Option<Uuid> = current.map(|row| row.try_get(0)).transpose()?;
     let mut offering = offering.as_ref().map(record::read).transpose()?;
@@ -298,6 +279,11 @@ pub async fn look(command: &Command, user_id: Uuid, property_id: Uuid) -> Result
         identical: HashMap::new(),
         answered: HashMap::new(),
     })
+}
+
+/// The rows, unless none are asked for: then the statement is not sent.
+async fn unless(is_empty: bool, rows: impl Future<Output = Result<Vec<Row>, Error>>) -> Result<Vec<Row>, Error> {
+    if is_empty { Ok(Vec::new()) } else { rows.await }
 }
 
 fn read_identical(row: &Row) -> Result<(SameOrder, (Uuid, Value)), Error> {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Accepted, Ordered, Wish};
 use crate::{
     command::Command,
-    db::sql,
+    db::{Actor, sql},
     ledger::{self, NewEntry},
     offerings::{
         Offering,
@@ -97,13 +97,22 @@ pub async fn write(
         ..Shift::default()
     };
     let entries = entries(command, offering, accepted)?;
-    let actors = actors(offering, accepted, &sessions).to_string();
+    // Where one person acts for himself, the claims say who it is.
+    let actors = match command.actor {
+        Actor::Person(_) => None,
+        Actor::Program(_) => Some(actors(offering, accepted, &sessions).to_string()),
+    };
     let of_actors: &[&(dyn ToSql + Sync)] = &[&actors];
     let of_event: &[&(dyn ToSql + Sync)] = &[&ids, &users, &offering.id, &command.now];
     let exchange = async {
         // Polled in this order, they leave in this order and at once: all of them are prepared.
         tokio::try_join!(biased;
-            async { Ok::<_, Problem>(command.tx.query(ACTORS, of_actors).await?) },
+            async {
+                if actors.is_some() {
+                    command.tx.query(ACTORS, of_actors).await?;
+                }
+                Ok::<_, Problem>(())
+            },
             invest(command, offering, ordered, accepted, (&ids, &users), &sessions),
             supply::shift(command, offering.token_id, shift),
             async { ledger::post_batch(&command.tx, &entries).await.map_err(Problem::internal) },

@@ -1,0 +1,136 @@
+//! `/administration/money`: payments that arrived, what goes back, and what is paid out.
+
+use axum::{extract::State, response::Response};
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{ADMINS, section};
+use crate::{
+    app::App,
+    console::{act::Act, figures, listing::Sum, parts, visit::Visit},
+    db::sql,
+    problem::Problem,
+};
+
+const PAYMENTS: &str = sql!(
+    "select p.id, p.received_at, p.rail, p.provider_ref, p.amount_minor, p.currency, p.currency_decimals, p.matched_minor, p.unmatched_minor, p.returned_minor, p.settled_at
+     from public.payments as p order by p.unmatched_minor > 0 desc, p.received_at desc limit 100"
+);
+
+const REFUNDS: &str = sql!(
+    "select r.id, r.created_at, r.amount_minor, r.currency, r.currency_decimals, r.reason, r.status, r.attempts, r.failure, r.retry_asked_by
+     from public.refunds as r order by r.status = 'failed' desc, r.status = 'refunded', r.created_at desc limit 100"
+);
+
+const PAYOUTS: &str = sql!(
+    "select o.id, o.created_at, o.amount_minor, o.currency, o.currency_decimals, '', o.status, o.attempts, o.failure, o.retry_asked_by
+     from public.payouts as o where o.status <> 'confirmed' order by o.status = 'failed' desc, o.created_at desc limit 100"
+);
+
+/// `GET /administration/money`.
+pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Response, Problem> {
+    let reader = visit.one_of(&ADMINS)?.id;
+    let tx = visit.reads(&app).await?;
+    let payments = tx.query(PAYMENTS, &[]).await?;
+    let refunds = tx.query(REFUNDS, &[]).await?;
+    let payouts = tx.query(PAYOUTS, &[]).await?;
+    tx.commit().await?;
+    let content = html! {
+        div.stack-large {
+            section { h2 { (visit.t("money-refunds")) } (returns(&visit, &refunds, "retry-refund", "refundId", reader)?) }
+            section { h2 { (visit.t("money-payouts")) } (returns(&visit, &payouts, "retry-payout", "payoutId", reader)?) }
+            section { h2 { (visit.t("money-payments")) } p.fine { (visit.t("money-payments-text")) } (payment_table(&visit, &payments)?) }
+        }
+    };
+    Ok(section(
+        &visit,
+        "/administration/money",
+        &visit.t("money-title"),
+        content,
+    ))
+}
+
+fn payment_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
+    if rows.is_empty() {
+        return Ok(parts::empty(
+            &visit.t("money-none"),
+            html! { p { (visit.t("money-none-text")) } },
+        ));
+    }
+    let mut lines = Vec::new();
+    for row in rows {
+        let (rail, reference): (String, String) = (row.try_get(2)?, row.try_get(3)?);
+        let settled: Option<DateTime<Utc>> = row.try_get(10)?;
+        let sum = |at: usize| -> Result<Markup, Problem> {
+            Ok(html! { @if let Some(sum) = Sum::read(row, at, 5, 6)? { (sum.show()) } })
+        };
+        lines.push(html! {
+            tr {
+                td { (figures::instant(row.try_get(1)?, visit.language)) }
+                td { (rail) " " code { (reference) } }
+                td.number { (sum(4)?) }
+                td.number { (sum(7)?) }
+                td.number { (sum(8)?) }
+                td.number { (sum(9)?) }
+                td { @if let Some(at) = settled { (figures::date(at, visit.language)) } @else { (visit.t("money-not-settled")) } }
+            }
+        });
+    }
+    Ok(parts::table(
+        &visit.t("money-payments"),
+        html! {
+            thead { tr {
+                th scope="col" { (visit.t("money-received")) } th scope="col" { (visit.t("money-rail")) } th.number scope="col" { (visit.t("column-amount")) }
+                th.number scope="col" { (visit.t("money-matched")) } th.number scope="col" { (visit.t("money-unmatched")) } th.number scope="col" { (visit.t("money-returned")) }
+                th scope="col" { (visit.t("money-settled")) }
+            } }
+            tbody { @for line in lines { (line) } }
+        },
+    ))
+}
+
+fn returns(
+    visit: &Visit,
+    rows: &[Row],
+    function: &'static str,
+    field: &'static str,
+    reader: Uuid,
+) -> Result<Markup, Problem> {
+    if rows.is_empty() {
+        return Ok(parts::empty(
+            &visit.t("money-nothing"),
+            html! { p { (visit.t("money-nothing-text")) } },
+        ));
+    }
+    let mut lines = Vec::new();
+    for row in rows {
+        let (id, reason, status): (Uuid, String, String) = (row.try_get(0)?, row.try_get(5)?, row.try_get(6)?);
+        let failure: Option<String> = row.try_get(8)?;
+        let asked: Option<Uuid> = row.try_get(9)?;
+        let sum = Sum::read(row, 2, 3, 4)?;
+        let hidden = [(field, id.to_string())];
+        lines.push(html! {
+            tr {
+                td { (figures::instant(row.try_get(1)?, visit.language)) }
+                td.number { @if let Some(sum) = sum { (sum.show()) } }
+                td { (visit.word("refund", &reason)) @if let Some(failure) = failure { " " q lang="en" { (failure) } } }
+                td { (parts::state(visit, &status)) }
+                td {
+                    @if status == "failed" {
+                        @if asked == Some(reader) { span.fine { (visit.t("cases-yours")) } }
+                        @else { (Act { function, hidden: &hidden, fields: html! {}, class: "button secondary small", label: visit.t("money-retry").into_owned() }.show(visit)) }
+                    }
+                }
+            }
+        });
+    }
+    Ok(parts::table(
+        &visit.t("money-refunds"),
+        html! {
+            thead { tr { th scope="col" { (visit.t("column-date")) } th.number scope="col" { (visit.t("column-amount")) } th scope="col" { (visit.t("money-why")) } th scope="col" { (visit.t("column-state")) } th scope="col" { (visit.t("people-change")) } } }
+            tbody { @for line in lines { (line) } }
+        },
+    ))
+}

@@ -1,0 +1,259 @@
+//! `/compliance/cases`: cases about holdings with their second approval, transfers that wait, and incidents.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+use serde_json::{Value, json};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{OVERSEERS, section, short, when};
+use crate::{
+    app::App,
+    console::{
+        act::{self, Act},
+        call::{beside_form, call, text},
+        entry::answered,
+        fault, figures,
+        form::Fields,
+        layout::token,
+        parts::{self, Field},
+        verification::{ACCEPTED, upload_bar},
+        visit::Visit,
+    },
+    db::sql,
+    functions::uploads,
+    problem::Problem,
+};
+
+const CASES: &str = sql!(
+    "select c.id, c.kind, c.status, p.title, a.legal_name, b.legal_name, c.units, c.token_decimals, c.reason, c.created_at, c.opened_by, c.first_approved_by,
+            c.done_at, c.reject_reason, c.property_id
+     from public.holding_cases as c
+     left join public.properties as p on p.id = c.property_id
+     left join public.parties as a on a.id = c.party_id
+     left join public.parties as b on b.id = c.to_party_id
+     order by c.status in ('done', 'rejected', 'cancelled'), c.created_at desc limit 100"
+);
+
+const INCIDENTS: &str = sql!(
+    "select i.id, i.kind, i.subject, i.status, i.opened_at, p.title, i.clear_asked_by, i.property_id
+     from public.incidents as i join public.properties as p on p.id = i.property_id
+     order by i.status = 'open' desc, i.opened_at desc limit 50"
+);
+
+const TRANSFERS: &str = sql!(
+    "select t.id, t.kind, t.status, p.title, t.units, t.token_decimals, t.created_at
+     from public.transfers as t join public.properties as p on p.id = t.property_id
+     where t.status = 'accepted' order by t.created_at limit 50"
+);
+
+/// `GET /compliance/cases`.
+pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Response, Problem> {
+    shown(&app, &visit, &Fields::default(), None).await
+}
+
+async fn shown(app: &App, visit: &Visit, typed: &Fields, problem: Option<&Problem>) -> Result<Response, Problem> {
+    let reader = visit.one_of(&OVERSEERS)?.id;
+    let tx = visit.reads(app).await?;
+    let cases = tx.query(CASES, &[]).await?;
+    let incidents = tx.query(INCIDENTS, &[]).await?;
+    let transfers = tx.query(TRANSFERS, &[]).await?;
+    tx.commit().await?;
+    let lines = |rows: &[Row], line: &dyn Fn(&Row) -> Result<Markup, Problem>| {
+        rows.iter().map(line).collect::<Result<Vec<_>, _>>()
+    };
+    let (cases, incidents, transfers) = (
+        lines(&cases, &|row| case(visit, row, reader))?,
+        lines(&incidents, &|row| incident(visit, row, reader))?,
+        lines(&transfers, &|row| transfer(visit, row))?,
+    );
+    let content = html! {
+        div.stack-large {
+            @if let Some(problem) = problem { (fault::alert(visit, problem)) }
+            section {
+                h2 { (visit.t("cases-holding")) }
+                p.fine { (visit.t("cases-text")) }
+                @if cases.is_empty() { (parts::empty(&visit.t("cases-none"), html! { p { (visit.t("cases-none-text")) } })) }
+                ul.notices { @for line in cases { (line) } }
+                (act::folded(&visit.t("cases-open-new"), new_case(visit, typed)))
+            }
+            section {
+                h2 { (visit.t("cases-transfers")) }
+                @if transfers.is_empty() { (parts::empty(&visit.t("cases-transfers-none"), html! { p { (visit.t("cases-transfers-none-text")) } })) }
+                ul.notices { @for line in transfers { (line) } }
+            }
+            section {
+                h2 { (visit.t("cases-incidents")) }
+                @if incidents.is_empty() { (parts::empty(&visit.t("cases-incidents-none"), html! { p { (visit.t("cases-incidents-none-text")) } })) }
+                ul.notices { @for line in incidents { (line) } }
+            }
+        }
+    };
+    Ok(answered(
+        section(visit, "/compliance/cases", &visit.t("cases-title"), content),
+        problem,
+    ))
+}
+
+fn case(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
+    let (id, kind, status): (Uuid, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let (title, holder, receiver): (Option<String>, Option<String>, Option<String>) =
+        (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+    let units: Option<i64> = row.try_get(6)?;
+    let decimals: Option<i16> = row.try_get(7)?;
+    let reason: String = row.try_get(8)?;
+    let first: Option<Uuid> = row.try_get(11)?;
+    let rejected: Option<String> = row.try_get(13)?;
+    let is_open = !matches!(status.as_str(), "done" | "rejected" | "cancelled");
+    let about = html! {
+        @if let Some(holder) = &holder { bdi { (holder) } }
+        @if let Some(receiver) = &receiver { " → " bdi { (receiver) } }
+        @if let Some(title) = &title { ", " (title) }
+        @if let Some(units) = units { ", " (visit.tv("cases-units", &[("tokens", figures::tokens(units, decimals.unwrap_or(0)).into())])) }
+        ", " (when(visit, row.try_get(9)?))
+        br; q dir="auto" { (reason) }
+        @if let Some(rejected) = &rejected { br; (visit.t("state-rejected")) ": " q dir="auto" { (rejected) } }
+    };
+    let hidden = [("caseId", id.to_string())];
+    let actions = html! {
+        @if is_open {
+            p.fine { @if first.is_some() { (visit.t("cases-one-approval")) } @else { (visit.t("cases-no-approval")) } }
+            @if first == Some(reader) { p.fine { (visit.t("cases-yours")) } }
+            @else {
+                div.columns {
+                    (Act { function: "approve-holding-case", hidden: &hidden, fields: html! {}, class: "button", label: visit.t("cases-approve").into_owned() }.show(visit))
+                    (act::folded(&visit.t("cases-reject"), Act { function: "reject-holding-case", hidden: &hidden, fields: act::reason(visit, &id.to_string()), class: "button danger", label: visit.t("cases-reject").into_owned() }.show(visit)))
+                }
+            }
+        }
+    };
+    let name = html! { (visit.word("case", &kind)) " " (short(&id.to_string())) };
+    Ok(act::state_line(visit, name, &status, about, actions))
+}
+
+fn incident(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
+    let (id, kind, subject, status): (Uuid, String, String, String) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+    let opened: DateTime<Utc> = row.try_get(4)?;
+    let title: String = row.try_get(5)?;
+    let asked: Option<Uuid> = row.try_get(6)?;
+    let about = html! { a href={ "/properties/" (row.try_get::<_, Uuid>(7)?) } { (title) } ", " bdi { (subject) } ", " (figures::instant(opened, visit.language)) };
+    let hidden = [("incidentId", id.to_string())];
+    let actions = html! {
+        @if status == "open" {
+            @if asked == Some(reader) { p.fine { (visit.t("cases-yours")) } }
+            @else {
+                @if asked.is_some() { p.fine { (visit.t("cases-one-approval")) } }
+                (act::folded(&visit.t("cases-clear"), Act { function: "clear-incident", hidden: &hidden, fields: act::reason(visit, &id.to_string()), class: "button", label: visit.t("cases-clear").into_owned() }.show(visit)))
+            }
+        }
+    };
+    Ok(act::state_line(
+        visit,
+        html! { (visit.word("incident", &kind)) },
+        &status,
+        about,
+        actions,
+    ))
+}
+
+fn transfer(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
+    let (id, kind, status, title): (Uuid, String, String, String) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+    let units = figures::tokens(row.try_get(4)?, row.try_get(5)?);
+    let about = html! { (title) ", " (visit.tv("cases-units", &[("tokens", units.into())])) ", " (when(visit, row.try_get(6)?)) };
+    let decide = |decision: &str, class: &'static str, key: &str, fields: Markup| {
+        let hidden = [("transferId", id.to_string()), ("decision", decision.to_owned())];
+        Act {
+            function: "approve-transfer",
+            hidden: &hidden,
+            fields,
+            class,
+            label: visit.language.text(key).into_owned(),
+        }
+        .show(visit)
+    };
+    let actions = html! {
+        div.columns {
+            (decide("approved", "button", "cases-approve", html! { @if kind == "own_wallet" { (act::reason(visit, &format!("a-{id}"))) } }))
+            (act::folded(&visit.t("cases-reject"), decide("rejected", "button danger", "cases-reject", act::reason(visit, &id.to_string()))))
+        }
+    };
+    Ok(act::state_line(
+        visit,
+        html! { (visit.word("transfer", &kind)) " " (short(&id.to_string())) },
+        &status,
+        about,
+        actions,
+    ))
+}
+
+fn new_case(visit: &Visit, typed: &Fields) -> Markup {
+    let kinds = ["freeze", "release", "forced_transfer", "recovery"].map(|kind| (kind, visit.word("case", kind)));
+    let id = |name, key: &str| {
+        Field::text(name, visit.language.text(key))
+            .value(typed.get(name))
+            .optional()
+            .with("maxlength", "36")
+            .show(visit)
+    };
+    html! {
+        form.form method="post" action="/compliance/cases" enctype="multipart/form-data" data-upload="" {
+            (token(visit))
+            (parts::select("kind", &visit.t("cases-kind"), &kinds, typed.get("kind")))
+            div.form-grid {
+                (id("propertyId", "cases-property-id"))
+                (id("partyId", "cases-party-id"))
+                (id("toUserId", "cases-to-user-id"))
+                (id("freezeId", "cases-freeze-id"))
+                (Field::text("tokenAmount", visit.t("cases-tokens")).value(typed.get("tokenAmount")).optional().with("inputmode", "numeric").show(visit))
+            }
+            (Field::text("reason", visit.t("act-field-reason")).kind("textarea").value(typed.get("reason")).with("maxlength", "2000").show(visit))
+            (Field::text("file", visit.t("cases-paper")).kind("file").optional().hint(visit.t("cases-paper-hint")).with("accept", ACCEPTED).show(visit))
+            (upload_bar(visit))
+            div { button.button { (visit.t("cases-open-new")) } }
+        }
+    }
+}
+
+/// `POST /compliance/cases`: files the paper, where there is one, and opens the case.
+pub(crate) async fn open(State(app): State<App>, visit: Visit, mut fields: Fields) -> Result<Response, Problem> {
+    visit.one_of(&OVERSEERS)?;
+    match opened(&app, &visit, &mut fields).await {
+        Ok(()) => Ok(Redirect::to("/compliance/cases?did=done").into_response()),
+        Err(problem) => {
+            let problem = beside_form(problem)?;
+            shown(&app, &visit, &fields, Some(&problem)).await
+        }
+    }
+}
+
+async fn opened(app: &App, visit: &Visit, fields: &mut Fields) -> Result<(), Problem> {
+    let mut papers: Vec<Value> = Vec::new();
+    if let Some(upload) = fields.take_file() {
+        let _turn = app.files.turn().await?;
+        let body = [("documentType", json!("other")), ("fileName", json!(upload.name))];
+        let body = body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let filed = uploads::run(app, "upload-kyc-document", &visit.caller, None, body, upload.bytes).await?;
+        papers.push(text(&filed, "/document/id").into());
+    }
+    let names = [
+        "kind",
+        "propertyId",
+        "partyId",
+        "toUserId",
+        "freezeId",
+        "tokenAmount",
+        "reason",
+    ]
+    .map(|name| (name, name));
+    let mut body = fields.body(&names);
+    body.insert("documentIds".to_owned(), papers.into());
+    call(app, visit, "open-holding-case", None, Value::Object(body))
+        .await
+        .map(drop)
+}

@@ -1,0 +1,125 @@
+//! `GET` and `HEAD` of objects, by the caller's policies or because the bucket is public, and what is known of them.
+
+use axum::{
+    Json,
+    extract::{Query, Request, State},
+    http::Method,
+    response::Response,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    asked::{Asked, At},
+    conditions::http_date,
+    refusal::Refusal,
+    rows::Object,
+    serving::{Reading, serve},
+};
+use crate::{
+    app::App,
+    command::Command,
+    db::Actor,
+    files::{StoredFile, note_read},
+};
+
+/// What may stand behind the `?` of a read.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asks {
+    /// Save it, under this name if there is one.
+    pub(super) download: Option<String>,
+    /// The token of a link.
+    pub(super) token: Option<String>,
+}
+
+pub(super) async fn own(
+    State(app): State<App>,
+    asked: Asked,
+    at: At,
+    method: Method,
+    Query(asks): Query<Asks>,
+) -> Result<Response, Refusal> {
+    let object = see(&asked, &at).await?;
+    // HEAD shows no byte of it.
+    if method != Method::HEAD {
+        note(&app, &at, &object, asked.noted_reader()).await?;
+    }
+    let reading = Reading {
+        method: &method,
+        headers: &asked.headers,
+        download: asks.download.as_deref(),
+        expires: None,
+    };
+    serve(&app, &object, reading).await
+}
+
+pub(super) async fn public(
+    State(app): State<App>,
+    at: At,
+    Query(asks): Query<Asks>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (parts, _) = request.into_parts();
+    let object = see_public(&Asked::openly(&parts, &app), &at).await?;
+    let reading = Reading {
+        method: &parts.method,
+        headers: &parts.headers,
+        download: asks.download.as_deref(),
+        expires: None,
+    };
+    serve(&app, &object, reading).await
+}
+
+pub(super) async fn own_info(asked: Asked, at: At) -> Result<Json<Value>, Refusal> {
+    Ok(Json(told_of(&see(&asked, &at).await?, &at)))
+}
+
+pub(super) async fn public_info(State(app): State<App>, at: At, request: Request) -> Result<Json<Value>, Refusal> {
+    let (parts, _) = request.into_parts();
+    let object = see_public(&Asked::openly(&parts, &app), &at).await?;
+    Ok(Json(told_of(&object, &at)))
+}
+
+async fn see(asked: &Asked, at: &At) -> Result<Object, Refusal> {
+    let tx = asked.begin("storage.object.get_authenticated").await?;
+    Object::visible(&tx, at).await
+}
+
+pub(super) async fn see_public(asked: &Asked, at: &At) -> Result<Object, Refusal> {
+    let tx = asked.begin("storage.object.get_public").await?;
+    Object::public(&tx, at).await
+}
+
+/// Notes that somebody of the staff is about to have the bytes of a private object. It lasts before the first of them
+/// leaves.
+pub(super) async fn note(app: &App, at: &At, object: &Object, reader: Option<Uuid>) -> Result<(), Refusal> {
+    let (Some(reader), false, Some(sha256)) = (reader, object.is_public, object.sha256()) else {
+        return Ok(());
+    };
+    let command = Command::begin(app, Actor::Person(reader)).await?;
+    let file = StoredFile {
+        object_id: object.id,
+        sha256,
+        size: i64::try_from(object.size()).unwrap_or(i64::MAX),
+        mime_type: object.mime_type().to_owned(),
+    };
+    note_read(&command, at.bucket.as_str(), at.name.as_str(), &file, reader).await?;
+    Ok(command.commit().await?)
+}
+
+fn told_of(object: &Object, at: &At) -> Value {
+    json!({
+        "id": object.id,
+        "name": at.name.as_str(),
+        "version": object.version,
+        "bucket_id": at.bucket.as_str(),
+        "size": object.size(),
+        "content_type": object.mime_type(),
+        "cache_control": object.cache_control(),
+        "etag": object.etag(),
+        "metadata": object.user_metadata,
+        "last_modified": http_date(object.updated_at),
+        "created_at": object.created_at,
+    })
+}

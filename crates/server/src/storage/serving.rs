@@ -1,0 +1,147 @@
+//! An object as a response. What somebody uploaded never runs as this site: it says what it is and nothing else
+//! (`nosniff`), HTML is shown as text, and what a browser could run in a page of its own is put into a sandbox.
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    response::Response,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{
+    conditions::{self, Part},
+    refusal::Refusal,
+    rows::Object,
+};
+use crate::{
+    app::App,
+    files::{blocks, kind},
+};
+
+/// Signs of a file name that a parameter of a header may have as they are (RFC 5987).
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
+
+/// Families that a browser only shows.
+const SHOWN: &[&str] = &["image/", "video/", "audio/", "application/pdf", "text/plain"];
+
+/// What a read asks for.
+#[derive(Debug)]
+pub(super) struct Reading<'a> {
+    /// GET, or HEAD for the headers alone.
+    pub(super) method: &'a Method,
+    /// The request's headers.
+    pub(super) headers: &'a HeaderMap,
+    /// `?download`: the name to save it under; an empty one leaves that to the client.
+    pub(super) download: Option<&'a str>,
+    /// Until when the link holds that led here.
+    pub(super) expires: Option<String>,
+}
+
+/// Serves an object, or what the client has not of it.
+pub(super) async fn serve(app: &App, object: &Object, reading: Reading<'_>) -> Result<Response, Refusal> {
+    let digest = object.sha256().ok_or(Refusal::NoObject)?;
+    let (size, etag, changed_at) = (object.size(), object.etag(), object.updated_at);
+    let mut response = Response::new(Body::empty());
+    describe(&mut response, object, &reading);
+    if conditions::is_unchanged(reading.headers, etag, changed_at) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(response);
+    }
+    let range = match conditions::part(reading.headers, size, etag, changed_at) {
+        Part::Whole => 0..size,
+        Part::Of(range) => {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            let told = format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1));
+            set(&mut response, header::CONTENT_RANGE, &told);
+            range
+        }
+        Part::Nothing => return Err(Refusal::Range(size)),
+    };
+    set(
+        &mut response,
+        header::CONTENT_LENGTH,
+        &(range.end - range.start).to_string(),
+    );
+    if reading.method != Method::HEAD {
+        let content = app.files.open(digest).await?;
+        *response.body_mut() = Body::from_stream(blocks(content, range));
+    }
+    Ok(response)
+}
+
+fn describe(response: &mut Response, object: &Object, reading: &Reading<'_>) {
+    let told = object.mime_type();
+    let essence = kind::essence(told);
+    let is_page = essence == "text/html" || essence == "application/xhtml+xml";
+    set(
+        response,
+        header::CONTENT_TYPE,
+        if is_page { "text/plain; charset=utf-8" } else { told },
+    );
+    set(response, header::ETAG, object.etag());
+    set(
+        response,
+        header::LAST_MODIFIED,
+        &conditions::http_date(object.updated_at),
+    );
+    set(response, header::CACHE_CONTROL, object.cache_control());
+    set(response, header::ACCEPT_RANGES, "bytes");
+    set(response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(response, HeaderName::from_static("x-robots-tag"), "none");
+    let is_shown = SHOWN.iter().any(|family| essence.starts_with(family)) && !essence.ends_with("+xml");
+    if !is_shown && !is_page {
+        set(
+            response,
+            header::CONTENT_SECURITY_POLICY,
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'",
+        );
+    } else {
+        set(
+            response,
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'",
+        );
+    }
+    if let Some(name) = reading.download {
+        set(response, header::CONTENT_DISPOSITION, &disposition(name));
+    }
+    if let Some(expires) = &reading.expires {
+        set(response, header::EXPIRES, expires);
+    }
+}
+
+/// `attachment`, with the name in both forms that clients read.
+fn disposition(name: &str) -> String {
+    if name.is_empty() {
+        return "attachment;".to_owned();
+    }
+    let encoded = utf8_percent_encode(name, PLAIN);
+    format!("attachment; filename={encoded}; filename*=UTF-8''{encoded};")
+}
+
+/// What is no header is left out: rows may hold anything.
+fn set(response: &mut Response, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_parameter() {
+        for (name, told) in [
+            ("", "attachment;"),
+            ("a b.pdf", "attachment; filename=a%20b.pdf; filename*=UTF-8''a%20b.pdf;"),
+            (
+                "é\"\r\nx: y",
+                "attachment; filename=%C3%A9%22%0D%0Ax%3A%20y; filename*=UTF-8''%C3%A9%22%0D%0Ax%3A%20y;",
+            ),
+        ] {
+            assert_eq!(disposition(name), told);
+            assert!(HeaderValue::from_str(told).is_ok());
+        }
+    }
+}
