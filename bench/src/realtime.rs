@@ -60,7 +60,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), AnyError> {
     let seconds = number(arguments, "--seconds", SECONDS)?;
     let rounds = number(arguments, "--rounds", ROUNDS)?;
     let filters = arguments.iter().any(|argument| argument == "--filters");
-    println!("{subscribers} subscribers with different rights, {} of their own", if filters { "a filter" } else { "no filter" });
+    println!(
+        "{subscribers} subscribers with different rights, {} of their own",
+        if filters { "a filter" } else { "no filter" }
+    );
     with_cluster(async |postgres, _| {
         postgres.admin().connect().await?.batch_execute(TABLE).await?;
         let bench = Bench {
@@ -115,13 +118,21 @@ impl Program {
     fn cpu_ms(&self) -> Result<u64, AnyError> {
         let stat = self.figure("stat")?;
         let after = stat.rsplit_once(')').ok_or("no stat")?.1;
-        let times: Vec<u64> = after.split_whitespace().skip(11).take(2).filter_map(|text| text.parse().ok()).collect();
+        let times: Vec<u64> = after
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|text| text.parse().ok())
+            .collect();
         Ok(times.iter().sum::<u64>() * 10)
     }
 
     fn memory_kib(&self) -> Result<u64, AnyError> {
         let status = self.figure("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .ok_or("no VmRSS")?;
         Ok(line.split_whitespace().next().ok_or("no number")?.parse()?)
     }
 }
@@ -144,7 +155,10 @@ impl Bench<'_> {
         let process = Command::new(path)
             .args(["serve", "--dev-keys", "--no-migrate"])
             .env("DATABASE_URL", url_of(&self.postgres.runtime())?)
-            .env("NEXUS_MINT_DATA_DIR", std::env::temp_dir().join("nexus-mint-bench-realtime"))
+            .env(
+                "NEXUS_MINT_DATA_DIR",
+                std::env::temp_dir().join("nexus-mint-bench-realtime"),
+            )
             .env("NEXUS_MINT_LISTEN", LISTEN)
             .env("NEXUS_MINT_LOG", "warn")
             .stdout(Stdio::null())
@@ -165,10 +179,16 @@ impl Bench<'_> {
         let mut all = JoinSet::new();
         for person in &self.people {
             let expires = chrono::Utc::now().timestamp() + 3_600;
-            let token = self.app.keys.sign(&json!({ "role": "authenticated", "sub": person, "exp": expires }))?;
+            let token = self
+                .app
+                .keys
+                .sign(&json!({ "role": "authenticated", "sub": person, "exp": expires }))?;
             let stream = TcpStream::connect(LISTEN).await?;
             stream.set_nodelay(true)?;
-            let url = format!("ws://{LISTEN}/realtime/v1/websocket?vsn=2.0.0&apikey={}", self.app.keys.anon_key());
+            let url = format!(
+                "ws://{LISTEN}/realtime/v1/websocket?vsn=2.0.0&apikey={}",
+                self.app.keys.anon_key()
+            );
             let (mut socket, _) = client_async(url, stream).await?;
             let mut binding = json!({ "event": "INSERT", "schema": "public", "table": "ticks" });
             if self.filters || !matching {
@@ -193,7 +213,9 @@ impl Bench<'_> {
                 while let Some(Ok(frame)) = socket.next().await {
                     let at = Instant::now();
                     let Message::Text(text) = frame else { continue };
-                    let Ok(frame) = serde_json::from_str::<Value>(&text) else { continue };
+                    let Ok(frame) = serde_json::from_str::<Value>(&text) else {
+                        continue;
+                    };
                     let record = frame.get(4).and_then(|payload| payload.get("data")?.get("record"));
                     let Some(record) = record else { continue };
                     let id = record.get("id").and_then(Value::as_u64).unwrap_or_default();
@@ -212,27 +234,33 @@ impl Bench<'_> {
         let mut writers = Vec::new();
         for _ in 0..WRITERS {
             let client = self.postgres.admin().connect().await?;
-            let insert = client.prepare("insert into public.ticks values ($1, $2, 'a note of some length, as people write')").await?;
+            let insert = client
+                .prepare("insert into public.ticks values ($1, $2, 'a note of some length, as people write')")
+                .await?;
             writers.push((client, insert));
         }
-        let one = async |(client, insert): &(tokio_postgres::Client, tokio_postgres::Statement)| -> Result<(), AnyError> {
-            while begin.elapsed() < time {
-                let turn = written.fetch_add(1, Ordering::Relaxed);
-                if let Some(rate) = rate {
-                    let due = begin + Duration::from_nanos(turn.saturating_mul(1_000_000_000) / rate);
-                    tokio::time::sleep_until(due.into()).await;
+        let one =
+            async |(client, insert): &(tokio_postgres::Client, tokio_postgres::Statement)| -> Result<(), AnyError> {
+                while begin.elapsed() < time {
+                    let turn = written.fetch_add(1, Ordering::Relaxed);
+                    if let Some(rate) = rate {
+                        let due = begin + Duration::from_nanos(turn.saturating_mul(1_000_000_000) / rate);
+                        tokio::time::sleep_until(due.into()).await;
+                    }
+                    let id = self.next.fetch_add(1, Ordering::Relaxed);
+                    let count = u64::try_from(self.people.len())?;
+                    let person = usize::try_from(id.wrapping_mul(7919) % count)?;
+                    let person = self.people.get(person).ok_or("a person")?;
+                    client.execute(insert, &[&i64::try_from(id)?, person]).await?;
+                    if rate.is_some() {
+                        log.committed
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .insert(id, Instant::now());
+                    }
                 }
-                let id = self.next.fetch_add(1, Ordering::Relaxed);
-                let count = u64::try_from(self.people.len())?;
-                let person = usize::try_from(id.wrapping_mul(7919) % count)?;
-                let person = self.people.get(person).ok_or("a person")?;
-                client.execute(insert, &[&i64::try_from(id)?, person]).await?;
-                if rate.is_some() {
-                    log.committed.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Instant::now());
-                }
-            }
-            Ok(())
-        };
+                Ok(())
+            };
         futures_util::future::try_join_all(writers.iter().map(one)).await?;
         Ok(written.load(Ordering::Relaxed))
     }
@@ -252,7 +280,9 @@ impl Bench<'_> {
             let mut committed = std::mem::take(&mut *log.committed.lock().unwrap_or_else(PoisonError::into_inner));
             let (sent, mut times, mut foreign) = (committed.len(), Vec::new(), 0);
             while !committed.is_empty() {
-                let Ok(Some(arrival)) = timeout(LATE, heard.recv()).await else { break };
+                let Ok(Some(arrival)) = timeout(LATE, heard.recv()).await else {
+                    break;
+                };
                 foreign += u64::from(!arrival.is_own);
                 if let Some(at) = committed.remove(&arrival.id) {
                     times.push(arrival.at.saturating_duration_since(at).as_secs_f64() * 1e3);
@@ -260,11 +290,21 @@ impl Bench<'_> {
             }
             let cpu = program.cpu_ms()?.saturating_sub(cpu);
             times.sort_by(f64::total_cmp);
-            let at = |part: usize| times.get(times.len().saturating_mul(part) / 1000).copied().unwrap_or_default();
+            let at = |part: usize| {
+                times
+                    .get(times.len().saturating_mul(part) / 1000)
+                    .copied()
+                    .unwrap_or_default()
+            };
             println!(
                 "{rate} a second: {sent} committed, {} delivered, {} lost, {foreign} to others; ms after the commit: p50 {:.1}, p99 {:.1}, max {:.1}; CPU {:.2} ms a delivery; memory {} MiB",
-                times.len(), committed.len(), at(500), at(990), times.last().copied().unwrap_or_default(),
-                cpu as f64 / times.len().max(1) as f64, program.memory_kib()? / 1024,
+                times.len(),
+                committed.len(),
+                at(500),
+                at(990),
+                times.last().copied().unwrap_or_default(),
+                cpu as f64 / times.len().max(1) as f64,
+                program.memory_kib()? / 1024,
             );
         }
         Ok(())
@@ -290,10 +330,18 @@ impl Bench<'_> {
             let without = (alone + again) as f64 / 2.0;
             followed.push(first as f64 / without);
             delivered.push(second as f64 / without);
-            println!("round {round}: rows a second without {:.0}, followed {:.0}, delivered {:.0}",
-                without / seconds as f64, first as f64 / seconds as f64, second as f64 / seconds as f64);
+            println!(
+                "round {round}: rows a second without {:.0}, followed {:.0}, delivered {:.0}",
+                without / seconds as f64,
+                first as f64 / seconds as f64,
+                second as f64 / seconds as f64
+            );
         }
-        println!("rate of writers: followed {:.3}, delivered {:.3} of that without", median(followed), median(delivered));
+        println!(
+            "rate of writers: followed {:.3}, delivered {:.3} of that without",
+            median(followed),
+            median(delivered)
+        );
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ end;
 comment on function public.may_hear_of_removal(text, jsonb) is
   'Whether the caller may know that a row of this table with these values is gone: what the table''s own policy said of it. False of every table without a rule.';
 revoke execute on function public.may_hear_of_removal(text, jsonb) from public;
-grant execute on function public.may_hear_of_removal(text, jsonb) to anon, authenticated, nexus_staff, service_role;
+grant execute on function public.may_hear_of_removal(text, jsonb) to authenticated, nexus_staff, service_role;
 
 -- The rules look at columns beside the key. Rows are inserted as before; only changes and removals write the old row as well.
 alter table public.notifications replica identity full;

@@ -57,20 +57,26 @@ pub fn document(server: &str) -> Value {
 }
 
 fn path(name: &str, said: &BTreeMap<&str, Vec<&str>>) -> Value {
-    let problem = |text: &str| {
-        json!({ "description": text, "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } })
-    };
+    let problem = |text: &str| json!({ "description": text, "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } });
     let cells = said.get(name).cloned().unwrap_or_default();
     let (who, body, answer) = match cells.as_slice() {
         [who, body, answer] => (*who, *body, *answer),
         _ => ("", "", ""),
     };
     let is_built = !NOT_BUILT.contains(&name);
-    let content = if UPLOADS.contains(&name) { "multipart/form-data" } else { "application/json" };
-    let proof = PROOFS.iter().find(|(known, _)| *known == name).map_or("", |(_, proof)| proof);
+    let content = if UPLOADS.contains(&name) {
+        "multipart/form-data"
+    } else {
+        "application/json"
+    };
+    let proof = PROOFS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map_or("", |(_, proof)| proof);
     let mut responses = Map::new();
     if is_built {
-        let ok = json!({ "description": answer, "content": { "application/json": { "schema": { "type": "object" } } } });
+        let ok =
+            json!({ "description": answer, "content": { "application/json": { "schema": { "type": "object" } } } });
         responses.insert("200".to_owned(), ok);
         responses.insert("400".to_owned(), problem("the body does not fit"));
         responses.insert("409".to_owned(), problem("a rule says no"));
@@ -80,8 +86,16 @@ fn path(name: &str, said: &BTreeMap<&str, Vec<&str>>) -> Value {
     }
     responses.insert("401".to_owned(), problem("the token is nobody's"));
     responses.insert("403".to_owned(), problem("a role is missing"));
-    let security = if name == WEBHOOK { json!([]) } else { json!([{ "person": [] }]) };
-    let summary = if is_built { format!("For: {who}") } else { "Known and not built".to_owned() };
+    let security = if name == WEBHOOK {
+        json!([])
+    } else {
+        json!([{ "person": [] }])
+    };
+    let summary = if is_built {
+        format!("For: {who}")
+    } else {
+        "Known and not built".to_owned()
+    };
     json!({ "post": {
         "operationId": name,
         "summary": summary,
