@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Run the cases of real clients, npm's @supabase/supabase-js (with tus-js-client) and PyPI's supabase, against `nexus-mint serve` on a
-throw-away PostgreSQL of its own.
+throw-away PostgreSQL of its own; then PyPI's schemathesis over what the server says of itself (openapi.json).
 
 usage: conformance/clients/run.py [PROGRAM [CASES...]]
 
@@ -8,6 +8,7 @@ The packages are fetched by npm and pip at the versions named here; where one of
 skipped, and said so. The last line is 'N passed, N failed, N skipped'.
 """
 import glob
+import json
 import os
 import re
 import shutil
@@ -28,6 +29,8 @@ TUS = "tus-js-client@4.3.1"
 SOCKET = "ws@8.18.3"
 JS_CASES = ["rest", "auth", "storage", "realtime", "chat", "functions"]
 PYTHON = "supabase==2.34.1"
+PROVIDER = "oidc-provider@9.13.3"
+DOCUMENTS = "schemathesis==4.32.5"
 PYTHON_CASES = ["rest", "auth", "storage", "realtime"]
 if sys.argv[2:]:
     JS_CASES = [cases for cases in JS_CASES if cases in sys.argv[2:]]
@@ -63,22 +66,65 @@ def clients(folder):
     """Installs what can be had, and gives each client's name and command."""
     found = []
     if shutil.which("npm"):
-        for cases in JS_CASES:
+        for cases in [*JS_CASES, "oidc"]:
             shutil.copy(HERE / f"{cases}.mjs", folder)
         quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-        install = ["npm", "install", *quiet, "--prefix", str(folder), JS, SOCKET, TUS]
+        install = ["npm", "install", *quiet, "--prefix", str(folder), JS, SOCKET, TUS, PROVIDER]
         if subprocess.run(install, cwd=folder).returncode == 0:
             found += [(f"supabase-js {cases}", ["node", str(folder / f"{cases}.mjs")]) for cases in JS_CASES]
     environment = folder / "python"
     try:
         subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True, stderr=subprocess.DEVNULL)
-        pip = [str(environment / "bin/pip"), "install", "-q", "--disable-pip-version-check", PYTHON]
+        pip = [str(environment / "bin/pip"), "install", "-q", "--disable-pip-version-check", PYTHON, DOCUMENTS]
         subprocess.run(pip, check=True)
         python = str(environment / "bin/python")
         found += [(f"supabase-py {cases}", [python, str(HERE / f"{cases}.py")]) for cases in PYTHON_CASES]
     except (subprocess.CalledProcessError, OSError):
         pass
     return found
+
+
+def posted(url, path, body, token=ANON):
+    headers = {"content-type": "application/json", "apikey": ANON, "authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"{url}/auth/v1{path}", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def documents(folder, url, psql):
+    """Asks whatever openapi.json allows and what it does not: nothing fails on our side, and every answer is one that it
+    describes. Gives how many documents held and did not, and what was found."""
+    program = folder / "python/bin/schemathesis"
+    if not program.exists():
+        return 0, 0, []
+    login = {"email": "documents@example.com", "password": "correct horse battery"}
+    person = posted(url, "/signup", {"email": "person@example.com", "password": login["password"]})["access_token"]
+    admin = posted(url, "/signup", login)["user"]["id"]
+    role = f"insert into public.user_role_assignments (user_id, role) values ('{admin}', 'admin')"
+    subprocess.run([*psql, "-c", role], check=True, stdout=subprocess.DEVNULL, cwd="/")
+    admin = posted(url, "/token?grant_type=password", login)["access_token"]
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+    passed, failed, found = 0, 0, []
+    for name, path, token, phases, left in [
+        ("auth as the service", "/auth/v1", SERVICE, "examples,coverage,fuzzing", []),
+        # Whoever signs out asks nothing more.
+        ("auth as a person", "/auth/v1", person, "examples,coverage,fuzzing", ["--exclude-path", "/logout"]),
+        # What is not built says 501, which it should.
+        ("functions as an admin", "/functions/v1", admin, "fuzzing", ["--exclude-tag", "not built"]),
+    ]:
+        command = [
+            str(program), "run", f"{url}{path}/openapi.json", "-H", f"Authorization: Bearer {token}", "-c", checks,
+            "--phases", phases, "-n", "15", "--seed", "1", "--max-redirects", "0", "-w", "2",
+            "--warnings", "off", "--request-timeout", "30", *left,
+        ]
+        begun = time.monotonic()
+        done = subprocess.run(command, text=True, capture_output=True, cwd=folder, timeout=300)
+        held = done.returncode == 0
+        passed, failed = passed + held, failed + (not held)
+        print(f"openapi.json: {name}: {'held' if held else 'did not hold'} after {time.monotonic() - begun:.0f} s")
+        if not held:
+            found += [f"openapi.json: {name}:", done.stdout[-12000:], done.stderr[-2000:]]
+    return passed, failed, found
 
 
 def leaks(log):
@@ -103,7 +149,8 @@ def main():
     data.mkdir()
     if user:
         shutil.chown(data, user["user"])
-    port, listen, started = free_port(), free_port(), []
+    port, listen, issuing, started = free_port(), free_port(), free_port(), []
+    issuer = f"http://127.0.0.1:{issuing}"
     passed = failed = skipped = 0
     try:
         quiet = dict(check=True, stdout=subprocess.DEVNULL, cwd="/")
@@ -125,8 +172,12 @@ def main():
         environment = dict(
             os.environ, DATABASE_URL=url, NEXUS_MINT_DATA_DIR=str(folder / "home"), NEXUS_MINT_LOG="debug",
             NEXUS_MINT_REST_SCHEMAS="lab,public", NEXUS_MINT_REST_PLANS="true", NEXUS_MINT_LISTEN=f"127.0.0.1:{listen}",
+            NEXUS_MINT_SITE_URL="http://localhost:3000", NEXUS_MINT_PASSWORD_SCORE_MIN="1",
+            NEXUS_MINT_SIGN_IN_PROVIDERS=json.dumps({"keycloak": {
+                "issuer": issuer, "client_id": "mint", "client_secret": "a secret of the cases", "audiences": ["app"],
+            }}),
         )
-        subprocess.run([program, "migrate"], env=environment, **quiet)
+        subprocess.run([program, "migrate"], env=dict(environment, NEXUS_MINT_LOG="warn"), **quiet)
         psql = [f"{binaries}/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url, "-f", str(HERE / "lab.sql")]
         subprocess.run(psql, **quiet)
         log = folder / "log"
@@ -142,8 +193,14 @@ def main():
         skipped = len(JS_CASES) + len(PYTHON_CASES) - len(found)
         if skipped:
             print("skipped: the cases of a client that could not be installed; found:", [name for name, _ in found])
+        if (folder / "oidc.mjs").exists():
+            provider = ["node", str(folder / "oidc.mjs"), str(issuing), f"http://127.0.0.1:{listen}"]
+            started.append(subprocess.Popen(provider, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         for name, command in found:
-            done = subprocess.run([*command, f"http://127.0.0.1:{listen}", ANON, SERVICE], text=True, capture_output=True)
+            arguments = [f"http://127.0.0.1:{listen}", ANON, SERVICE]
+            if name.endswith(" auth"):
+                arguments.append(issuer if (folder / "oidc.mjs").exists() else "")
+            done = subprocess.run([*command, *arguments], text=True, capture_output=True)
             sums = re.search(r"^(\d+) passed, (\d+) failed, \d+ skipped$", done.stdout, re.M)
             lines = [line for line in done.stdout.splitlines() if not (sums and line == sums.group(0))]
             print("\n".join([f"{name}: {sums.group(0) if sums else 'ended early'}", *lines]))
@@ -152,6 +209,9 @@ def main():
                 failed += 1
                 continue
             passed, failed = passed + int(sums.group(1)), failed + int(sums.group(2))
+        held, broken, said = documents(folder, f"http://127.0.0.1:{listen}", [f"{binaries}/psql", "-X", "-q", url])
+        passed, failed = passed + held, failed + broken
+        print("\n".join(said))
         told = leaks(log.read_text())
         passed, failed = passed + (not told), failed + bool(told)
         print("\n".join(told) or "the log tells nothing personal or secret")

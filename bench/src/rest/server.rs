@@ -127,7 +127,7 @@ pub(super) fn constant(port: u64) -> Result<(), AnyError> {
     })
 }
 
-fn free_port() -> Result<u16, AnyError> {
+pub(crate) fn free_port() -> Result<u16, AnyError> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

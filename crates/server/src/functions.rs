@@ -5,7 +5,11 @@
 //! where such front ends look for it.
 
 pub(crate) mod content;
+<<<<<<< HEAD
 pub mod page;
+=======
+mod openapi;
+>>>>>>> main
 pub(crate) mod papers;
 pub mod uploads;
 
@@ -192,8 +196,11 @@ pub fn routes() -> Router<App> {
     uploads::routes()
         .route("/", get(page::page))
         .route("/{name}", post(invoke))
+        .route("/openapi.json", get(openapi::show))
         .route("/document-content/{id}", get(content::read))
         .route("/kyc-document-content/{id}", get(content::read_personal))
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn(in_functions_form))
 }
 
@@ -275,7 +282,7 @@ struct PaymentId {
 
 /// Puts a problem's text under `error` too.
 async fn in_functions_form(request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+    let response = Problem::in_place_of_text(next.run(request).await);
     let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned() else {
         return response;
     };

@@ -39,6 +39,7 @@ mod market_views;
 mod migrations;
 mod model;
 mod moving;
+mod openapi;
 mod parties;
 mod paying;
 mod people;

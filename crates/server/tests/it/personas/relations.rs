@@ -122,6 +122,7 @@ pub(super) const RELATIONS: &[Relation] = &[
     a_propertys("nexus.property_figures", "t.property_id"),
     nobodys("nexus.resumable_parts"),
     a_persons("nexus.resumable_uploads", "t.owner_id::uuid"),
+    nobodys("nexus.provider_flows"),
     nobodys("nexus.sandbox_messages"),
     nobodys("nexus.sandbox_payments"),
     nobodys("nexus.sandbox_payouts"),
