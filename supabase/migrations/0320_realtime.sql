@@ -41,5 +41,7 @@ begin
       execute format('alter publication supabase_realtime add table public.%I', name);
     end if;
   end loop;
+exception when insufficient_privilege then
+  raise notice 'the publication supabase_realtime is somebody else''s: let its owner add the tables that clients follow';
 end
 $$;
