@@ -17,11 +17,7 @@ use std::{io::Write as _, process::ExitCode};
 
 use nexus_mint::problem::{AnyError, chain};
 
-<<<<<<< HEAD
-const USAGE: &str = "usage: nexus-mint-bench analytics [--properties N] [--investments N] [--runs N] | audit [--writers N] [--seconds N] [--runs N] | chaos [--seed N] [--runs N] [--rounds N] | distribution [--holders N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | overload [--milliseconds N] [--buyers N] [--connections N] | purchases [--runs N] [--milliseconds N] [--in-flight N] [--way NAME] [--open RATE] [--entries N] [--houses N] [--buyers N] | realtime [--subscribers N] [--seconds N] [--rounds N] [--filters] | rest [--seconds N] [--rounds N] [--case TEXT] [--against HOST:PORT] | rest cache [--tables N] [--rounds N]";
-=======
-const USAGE: &str = "usage: nexus-mint-bench analytics [--properties N] [--investments N] [--runs N] | audit [--writers N] [--seconds N] [--runs N] | chaos [--seed N] [--runs N] [--rounds N] | distribution [--holders N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | overload [--milliseconds N] [--buyers N] [--connections N] | purchases [--runs N] [--milliseconds N] [--in-flight N] [--way NAME] [--open RATE] [--entries N] [--houses N] [--buyers N] | rest [--seconds N] [--rounds N] [--case TEXT] [--against HOST:PORT] | rest cache [--tables N] [--rounds N] | storage [--seconds N] [--rounds N] [--objects N]";
->>>>>>> main
+const USAGE: &str = "usage: nexus-mint-bench analytics [--properties N] [--investments N] [--runs N] | audit [--writers N] [--seconds N] [--runs N] | chaos [--seed N] [--runs N] [--rounds N] | distribution [--holders N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | overload [--milliseconds N] [--buyers N] [--connections N] | purchases [--runs N] [--milliseconds N] [--in-flight N] [--way NAME] [--open RATE] [--entries N] [--houses N] [--buyers N] | realtime [--subscribers N] [--seconds N] [--rounds N] [--filters] | rest [--seconds N] [--rounds N] [--case TEXT] [--against HOST:PORT] | rest cache [--tables N] [--rounds N] | storage [--seconds N] [--rounds N] [--objects N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -107,10 +107,10 @@ test('the figures of a person: his own, and nobody else\'s', async () => {
   assert.equal(no, 403);
 });
 test('the page: every function, with what it takes', async () => {
-  const page = await (await fetch(`${url}/functions/v1`)).json();
+  const page = await (await fetch(`${url}/functions/v1/openapi.json`)).json();
   assert.match(page.openapi, /^3\./);
   const { post } = page.paths['/create-investment'];
-  assert.ok(post.summary && post.responses['409'] && post.security.length > 0);
+  assert.ok(post.summary && post.responses.default && post.security.length > 0);
   assert.ok(Object.keys(page.paths).length > 60);
 });
 

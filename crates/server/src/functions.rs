@@ -5,11 +5,7 @@
 //! where such front ends look for it.
 
 pub(crate) mod content;
-<<<<<<< HEAD
-pub mod page;
-=======
 mod openapi;
->>>>>>> main
 pub(crate) mod papers;
 pub mod uploads;
 
@@ -194,7 +190,6 @@ pub use uploads::UPLOADS;
 /// The routes below `/functions/v1`.
 pub fn routes() -> Router<App> {
     uploads::routes()
-        .route("/", get(page::page))
         .route("/{name}", post(invoke))
         .route("/openapi.json", get(openapi::show))
         .route("/document-content/{id}", get(content::read))
