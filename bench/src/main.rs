@@ -10,6 +10,7 @@ mod ledger;
 mod load;
 mod measure;
 mod purchases;
+mod realtime;
 mod rest;
 mod storage;
 
@@ -17,7 +18,7 @@ use std::{io::Write as _, process::ExitCode};
 
 use nexus_mint::problem::{AnyError, chain};
 
-const USAGE: &str = "usage: nexus-mint-bench analytics [--properties N] [--investments N] [--runs N] | audit [--writers N] [--seconds N] [--runs N] | auth [--seconds N] [--rounds N] | chaos [--seed N] [--runs N] [--rounds N] | distribution [--holders N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | overload [--milliseconds N] [--buyers N] [--connections N] | purchases [--runs N] [--milliseconds N] [--in-flight N] [--way NAME] [--open RATE] [--entries N] [--houses N] [--buyers N] | rest [--seconds N] [--rounds N] [--case TEXT] [--against HOST:PORT] | rest cache [--tables N] [--rounds N] | storage [--seconds N] [--rounds N] [--objects N]";
+const USAGE: &str = "usage: nexus-mint-bench analytics [--properties N] [--investments N] [--runs N] | audit [--writers N] [--seconds N] [--runs N] | auth [--seconds N] [--rounds N] | chaos [--seed N] [--runs N] [--rounds N] | distribution [--holders N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | overload [--milliseconds N] [--buyers N] [--connections N] | purchases [--runs N] [--milliseconds N] [--in-flight N] [--way NAME] [--open RATE] [--entries N] [--houses N] [--buyers N] | realtime [--subscribers N] [--seconds N] [--rounds N] [--filters] | rest [--seconds N] [--rounds N] [--case TEXT] [--against HOST:PORT] | rest cache [--tables N] [--rounds N] | storage [--seconds N] [--rounds N] [--objects N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Some((name, rest)) if name == "load" => load::run(rest),
         Some((name, rest)) if name == "overload" => purchases::overload::run(rest),
         Some((name, rest)) if name == "purchases" => purchases::run(rest),
+        Some((name, rest)) if name == "realtime" => realtime::run(rest),
         Some((name, rest)) if name == "rest" => rest::run(rest),
         Some((name, rest)) if name == "storage" => storage::run(rest),
         Some(_) | None => Err(USAGE.into()),

@@ -23,6 +23,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
+    analytics,
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
@@ -36,9 +37,7 @@ use crate::{
 pub const NOT_BUILT: &[&str] = &[
     "deploy-property-contract",
     "deploy-real-property-contract",
-    "calculate-analytics",
     "send-email",
-    "sync-property-data",
     "live-tokenization-deploy",
     "verify-contract",
     "toko-chat",
@@ -111,6 +110,7 @@ functions! {
     "approve-holding-case": overseer => holdings::cases::approve;
     "approve-step": overseer => tokenization::approve;
     "audit-property-contract": officer => property_audits::audit;
+    "calculate-analytics": person => analytics::asked::calculate;
     "cancel-holding-case": person => holdings::cases::cancel;
     "cancel-investment": person => investments::withdrawing::cancel;
     "cancel-offering": person => offerings::preparing::cancel;
@@ -166,6 +166,7 @@ functions! {
     "revoke-accreditation": officer => compliance::accreditation::revoke;
     "screen-party": officer => compliance::screening::screen;
     "submit-step": person => tokenization::submit;
+    "sync-property-data": admin => analytics::asked::sync;
     "take-accreditation-case": officer => compliance::accreditation::take;
     "verify-investment-payment": person => payments::sessions::verify;
     "verify-kyc": person => compliance::verify::verify;

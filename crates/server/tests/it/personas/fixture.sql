@@ -209,8 +209,8 @@ from storage.buckets as b join (
 insert into public.file_reads (object_id, bucket_id, object_name, sha256, reader_id, read_at)
 select gen_random_uuid(), 'property-evidence', 'a file', sha256('x'), id, now() from people;
 update storage.buckets set owner = 'a0000000-0000-4000-8000-000000000006', owner_id = 'a0000000-0000-4000-8000-000000000006';
-insert into realtime.messages (topic, extension, payload, event, private) values
-  ('room', 'broadcast', '{}', 'said', true), ('news', 'broadcast', '{}', 'told', false);
+insert into realtime.messages (topic, extension, payload, event, private, binary_payload) values
+  ('room', 'broadcast', '{}', 'said', true, null), ('news', 'broadcast', '{}', 'told', false, '\x00');
 
 -- The book: money in escrow of each property, and some owed to the investor; a seal over what there is.
 select ledger.post('fixture:' || n, 'test.moved', '2025-01-31', 'a0000000-0000-4000-8000-000000000006', '{}',

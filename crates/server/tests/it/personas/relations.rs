@@ -364,6 +364,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
         ],
     },
     Function {
+        signature: "public.may_hear_of_removal(entity text, identity jsonb)",
+        questions: &[
+            (
+                "my notification",
+                "public.may_hear_of_removal('notifications', jsonb_build_object('user_id', {me}))",
+            ),
+            (
+                "another's notification",
+                "public.may_hear_of_removal('notifications', jsonb_build_object('user_id', {other}))",
+            ),
+            (
+                "my investment, of which there is no rule",
+                "public.may_hear_of_removal('investments', jsonb_build_object('user_id', {me}))",
+            ),
+        ],
+    },
+    Function {
         signature: "public.refresh_analytics_views()",
         questions: &[("refresh", "public.refresh_analytics_views()")],
     },

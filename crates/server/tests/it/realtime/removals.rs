@@ -58,12 +58,10 @@ async fn each_rule_says_what_its_policy_says() {
         world.person(&["admin"]).await,
     ];
     rows(&client, &people).await;
-    let visitor = json!({ "role": "anon" });
-    let mut callers: Vec<(&str, serde_json::Value)> = people
+    let callers: Vec<(&str, serde_json::Value)> = people
         .iter()
         .map(|person| (person.db_role(), person.claims()))
         .collect();
-    callers.push(("anon", visitor));
     for table in ["notifications", "chat_rooms", "chat_room_participants", "chat_messages"] {
         let all = format!("select t.id, to_jsonb(t) from {table} as t order by t.id");
         let all = client.query(&all, &[]).await.unwrap();
