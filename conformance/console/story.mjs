@@ -366,7 +366,7 @@ await check("an offering is prepared by the manager and opened by an admin", asy
   await act(opener, "open-offering");
 });
 
-shop.place = managed.replace("/manage/", "/properties/");
+shop.place = (managed ?? "").replace("/manage/", "/properties/");
 await check("an investor sees whether he may buy, and what it costs", async () => {
   await visit(investor, shop.place);
   await investor.press("main aside a.button");

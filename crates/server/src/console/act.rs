@@ -309,7 +309,7 @@ pub(crate) fn folded(summary: &str, content: Markup) -> Markup {
 pub(crate) fn state_line(visit: &Visit, title: Markup, word: &str, about: Markup, actions: Markup) -> Markup {
     html! {
         li.card.tight {
-            div.row.spread { div.what { strong { (title) } span.fine { (about) } } (parts::state(visit, word)) }
+            div.row.spread { div.what { strong { bdi { (title) } } span.fine { (about) } } (parts::state(visit, word)) }
             (actions)
         }
     }

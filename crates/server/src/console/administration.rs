@@ -47,7 +47,7 @@ pub(super) fn section(visit: &Visit, open: &str, title: &str, content: Markup) -
     let content = html! {
         (parts::tabs(&visit.t("nav-administration"), &tabs, open))
         @if let Some(said) = act::said(visit) { div.alert-slot { (parts::alert(visit, parts::Tone::Good, html! { p { (said) } })) } }
-        div.page-head { h1 { (title) } }
+        div.page-head { h1 { bdi { (title) } } }
         (content)
     };
     page(visit, &Head::titled(title).within(Section::Administration), content)

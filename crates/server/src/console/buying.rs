@@ -103,7 +103,7 @@ async fn shown(
     };
     let content = html! {
         (parts::crumbs(visit, &[("/properties", visit.t("properties-title").into_owned()), (&card.path(), card.title.clone())]))
-        div.page-head { h1 { (visit.t("buy-title")) } p.lead { (card.title) } }
+        div.page-head { h1 { (visit.t("buy-title")) } p.lead { bdi { (card.title) } } }
         @if let Some(problem) = problem { (fault::alert(visit, problem)) }
         div.with-aside {
             div.stack {

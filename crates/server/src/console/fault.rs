@@ -16,7 +16,7 @@ pub(crate) fn page(visit: &Visit, problem: &Problem) -> Response {
     let content = html! {
         div.narrow {
             p.overline { (problem.status().as_u16()) }
-            h1 { (title) }
+            h1 { bdi { (title) } }
             p.lead { (text) }
             (notice(visit, problem, Shown::Details))
             p { a.button.secondary href="/" { (visit.t("fault-home")) } }
@@ -69,7 +69,7 @@ fn notice(visit: &Visit, problem: &Problem, shown: Shown) -> Markup {
         visit,
         parts::Tone::Stop,
         html! {
-            p { strong { (title) } }
+            p { strong { bdi { (title) } } }
             p { (text) }
         },
     )

@@ -50,7 +50,7 @@ async fn shown(app: &App, visit: &Visit, id: Uuid, problem: Option<&Problem>) ->
         (parts::crumbs(visit, &[("/portfolio", visit.t("nav-portfolio").into_owned())]))
         div.page-head {
             div.row { h1 { (visit.t("investment-title")) } (parts::state(visit, &status)) }
-            p.lead { a href={ "/properties/" (row.try_get::<_, Uuid>(1)?) } { (title) } }
+            p.lead { a href={ "/properties/" (row.try_get::<_, Uuid>(1)?) } { bdi { (title) } } }
         }
         @if let Some(problem) = problem { (fault::alert(visit, problem)) }
         div.with-aside {

@@ -137,10 +137,10 @@ impl Card {
         html! {
             article.card.property-card {
                 div.row.spread {
-                    p.fine { (self.place) }
+                    p.fine { bdi { (self.place) } }
                     @if let Some(sale) = &self.sale { (parts::state(visit, &sale.status)) }
                 }
-                h3 { a href=(self.path()) { (self.title) } }
+                h3 { a href=(self.path()) { bdi { (self.title) } } }
                 ul.details-line {
                     @for detail in self.details(visit) { li { (detail) } }
                 }

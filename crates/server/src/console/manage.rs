@@ -53,7 +53,7 @@ async fn shown(app: &App, visit: &Visit, typed: &Fields, problem: Option<&Proble
         lines.push(html! {
             li.card.property-card {
                 div.row.spread { p.fine { (visit.word("capacity", &capacity)) } (parts::state(visit, &status)) }
-                h2 { a href={ "/manage/" (id) } { (title) } }
+                h2 { a href={ "/manage/" (id) } { bdi { (title) } } }
                 (parts::progress(&visit.t("manage-progress-label"), percent.into(), html! { (words) }))
             }
         });
@@ -137,7 +137,7 @@ pub(super) fn tabs(visit: &Visit, id: Uuid, open: &str, title: &str) -> Markup {
     ];
     html! {
         (parts::crumbs(visit, &[("/manage", visit.t("nav-managing").into_owned())]))
-        div.page-head { h1 { (title) } p { a href={ "/properties/" (id) } { (visit.t("manage-public-page")) } } }
+        div.page-head { h1 { bdi { (title) } } p { a href={ "/properties/" (id) } { (visit.t("manage-public-page")) } } }
         (parts::tabs(title, &pages, open))
         @if let Some(said) = act::said(visit) { div.alert-slot { (parts::alert(visit, parts::Tone::Good, html! { p { (said) } })) } }
     }

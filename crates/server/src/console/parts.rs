@@ -113,7 +113,7 @@ pub(crate) fn alert(visit: &Visit, tone: Tone, content: Markup) -> Markup {
 
 /// What stands where nothing is yet: why, and what to do.
 pub(crate) fn empty(title: &str, content: Markup) -> Markup {
-    html! { div.empty { p.empty-title { (title) } (content) } }
+    html! { div.empty { p.empty-title { bdi { (title) } } (content) } }
 }
 
 /// A figure with its name, as the statements of the platform set them.

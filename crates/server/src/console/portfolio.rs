@@ -155,7 +155,7 @@ fn next(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
         let sum = Sum::read(row, 2, 3, 4)?;
         lines.push(html! {
             li {
-                div.what { strong { (title) } span.fine { @if let Some(at) = record { (visit.t("portfolio-record")) " " (figures::instant(at, visit.language)) } } }
+                div.what { strong { bdi { (title) } } span.fine { @if let Some(at) = record { (visit.t("portfolio-record")) " " (figures::instant(at, visit.language)) } } }
                 div.row { @if let Some(sum) = sum { (sum.show()) } (parts::state(visit, &status)) }
             }
         });
@@ -179,7 +179,7 @@ fn holding_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
             |at: usize| -> Result<Markup, Problem> { Ok(figures::money(row.try_get(at)?, &currency, decimals)) };
         lines.push(html! {
             tr {
-                th scope="row" { a href={ "/properties/" (id) } { (title) } }
+                th scope="row" { a href={ "/properties/" (id) } { bdi { (title) } } }
                 td.number { (figures::tokens(row.try_get(2)?, row.try_get(3)?)) }
                 td.number { (money(4)?) }
                 td.number { (money(7)?) }
@@ -240,7 +240,7 @@ fn investment_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
         lines.push(html! {
             tr {
                 td { (figures::date(row.try_get(8)?, visit.language)) }
-                th scope="row" { a href={ "/investments/" (id) } { (title) } }
+                th scope="row" { a href={ "/investments/" (id) } { bdi { (title) } } }
                 td.number { (figures::tokens(row.try_get(3)?, row.try_get(4)?)) }
                 td.number { @if let Some(sum) = sum { (sum.show()) } }
                 td { (parts::state(visit, &status)) }
@@ -275,7 +275,7 @@ fn lot_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
         lines.push(html! {
             tr {
                 td { (figures::date(row.try_get(6)?, visit.language)) }
-                th scope="row" { (title) }
+                th scope="row" { bdi { (title) } }
                 td.number { (figures::tokens(row.try_get(1)?, row.try_get(2)?)) }
                 td.number { @if let Some(sum) = sum { (sum.show()) } }
                 td { @if let Some(until) = restricted.filter(|until| *until > visit.asked.now) { (figures::date(until, visit.language)) } @else { (visit.t("lot-free")) } }

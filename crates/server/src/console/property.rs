@@ -57,8 +57,8 @@ pub(crate) async fn show(State(app): State<App>, visit: Visit, Path(id): Path<St
     let content = html! {
         (parts::crumbs(&visit, &[("/properties", visit.t("properties-title").into_owned())]))
         div.page-head {
-            div.row { h1 { (card.title) } @if let Some(sale) = &card.sale { (parts::state(&visit, &sale.status)) } }
-            p.lead { (card.place) }
+            div.row { h1 { bdi { (card.title) } } @if let Some(sale) = &card.sale { (parts::state(&visit, &sale.status)) } }
+            p.lead { bdi { (card.place) } }
             ul.details-line { @for detail in card.details(&visit) { li { (detail) } } }
         }
         div.with-aside.aside-first {
@@ -66,7 +66,7 @@ pub(crate) async fn show(State(app): State<App>, visit: Visit, Path(id): Path<St
                 (gallery(&visit, &card, &row)?)
                 (headline(&visit, figures_row.as_ref())?)
                 @if let Some(text) = &description {
-                    section { h2 { (visit.t("property-about")) } div.stack-small { @for part in text.split("\n\n") { p { (part) } } } }
+                    section { h2 { (visit.t("property-about")) } div.stack-small { @for part in text.split("\n\n") { p dir="auto" { (part) } } } }
                 }
                 section { h2 { (visit.t("evidence-title")) } (evidence_state(&visit, &evidence)?) }
                 (income_section(&visit, &income)?)

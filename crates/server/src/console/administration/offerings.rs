@@ -133,7 +133,7 @@ async fn offering(app: &App, visit: &Visit, row: &Row, reader: Uuid) -> Result<M
     };
     Ok(act::state_line(
         visit,
-        html! { a href={ "/properties/" (property) } { (title) } },
+        html! { a href={ "/properties/" (property) } { bdi { (title) } } },
         &status,
         about,
         actions,
@@ -166,7 +166,7 @@ fn distribution(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
     let holders: i32 = row.try_get(6)?;
     let sum = Sum::read(row, 3, 4, 5)?;
     let hidden = [("distributionId", id.to_string())];
-    let about = html! { (title) ", " (visit.tv("rent-holders", &[("count", holders.into())])) };
+    let about = html! { bdi { (title) } ", " (visit.tv("rent-holders", &[("count", holders.into())])) };
     let actions = html! { @if status == "declared" { (Act { function: "pay-distribution", hidden: &hidden, fields: html! {}, class: "button", label: visit.t("offerings-pay").into_owned() }.show(visit)) } };
     Ok(act::state_line(
         visit,

@@ -141,7 +141,7 @@ fn incident(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
     let opened: DateTime<Utc> = row.try_get(4)?;
     let title: String = row.try_get(5)?;
     let asked: Option<Uuid> = row.try_get(6)?;
-    let about = html! { a href={ "/properties/" (row.try_get::<_, Uuid>(7)?) } { (title) } ", " bdi { (subject) } ", " (figures::instant(opened, visit.language)) };
+    let about = html! { a href={ "/properties/" (row.try_get::<_, Uuid>(7)?) } { bdi { (title) } } ", " bdi { (subject) } ", " (figures::instant(opened, visit.language)) };
     let hidden = [("incidentId", id.to_string())];
     let actions = html! {
         @if status == "open" {
@@ -165,7 +165,7 @@ fn transfer(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
     let (id, kind, status, title): (Uuid, String, String, String) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
     let units = figures::tokens(row.try_get(4)?, row.try_get(5)?);
-    let about = html! { (title) ", " (visit.tv("cases-units", &[("tokens", units.into())])) ", " (when(visit, row.try_get(6)?)) };
+    let about = html! { bdi { (title) } ", " (visit.tv("cases-units", &[("tokens", units.into())])) ", " (when(visit, row.try_get(6)?)) };
     let decide = |decision: &str, class: &'static str, key: &str, fields: Markup| {
         let hidden = [("transferId", id.to_string()), ("decision", decision.to_owned())];
         Act {

@@ -114,7 +114,7 @@ fn step(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
     };
     let launch = [("propertyId", property.to_string())];
     let about = html! {
-        a href={ "/properties/" (property) } { (title) }
+        a href={ "/properties/" (property) } { bdi { (title) } }
         @if let Some(by) = by { ", " bdi { (by) } }
         @if submitted.is_some() { ", " (when(visit, submitted)) }
         @if let Some(fields) = data.as_object() { @for (key, value) in fields { br; (visit.word("step-data", key)) ": " bdi { (value.as_str().map_or_else(|| value.to_string(), str::to_owned)) } } }
@@ -256,7 +256,7 @@ async fn distribution(app: &App, visit: &Visit, row: &Row, reader: Uuid) -> Resu
         @if is_own { p.fine { (visit.t("cases-yours")) } }
         @else { (Act { function: "approve-distribution", hidden: &hidden, fields: html! {}, class: "button", label: visit.t("decisions-declare").into_owned() }.show(visit)) }
     };
-    let about = html! { (title) ", " (when(visit, row.try_get(6)?)) };
+    let about = html! { bdi { (title) } ", " (when(visit, row.try_get(6)?)) };
     Ok(act::state_line(
         visit,
         html! { @if let Some(sum) = sum { (sum.show()) } },

@@ -95,7 +95,7 @@ fn document(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
         .show(visit)
     };
     let about = html! {
-        (visit.word("document", &kind)) ", " a href={ "/properties/" (property) } { (title) }
+        (visit.word("document", &kind)) ", " a href={ "/properties/" (property) } { bdi { (title) } }
         @if let Some(on) = issued { ", " (visit.t("evidence-issued")) " " (figures::day(on, visit.language)) }
         @if let Some(at) = expires { ", " (visit.t("evidence-until")) " " (figures::date(at, visit.language)) }
         @if let Some(source) = source { ", " (visit.t("column-source")) ": " bdi { (source) } }
