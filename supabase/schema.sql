@@ -186,6 +186,24 @@ end
 $function$;
 comment on function public.log_data_modification() is 'Trigger, once a statement: appends an audit row for each changed row, or one with the digest of the set for an insert of more than 1000 rows; an update that changed nothing leaves none. Its arguments name the key column where that is not id, and columns that are derived from other audited ones: a change of nothing else leaves no row. Who acted is in the claims; where a command acts for many people at once, the setting nexus.actors says by the key of a row whose it is.';
 
+CREATE OR REPLACE FUNCTION public.may_hear_of_removal(entity text, identity jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+BEGIN ATOMIC
+ SELECT (COALESCE(
+         CASE entity
+             WHEN 'notifications'::text THEN (((identity ->> 'user_id'::text))::uuid = auth.uid())
+             WHEN 'chat_rooms'::text THEN (((identity ->> 'is_public'::text))::boolean OR (((identity ->> 'created_by'::text))::uuid = auth.uid()) OR (((identity ->> 'id'::text))::uuid = ANY (nexus.chat_room_ids())))
+             WHEN 'chat_room_participants'::text THEN ((((identity ->> 'user_id'::text))::uuid = auth.uid()) OR (((identity ->> 'room_id'::text))::uuid = ANY ((nexus.chat_room_ids() || nexus.own_chat_room_ids()))))
+             WHEN 'chat_messages'::text THEN (((identity ->> 'room_id'::text))::uuid = ANY (nexus.chat_room_ids()))
+             ELSE NULL::boolean
+         END, false) AND (auth.uid() IS NOT NULL));
+END;
+comment on function public.may_hear_of_removal(text,jsonb) is 'Whether the caller may know that a row of this table with these values is gone: what the table''s own policy said of it. False of every table without a rule.';
+grant execute on function public.may_hear_of_removal(text,jsonb) to anon, authenticated, nexus_staff, service_role;
+
 CREATE OR REPLACE FUNCTION public.refresh_analytics_views()
  RETURNS void
  LANGUAGE plpgsql
@@ -4463,6 +4481,28 @@ create policy withholding_rates_insert_engine on public.withholding_rates for in
 create policy withholding_rates_read_all on public.withholding_rates for select to anon, authenticated, nexus_engine
   using (true);
 
+create view public.property_evidence as
+ SELECT DISTINCT ON (d.property_id, d.document_type) d.property_id,
+    d.document_type,
+    d.issued_on,
+    d.expires_at,
+    ( SELECT max(r.reviewed_at) AS max
+           FROM public.property_document_reviews r
+          WHERE ((r.document_id = d.id) AND (r.decision = 'accepted'::text))) AS accepted_at
+   FROM (public.property_documents d
+     JOIN public.properties p ON (((p.id = d.property_id) AND p.is_active)))
+  WHERE (d.review_status = 'accepted'::text)
+  ORDER BY d.property_id, d.document_type, d.expires_at DESC, d.created_at DESC, d.id;
+comment on view public.property_evidence is 'The accepted evidence of listed properties by kind, the one that is current longest: that there is some, and its dates; no name, content or file. Runs with its owner rights, on purpose and read-only: documents are for whom their policies name, while that a house has a deed is for everybody.';
+comment on column public.property_evidence.property_id is 'The listed property.';
+comment on column public.property_evidence.document_type is 'What kind of evidence it is, such as deed or insurance.';
+comment on column public.property_evidence.issued_on is 'When it was issued.';
+comment on column public.property_evidence.expires_at is 'Until when it is current; null where it does not expire.';
+comment on column public.property_evidence.accepted_at is 'When a compliance officer who did not file it accepted it.';
+grant select on public.property_evidence to anon;
+grant select on public.property_evidence to authenticated;
+grant select on public.property_evidence to service_role;
+
 create view public.public_properties as
  SELECT properties.id,
     properties.title,
@@ -5208,7 +5248,8 @@ begin
   if not pg_try_advisory_xact_lock(nexus.file_lock(lock_unused_file.sha256)) then
     return false;
   end if;
-  return not exists (select from storage.objects as o where o.metadata ->> 'eTag' = '"' || encode(lock_unused_file.sha256, 'hex') || '"');
+  return not exists (select from storage.objects as o where o.metadata ->> 'eTag' = '"' || encode(lock_unused_file.sha256, 'hex') || '"')
+    and not exists (select from nexus.resumable_parts as p where p.sha256 = lock_unused_file.sha256);
 end
 $function$;
 comment on function nexus.lock_unused_file(bytea) is 'Locks a content that no row names, until the end of the transaction; false where one does, or where somebody is about to.';
@@ -6196,15 +6237,18 @@ create policy investor_figures_engine on nexus.investor_figures for select to ne
 create table nexus.late_refreshes (
   session_id uuid not null,
   counter bigint not null,
-  run integer not null,
+  taken integer,
+  given integer not null,
   constraint late_refreshes_pkey PRIMARY KEY (session_id),
-  constraint late_refreshes_run_is_a_count CHECK ((run >= 1)),
+  constraint late_refreshes_given_is_a_count CHECK ((given >= 0)),
+  constraint late_refreshes_taken_is_a_count CHECK ((taken >= 0)),
   constraint late_refreshes_session_id_fkey FOREIGN KEY (session_id) REFERENCES auth.sessions(id) ON DELETE CASCADE
 );
-comment on table nexus.late_refreshes is 'Sessions whose next to last refresh token was shown long after it was replaced: a client that lost an answer does so once in a while, two holders of one token do so again and again.';
+comment on table nexus.late_refreshes is 'Sessions whose next to last refresh token was shown long after it was replaced: a client lost the answer, or somebody has a copy. The number that counts is then given in another branch; who shows a branch of the number before that was not the one shown for it has a copy. A session without a row has one branch.';
 comment on column nexus.late_refreshes.session_id is 'The session.';
-comment on column nexus.late_refreshes.counter is 'The number of the token that was given again.';
-comment on column nexus.late_refreshes.run is 'How many tokens in a row, up to this one, were given again late.';
+comment on column nexus.late_refreshes.counter is 'The number that the row is about; it says nothing once another one counts.';
+comment on column nexus.late_refreshes.taken is 'Which branch of the number before was shown for this one; null where it was given without.';
+comment on column nexus.late_refreshes.given is 'The newest branch of this number; the first is 0.';
 alter table nexus.late_refreshes enable row level security;
 grant delete, insert, select, update on nexus.late_refreshes to supabase_auth_admin;
 create policy late_refreshes_auth on nexus.late_refreshes for all to supabase_auth_admin
@@ -6409,6 +6453,97 @@ alter table nexus.property_figures enable row level security;
 grant select on nexus.property_figures to nexus_engine;
 create policy property_figures_engine on nexus.property_figures for select to nexus_engine
   using (true);
+
+create table nexus.provider_flows (
+  state_digest bytea not null,
+  provider text not null,
+  redirect_to text not null,
+  code_challenge text,
+  code_challenge_method text,
+  session_id uuid,
+  is_bound boolean not null,
+  created_at timestamp with time zone not null,
+  constraint provider_flows_pkey PRIMARY KEY (state_digest),
+  constraint provider_flows_challenge_is_whole CHECK (((code_challenge IS NULL) = (code_challenge_method IS NULL))),
+  constraint provider_flows_state_digest_is_sha256 CHECK ((length(state_digest) = 32)),
+  constraint provider_flows_session_id_fkey FOREIGN KEY (session_id) REFERENCES auth.sessions(id) ON DELETE CASCADE
+);
+comment on table nexus.provider_flows is 'Sign-ins at other providers that began and have not come back. A row goes when its browser comes back, or ten minutes later. What the provider needs in order to know that it is the same flow follows from its state under the JWT secret, and is not kept.';
+comment on column nexus.provider_flows.state_digest is 'SHA-256 of the state that travels with the browser.';
+comment on column nexus.provider_flows.provider is 'The provider''s name in the configuration.';
+comment on column nexus.provider_flows.redirect_to is 'Where the browser goes at the end; it was checked.';
+comment on column nexus.provider_flows.code_challenge is 'The client''s challenge, where the flow ends with a code for it; null where it ends with tokens.';
+comment on column nexus.provider_flows.code_challenge_method is 's256 or plain.';
+comment on column nexus.provider_flows.session_id is 'The session whose person adds a way to sign in; null where somebody signs in.';
+comment on column nexus.provider_flows.is_bound is 'Whether only the browser that began may end it, by its cookie.';
+comment on column nexus.provider_flows.created_at is 'When it began.';
+CREATE INDEX provider_flows_created_at_idx ON nexus.provider_flows USING btree (created_at);
+CREATE INDEX provider_flows_session_id_idx ON nexus.provider_flows USING btree (session_id);
+alter table nexus.provider_flows enable row level security;
+grant delete, insert, select, update on nexus.provider_flows to supabase_auth_admin;
+create policy provider_flows_auth on nexus.provider_flows for all to supabase_auth_admin
+  using (true)
+  with check (true);
+
+create table nexus.resumable_parts (
+  upload_id uuid not null,
+  begins_at bigint not null,
+  size bigint not null,
+  sha256 bytea not null,
+  constraint resumable_parts_pkey PRIMARY KEY (upload_id, begins_at),
+  constraint resumable_parts_begin_in_the_upload CHECK (((begins_at >= 0) AND (size > 0))),
+  constraint resumable_parts_sha256_has_32_bytes CHECK ((length(sha256) = 32)),
+  constraint resumable_parts_upload_id_fkey FOREIGN KEY (upload_id) REFERENCES nexus.resumable_uploads(id) ON DELETE CASCADE
+);
+comment on table nexus.resumable_parts is 'Bytes of an upload that have come and are kept, each part a stored file of its own until the object is written.';
+comment on column nexus.resumable_parts.upload_id is 'The upload.';
+comment on column nexus.resumable_parts.begins_at is 'Place of its first byte in the whole.';
+comment on column nexus.resumable_parts.size is 'Bytes in it.';
+comment on column nexus.resumable_parts.sha256 is 'SHA-256 of them, by which they are found.';
+CREATE INDEX resumable_parts_sha256_idx ON nexus.resumable_parts USING btree (sha256);
+alter table nexus.resumable_parts enable row level security;
+grant delete, insert, select, update on nexus.resumable_parts to nexus_engine;
+create policy resumable_parts_engine on nexus.resumable_parts for all to nexus_engine
+  using (true)
+  with check (true);
+
+create table nexus.resumable_uploads (
+  id uuid not null,
+  bucket_id text not null,
+  object_name text not null,
+  owner_id text,
+  length bigint not null,
+  content_type text,
+  cache_control text not null,
+  user_metadata jsonb default '{}'::jsonb not null,
+  may_replace boolean not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  finished_at timestamp with time zone,
+  constraint resumable_uploads_pkey PRIMARY KEY (id),
+  constraint resumable_uploads_expire_after_they_begin CHECK ((expires_at > created_at)),
+  constraint resumable_uploads_length_is_a_size CHECK ((length >= 0)),
+  constraint resumable_uploads_object_name_is_bounded CHECK (((length(object_name) >= 1) AND (length(object_name) <= 1024)))
+);
+comment on table nexus.resumable_uploads is 'An upload that may be cut off and go on. The object is written when the last byte has come; until it expires the upload still tells that it is finished.';
+comment on column nexus.resumable_uploads.id is 'Identity of the upload; its URL has it.';
+comment on column nexus.resumable_uploads.bucket_id is 'Bucket of the object. No foreign key: schema storage is not ours.';
+comment on column nexus.resumable_uploads.object_name is 'Name of the object.';
+comment on column nexus.resumable_uploads.owner_id is 'Who began it, and alone goes on; null: the service.';
+comment on column nexus.resumable_uploads.length is 'Bytes of the whole.';
+comment on column nexus.resumable_uploads.content_type is 'What its sender says that it is.';
+comment on column nexus.resumable_uploads.cache_control is 'How long others may keep the object.';
+comment on column nexus.resumable_uploads.user_metadata is 'What its sender notes of it.';
+comment on column nexus.resumable_uploads.may_replace is 'Whether it may take the place of another object.';
+comment on column nexus.resumable_uploads.created_at is 'When it began.';
+comment on column nexus.resumable_uploads.expires_at is 'When it is forgotten.';
+comment on column nexus.resumable_uploads.finished_at is 'When the object was written; null: bytes are missing.';
+CREATE INDEX resumable_uploads_expires_at_idx ON nexus.resumable_uploads USING btree (expires_at);
+alter table nexus.resumable_uploads enable row level security;
+grant delete, insert, select, update on nexus.resumable_uploads to nexus_engine;
+create policy resumable_uploads_engine on nexus.resumable_uploads for all to nexus_engine
+  using (true)
+  with check (true);
 
 create table nexus.sandbox_messages (
   ref text not null,
@@ -6681,7 +6816,7 @@ comment on column nexus.unnamed_files.id is 'Order in which they are looked at.'
 comment on column nexus.unnamed_files.sha256 is 'SHA-256 of the content.';
 comment on column nexus.unnamed_files.noted_at is 'When the object was removed or replaced.';
 alter table nexus.unnamed_files enable row level security;
-grant delete, select, update on nexus.unnamed_files to nexus_engine;
+grant delete, insert, select, update on nexus.unnamed_files to nexus_engine;
 create policy unnamed_files_engine on nexus.unnamed_files for all to nexus_engine
   using (true)
   with check (true);

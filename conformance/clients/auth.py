@@ -1,15 +1,18 @@
 """Cases of /auth/v1 by the PyPI package supabase. usage: auth.py URL ANON_KEY SERVICE_KEY"""
+import http.cookiejar
 import json
 import re
 import sys
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 
 from supabase import create_client
 from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
-url, anon_key, service_key = sys.argv[1:4]
+url, anon_key, service_key, issuer = sys.argv[1:5]
 PASSWORD = "correct horse battery"
 admin = create_client(url, service_key).auth.admin
 cases = []
@@ -18,6 +21,11 @@ cases = []
 def case(run):
     cases.append(run)
     return run
+
+
+def case_with_provider(run):
+    """The provider is npm's: without npm there is none."""
+    return case(run) if issuer else run
 
 
 def visitor():
@@ -116,6 +124,89 @@ def second_factors():
     wrong = {"factor_id": factor.id, "code": "abcdef"}
     refused(lambda: auth.mfa.challenge_and_verify(wrong), 422, "mfa_verification_failed")
     auth.mfa.unenroll({"factor_id": factor.id})
+
+
+class Stays(urllib.request.HTTPRedirectHandler):
+    """Follows the server's and the provider's redirects, and stops at the first that leads away from both."""
+
+    def redirect_request(self, request, *rest):
+        place = rest[-1]
+        return super().redirect_request(request, *rest) if place.startswith((url, issuer)) else None
+
+
+def browse(address, login):
+    """Goes through the provider's pages as `login`: the place outside of both to which the browser is sent."""
+    opener = urllib.request.build_opener(Stays, urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+    form = None
+    for _ in range(6):
+        try:
+            with opener.open(address, form) as answer:
+                page, here = answer.read().decode(), answer.url
+        except urllib.error.HTTPError as left:
+            assert left.code in (302, 303), (left.code, left.read())
+            return left.headers["location"]
+        prompt = re.search(r'name="prompt" value="([^"]+)"', page).group(1)
+        fields = {"prompt": prompt, "login": login, "password": "x"} if prompt == "login" else {"prompt": prompt}
+        address = urllib.parse.urljoin(here, re.search(r'<form[^>]*action="([^"]+)"', page).group(1))
+        form = urllib.parse.urlencode(fields).encode()
+    raise AssertionError("the browser goes round in circles")
+
+
+@case_with_provider
+def another_provider():
+    auth, email = visitor(), address()
+    begun = auth.sign_in_with_oauth({"provider": "keycloak", "options": {"redirect_to": "http://localhost:3000/in"}})
+    place = urllib.parse.urlparse(browse(begun.url, email))
+    given = urllib.parse.parse_qs(place.query or place.fragment)
+    if "code" in given:
+        user = auth.exchange_code_for_session({"auth_code": given["code"][0]}).user
+    else:
+        user = auth.set_session(given["access_token"][0], given["refresh_token"][0]).user
+    assert (user.email, user.app_metadata["provider"]) == (email, "keycloak")
+
+
+@case_with_provider
+def a_way_to_sign_in_is_added_and_taken_away():
+    auth, _ = signed_up()
+    linking = auth.link_identity({"provider": "keycloak", "options": {"redirect_to": "http://localhost:3000/in"}})
+    browse(linking.url, address())
+    identities = auth.get_user_identities().identities
+    assert sorted(identity.provider for identity in identities) == ["email", "keycloak"]
+    auth.unlink_identity(next(identity for identity in identities if identity.provider == "keycloak"))
+    assert len(auth.get_user_identities().identities) == 1
+
+
+@case
+def an_id_token_that_is_none():
+    wrong = {"provider": "keycloak", "token": "x.y.z"}
+    try:
+        visitor().sign_in_with_id_token(wrong)
+    except AuthApiError as error:
+        assert error.status == 400, error
+    else:
+        raise AssertionError("it was not refused")
+
+
+@case
+def everywhere_else_signed_out():
+    auth, email = signed_up()
+    other = visitor()
+    other.sign_in_with_password({"email": email, "password": PASSWORD})
+    other.sign_out({"scope": "others"})
+    refused(auth.refresh_session, 400, "refresh_token_not_found")
+    assert other.get_user().user.email == email
+
+
+@case
+def once_more():
+    auth, email = signed_up()
+    time.sleep(1.1)
+    auth.resend({"type": "signup", "email": email})
+    time.sleep(1.1)
+    auth.reauthenticate()
+    auth.update_user({"password": "another horse", "nonce": code_to(email)})
+    claims = auth.get_claims()["claims"]
+    assert claims["role"] == "authenticated"
 
 
 failed = 0

@@ -70,7 +70,8 @@ grant all on wires to service_role;
 create policy wires_own on wires to authenticated using (owner_id = (select auth.uid())) with check (true);
 create table bare (word text not null);
 grant all on bare to anon, authenticated, service_role;
-create table open_wires (id int primary key, word text not null, rank int not null default 0);
+create table open_wires (id int primary key, word text not null, rank int not null default 0, done boolean not null default false,
+  code char(5) not null default 'x', at timestamptz not null default '2026-01-01');
 grant all on open_wires to anon, authenticated, service_role;
 alter table open_wires replica identity full;
 alter publication supabase_realtime add table wires, open_wires, bare;

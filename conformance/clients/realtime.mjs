@@ -475,6 +475,7 @@ const filters = [
   ['gt', 'rank=gt.2', ['c']], ['gte', 'rank=gte.2', ['b', 'c']], ['in', 'rank=in.(1,3)', ['a', 'c']], ['like', 'word=like.%b%', ['b']],
   ['ilike', 'word=ilike.B', ['b']], ['match', 'word=match.^[ab]$', ['a', 'b']], ['imatch', 'word=imatch.^[AB]$', ['a', 'b']],
   ['is', 'word=not.is.null', ['a', 'b', 'c']], ['isdistinct', 'rank=isdistinct.2', ['a', 'c']], ['not', 'rank=not.in.(1,2)', ['c']],
+  ['bool', 'done=eq.false', ['a', 'b', 'c']], ['char', 'code=eq.x', ['a', 'b', 'c']], ['time', 'at=lt.2026-01-01T01:00:00Z', ['a', 'b', 'c']],
   ['text order', 'word=gt.a', ['b', 'c']], ['two', 'rank=gte.2,word=neq.c', ['b']],
 ];
 test('4.7 filters: each of them', async () => {
@@ -505,7 +506,7 @@ test('4.7 changes: a whole old row where no policy hides any, wildcards, a selec
   await done(service.from('open_wires').insert({ id: number, word: 'old', rank: 1 }));
   await done(service.from('open_wires').update({ word: 'new' }).eq('id', number));
   assert.equal((await heard.next()).new.word, 'old');
-  assert.deepEqual((await heard.next()).old, { id: number, word: 'old', rank: 1 });
+  assert.deepEqual((await heard.next()).old, { id: number, word: 'old', rank: 1, done: false, code: 'x    ', at: '2026-01-01T00:00:00+00:00' });
   assert.deepEqual((await chosen.heard.next()).new, { id: number, rank: 1 });
 });
 test('4.7 changes: a table without a key', async () => {
@@ -519,7 +520,7 @@ test('4.7 changes: a large row is told without its long values', async () => {
   const number = id();
   await done(service.from('open_wires').insert({ id: number, word: 'x'.repeat(1100000), rank: 99 }));
   const { errors, new: row } = await heard.next();
-  assert.deepEqual([errors, row], [['Error 413: Payload Too Large'], { id: number, rank: 99 }]);
+  assert.deepEqual([errors, row], [['Error 413: Payload Too Large'], { id: number, rank: 99, done: false, code: 'x    ', at: '2026-01-01T00:00:00+00:00' }]);
 });
 test('4.7 publication: a table outside says so, and is told once it is in', async () => {
   const { system, heard } = await changesOf(client(), [{ event: '*', table: 'late_wires' }]);

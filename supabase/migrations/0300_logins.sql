@@ -69,13 +69,16 @@ create index login_mails_recipient_idx on nexus.login_mails (recipient, created_
 create table nexus.late_refreshes (
   session_id uuid primary key,
   counter    bigint not null,
-  run        integer not null,
-  constraint late_refreshes_run_is_a_count check (run >= 1)
+  taken      integer,
+  given      integer not null,
+  constraint late_refreshes_taken_is_a_count check (taken >= 0),
+  constraint late_refreshes_given_is_a_count check (given >= 0)
 );
-comment on table nexus.late_refreshes is 'Sessions whose next to last refresh token was shown long after it was replaced: a client that lost an answer does so once in a while, two holders of one token do so again and again.';
+comment on table nexus.late_refreshes is 'Sessions whose next to last refresh token was shown long after it was replaced: a client lost the answer, or somebody has a copy. The number that counts is then given in another branch; who shows a branch of the number before that was not the one shown for it has a copy. A session without a row has one branch.';
 comment on column nexus.late_refreshes.session_id is 'The session.';
-comment on column nexus.late_refreshes.counter is 'The number of the token that was given again.';
-comment on column nexus.late_refreshes.run is 'How many tokens in a row, up to this one, were given again late.';
+comment on column nexus.late_refreshes.counter is 'The number that the row is about; it says nothing once another one counts.';
+comment on column nexus.late_refreshes.taken is 'Which branch of the number before was shown for this one; null where it was given without.';
+comment on column nexus.late_refreshes.given is 'The newest branch of this number; the first is 0.';
 
 create table nexus.spent_proofs (
   digest   bytea primary key,

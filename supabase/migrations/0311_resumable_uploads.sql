@@ -14,6 +14,7 @@ create table nexus.resumable_uploads (
   created_at    timestamptz not null,
   expires_at    timestamptz not null,
   finished_at   timestamptz,
+  constraint resumable_uploads_user_metadata_is_an_object check (jsonb_typeof(user_metadata) = 'object'),
   constraint resumable_uploads_length_is_a_size check (length >= 0),
   constraint resumable_uploads_object_name_is_bounded check (length(object_name) between 1 and 1024),
   constraint resumable_uploads_expire_after_they_begin check (expires_at > created_at)

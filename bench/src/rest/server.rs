@@ -127,7 +127,7 @@ pub(super) fn constant(port: u64) -> Result<(), AnyError> {
     })
 }
 
-fn free_port() -> Result<u16, AnyError> {
+pub(crate) fn free_port() -> Result<u16, AnyError> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
@@ -173,7 +173,7 @@ fn cpu_us(id: u32, which: std::ops::Range<usize>) -> Result<(u32, u64), AnyError
     Ok((u32::try_from(parent)?, ticks * 10_000))
 }
 
-fn url_of(login: &Login) -> Result<String, AnyError> {
+pub(crate) fn url_of(login: &Login) -> Result<String, AnyError> {
     use tokio_postgres::config::Host;
     let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
     let Some(Host::Unix(folder)) = login.pg.get_hosts().first() else {

@@ -40,7 +40,7 @@ pub fn visible(rows: &Rows<'_>) -> String {
     for (at, name) in rows.same.iter().enumerate() {
         let _ = write!(
             text,
-            " and t.{}::text is not distinct from k.c{}",
+            " and case when t.{0} is not null then pg_catalog.concat(t.{0}) end is not distinct from k.c{1}",
             quoted(name),
             rows.key.len() + at + 1
         );
@@ -72,7 +72,8 @@ pub fn comparing(operator: &str, kind: &str) -> String {
 /// A text as a value of a type, written as that type writes it.
 #[must_use]
 pub fn canonical(kind: &str) -> String {
-    format!("select $1::text::{kind}::text")
+    // A cast to text is not what every type writes.
+    format!("select pg_catalog.concat($1::text::{kind})")
 }
 
 /// An array of texts, some of them null, as SQL reads it.
@@ -116,7 +117,8 @@ mod tests {
         assert_eq!(
             visible(&rows),
             "select k.n from unnest($1::text[], $2::text[]) with ordinality as k (c1, c2, n) where exists (select t.\"id\", t.\"word\" \
-             from \"public\".\"a\"\"b\" as t where true and t.\"id\" = k.c1::uuid and t.\"owner_id\"::text is not distinct from k.c2)"
+             from \"public\".\"a\"\"b\" as t where true and t.\"id\" = k.c1::uuid and case when t.\"owner_id\" is not null \
+             then pg_catalog.concat(t.\"owner_id\") end is not distinct from k.c2)"
         );
         assert_eq!(
             readable(&rows.table, rows.read),

@@ -4,6 +4,7 @@
 //! rows of `property_analytics` that rest on it. Everything here can be dropped and computed again, and runs on several servers at
 //! once: what one has locked, the others leave. Formulas are [`mint_core::analytics`]'s, their sources in docs/ANALYTICS.md.
 
+pub mod asked;
 mod deriving;
 
 use crate::{

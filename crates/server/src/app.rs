@@ -8,11 +8,13 @@ use tokio::sync::Semaphore;
 use crate::{
     auth::{
         keys::{KeyError, Keys},
+        mail::templates::{TemplateError, Templates},
         passwords::Hashing,
+        providers::Providers,
     },
     config::{BaseUrl, Config},
     db::Db,
-    files::{Files, keys::NoKey},
+    files::{Files, NoStore},
     investments::batch::Purchases,
     payments::arrivals::Arrivals,
     queue::{Limits, Queue},
@@ -34,6 +36,10 @@ pub struct App {
     pub keys: Arc<Keys>,
     /// Hashes passwords, a few at a time.
     pub hashing: Arc<Hashing>,
+    /// Other providers at which people sign in.
+    pub providers: Arc<Providers>,
+    /// The words of mails.
+    pub mails: Arc<Templates>,
     /// Stored files.
     pub files: Files,
     /// Answers `/rest/v1`.
@@ -52,7 +58,7 @@ pub struct App {
     is_time_set: bool,
 }
 
-/// The configured keys do not fit.
+/// What the configuration names cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// Those of tokens.
@@ -60,14 +66,17 @@ pub enum AppError {
     Tokens(#[from] KeyError),
     /// Those of files.
     #[error(transparent)]
-    Files(#[from] NoKey),
+    Files(#[from] NoStore),
+    /// The words of mails.
+    #[error(transparent)]
+    Mails(#[from] TemplateError),
 }
 
 impl App {
     /// The state of a server that listens at `bound`.
     ///
     /// # Errors
-    /// When the configured keys do not fit.
+    /// When the configured keys or words of mails do not fit.
     pub fn new(config: Config, db: Db, bound: SocketAddr, clock: Clock) -> Result<App, AppError> {
         let keys = Arc::new(Keys::of(&config, clock())?);
         let files = Files::of(&config)?;
@@ -77,6 +86,8 @@ impl App {
         let limits = Limits::default();
         let turns = Arc::new(Semaphore::new(limits.at_work_max));
         Ok(App {
+            providers: Arc::new(Providers::of(&config.settings.logins.providers)),
+            mails: Arc::new(Templates::load(config.settings.logins.mail_templates.as_deref())?),
             config: Arc::new(config),
             realtime,
             rest,

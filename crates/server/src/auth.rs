@@ -4,7 +4,7 @@
 //! the clock is read in the handlers and in the command line. What is secret is kept as a keyed hash, or encrypted where
 //! it must be read again. A password is hashed outside of every transaction, and a mail is sent by a job.
 //!
-//! Absent: other providers (OAuth, SAML), telephones, passkeys.
+//! Absent: SAML, telephones, passkeys.
 
 pub mod account;
 pub mod admin;
@@ -24,15 +24,18 @@ pub mod newcomer;
 pub mod one_time;
 pub mod passwords;
 pub mod pkce;
+pub mod providers;
 pub mod redirect;
 pub mod refresh;
 mod refusal;
 pub mod request;
 pub mod routes;
+mod sealed;
 pub mod session;
 pub mod signing;
 pub mod signup;
 pub mod siwe;
+pub mod strength;
 pub mod token;
 pub mod totp;
 pub mod users;

@@ -11,7 +11,9 @@ pub mod environment;
 pub mod logins;
 mod parse;
 pub mod postgrest;
+pub mod providers;
 pub mod realtime;
+mod rest;
 pub mod secret;
 pub mod secrets_file;
 pub mod storage;
@@ -98,6 +100,10 @@ settings! {
         "Mail server, as smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465";
     MAIL_FROM: "mail_from", "NEXUS_MINT_MAIL_FROM", Some("mail-from"), "Nexus Mint <no-reply@localhost>",
         "Who mails are from, as an address or Name <address>";
+    SMTP_CA: "smtp_ca", "NEXUS_MINT_SMTP_CA", Some("smtp-ca"), "those of the system",
+        "PEM file of the certificate authorities by which the mail server is known";
+    MAIL_TEMPLATES: "mail_templates", "NEXUS_MINT_MAIL_TEMPLATES", Some("mail-templates"), "words of ours",
+        "Folder with the words of mails (docs/AUTH.md)";
     MAIL_INTERVAL: "mail_interval", "NEXUS_MINT_MAIL_INTERVAL", Some("mail-interval"), "60 (1 with --dev-keys)",
         "Seconds between two mails to one address";
     MAIL_AUTOCONFIRM: "mail_autoconfirm", "NEXUS_MINT_MAIL_AUTOCONFIRM", Some("mail-autoconfirm"), "true without a mail server, else false",
@@ -110,12 +116,26 @@ settings! {
         "Whether people may add and remove ways to sign in by themselves";
     ETHEREUM: "ethereum_sign_in", "NEXUS_MINT_ETHEREUM_SIGN_IN", Some("ethereum-sign-in"), "false (true with --dev-keys)",
         "Whether Ethereum wallets may sign in";
+    PROVIDERS: "sign_in_providers", "NEXUS_MINT_SIGN_IN_PROVIDERS", None, "none",
+        "Other providers at which people sign in (OpenID Connect, OAuth 2.0), as JSON by their names (docs/AUTH.md)";
+    SCORE_MIN: "password_score_min", "NEXUS_MINT_PASSWORD_SCORE_MIN", Some("password-score-min"), "2 (0 with --dev-keys)",
+        "How hard a new password must be to guess, from 0 (anything) to 4 (zxcvbn's score)";
     TOKEN_HOOK: "access_token_hook", "NEXUS_MINT_ACCESS_TOKEN_HOOK", Some("access-token-hook"), "none",
         "Function of the database, as schema.name, that adds claims to access tokens";
     CLIENT_ADDRESS_HEADER: "client_address_header", "NEXUS_MINT_CLIENT_ADDRESS_HEADER", Some("client-address-header"), "none",
         "Header in which the proxy before this server says who asks; its last address counts, and limits rest on it";
     STORAGE_BYTES: "storage_bytes_max", "NEXUS_MINT_STORAGE_BYTES_MAX", Some("storage-bytes-max"), "524288000",
         "The most bytes of one object of /storage/v1, where its bucket does not say less";
+    S3_BUCKET: "storage_s3_bucket", "NEXUS_MINT_STORAGE_S3_BUCKET", Some("storage-s3-bucket"), "none: the data folder",
+        "Bucket of a service that speaks S3 in which stored files are kept";
+    S3_ENDPOINT: "storage_s3_endpoint", "NEXUS_MINT_STORAGE_S3_ENDPOINT", Some("storage-s3-endpoint"), "Amazon's",
+        "URL of that service";
+    S3_REGION: "storage_s3_region", "NEXUS_MINT_STORAGE_S3_REGION", Some("storage-s3-region"), "us-east-1",
+        "Region of the bucket";
+    S3_ACCESS_KEY: "storage_s3_access_key", "NEXUS_MINT_STORAGE_S3_ACCESS_KEY", None, "none",
+        "Access key of the bucket";
+    S3_SECRET_KEY: "storage_s3_secret_key", "NEXUS_MINT_STORAGE_S3_SECRET_KEY", None, "none",
+        "Secret key of the bucket";
     REST_SCHEMAS: "rest_schemas", "NEXUS_MINT_REST_SCHEMAS", Some("rest-schemas"), "public",
         "Schemas that /rest/v1 shows, separated by commas; the first is the default";
     REST_ROWS_MAX: "rest_rows_max", "NEXUS_MINT_REST_ROWS_MAX", Some("rest-rows-max"), "1000",
@@ -502,19 +522,6 @@ impl<'a> Loader<'a> {
         })
     }
 
-    /// How `/rest/v1` is served.
-    fn rest(&mut self) -> Result<Options, ConfigError> {
-        Ok(Options {
-            schemas: self
-                .get(&REST_SCHEMAS, parse::names)?
-                .unwrap_or_else(|| vec!["public".to_owned()]),
-            rows_max: Some(self.get(&REST_ROWS_MAX, parse::rows)?.unwrap_or(1000)),
-            aggregates: self.get(&REST_AGGREGATES, parse::boolean)?.unwrap_or(false),
-            plans: self.get(&REST_PLANS, parse::boolean)?.unwrap_or(false),
-            ..Options::default()
-        })
-    }
-
     fn in_force(&self, settings: &Settings) -> Vec<InForce> {
         let shown = |spec: &'static Spec, text: Option<&str>| match (spec.key, text) {
             ("data_dir", _) => settings.data_dir.display().to_string(),
@@ -523,6 +530,7 @@ impl<'a> Loader<'a> {
             ("anonymous_sign_in", _) => settings.logins.anonymous.to_string(),
             ("manual_linking", _) => settings.logins.linking.to_string(),
             ("ethereum_sign_in", _) => settings.logins.ethereum.to_string(),
+            ("password_score_min", _) => settings.logins.score_min.to_string(),
             (_, None) => spec.default.to_owned(),
             ("database_url", Some(_)) => settings
                 .database_url
@@ -530,8 +538,17 @@ impl<'a> Loader<'a> {
                 .map(|url| url.shown())
                 .unwrap_or_default(),
             (
-                "jwt_secret" | "jwt_signing_keys" | "anon_key" | "service_key" | "file_key" | "file_keys_old"
-                | "seal_key" | "smtp_url",
+                "jwt_secret"
+                | "jwt_signing_keys"
+                | "anon_key"
+                | "service_key"
+                | "file_key"
+                | "file_keys_old"
+                | "seal_key"
+                | "smtp_url"
+                | "sign_in_providers"
+                | "storage_s3_access_key"
+                | "storage_s3_secret_key",
                 Some(_),
             ) => "[secret]".to_owned(),
             (_, Some(text)) => text.to_owned(),

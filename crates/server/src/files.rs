@@ -12,6 +12,7 @@ pub mod folder;
 pub mod keys;
 pub mod kind;
 mod objects;
+pub mod s3;
 pub mod sealed;
 mod streams;
 
@@ -28,6 +29,7 @@ use crate::{
     files::{
         folder::Folder,
         keys::{KeyRing, NoKey},
+        s3::{NoBucket, S3},
     },
     problem::Problem,
 };
@@ -218,6 +220,17 @@ impl From<StoreError> for Problem {
     }
 }
 
+/// There is no store as the settings name it.
+#[derive(Debug, thiserror::Error)]
+pub enum NoStore {
+    /// A key is none.
+    #[error(transparent)]
+    Key(#[from] NoKey),
+    /// The bucket cannot be used.
+    #[error(transparent)]
+    Bucket(#[from] NoBucket),
+}
+
 /// The program's files: cheap to clone.
 #[derive(Clone)]
 pub struct Files {
@@ -232,13 +245,14 @@ impl Files {
     /// The store that the settings name. Nothing is made before the first file comes.
     ///
     /// # Errors
-    /// When a key is none.
-    pub fn of(config: &Config) -> Result<Files, NoKey> {
+    /// When a key is none, or the bucket's settings do not fit.
+    pub fn of(config: &Config) -> Result<Files, NoStore> {
         let keys = KeyRing::parse(&config.file_key, &config.settings.file_keys_old)?;
-        Ok(Files::over(Folder::new(
-            config.settings.data_dir.join(FOLDER_NAME),
-            keys,
-        )))
+        let folder = config.settings.data_dir.join(FOLDER_NAME);
+        Ok(match &config.settings.storage.s3 {
+            Some(settings) => Files::over(S3::new(settings, folder, keys)?),
+            None => Files::over(Folder::new(folder, keys)),
+        })
     }
 
     /// Files over a store of choice.

@@ -5,6 +5,7 @@
 //! where such front ends look for it.
 
 pub(crate) mod content;
+mod openapi;
 pub(crate) mod papers;
 pub mod uploads;
 
@@ -22,6 +23,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
+    analytics,
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
@@ -35,9 +37,7 @@ use crate::{
 pub const NOT_BUILT: &[&str] = &[
     "deploy-property-contract",
     "deploy-real-property-contract",
-    "calculate-analytics",
     "send-email",
-    "sync-property-data",
     "live-tokenization-deploy",
     "verify-contract",
     "toko-chat",
@@ -110,6 +110,7 @@ functions! {
     "approve-holding-case": overseer => holdings::cases::approve;
     "approve-step": overseer => tokenization::approve;
     "audit-property-contract": officer => property_audits::audit;
+    "calculate-analytics": person => analytics::asked::calculate;
     "cancel-holding-case": person => holdings::cases::cancel;
     "cancel-investment": person => investments::withdrawing::cancel;
     "cancel-offering": person => offerings::preparing::cancel;
@@ -165,6 +166,7 @@ functions! {
     "revoke-accreditation": officer => compliance::accreditation::revoke;
     "screen-party": officer => compliance::screening::screen;
     "submit-step": person => tokenization::submit;
+    "sync-property-data": admin => analytics::asked::sync;
     "take-accreditation-case": officer => compliance::accreditation::take;
     "verify-investment-payment": person => payments::sessions::verify;
     "verify-kyc": person => compliance::verify::verify;
@@ -189,8 +191,11 @@ pub use uploads::UPLOADS;
 pub fn routes() -> Router<App> {
     uploads::routes()
         .route("/{name}", post(invoke))
+        .route("/openapi.json", get(openapi::show))
         .route("/document-content/{id}", get(content::read))
         .route("/kyc-document-content/{id}", get(content::read_personal))
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn(in_functions_form))
 }
 
@@ -272,7 +277,7 @@ struct PaymentId {
 
 /// Puts a problem's text under `error` too.
 async fn in_functions_form(request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+    let response = Problem::in_place_of_text(next.run(request).await);
     let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned() else {
         return response;
     };

@@ -20,6 +20,7 @@ pub mod files;
 pub mod functions;
 pub mod health;
 pub mod holdings;
+pub mod http_client;
 pub mod import;
 pub mod investments;
 pub mod jobs;

@@ -139,6 +139,25 @@ impl Problem {
         body
     }
 
+    /// A problem where the HTTP library refused a request in plain text before any handler saw it: a path, query, form or
+    /// method that it could not read. Every other response as it is.
+    #[must_use]
+    pub fn in_place_of_text(response: Response) -> Response {
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        let is_text = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+        let status = response.status();
+        if !status.is_client_error() || !is_text || response.extensions().get::<Arc<Problem>>().is_some() {
+            return response;
+        }
+        match status {
+            StatusCode::NOT_FOUND => Problem::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Problem::MethodNotAllowed,
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge,
+            _ => Problem::Invalid("the path, query or form of the request cannot be read".to_owned()),
+        }
+        .into_response()
+    }
+
     /// What PostgreSQL said, where that is the cause.
     #[must_use]
     pub fn database_error(&self) -> Option<&ServerError> {

@@ -6,7 +6,7 @@
 //! - `rights` asks the policies about a private channel. `changes` follows rows as they change, and sends each only to
 //!   those who may read it.
 //!
-//! [docs/REALTIME.md]: ../../../../docs/REALTIME.md
+//! [docs/REALTIME.md]: ../../../docs/REALTIME.md
 
 pub mod changes;
 mod channel;

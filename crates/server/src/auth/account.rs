@@ -23,7 +23,7 @@ use super::{
     pkce::Challenge,
     request::{Asked, Body, Person, bearer, nothing, person},
     session::{self, Ending},
-    signup::new_password,
+    strength::new_password,
     users,
 };
 use crate::{
@@ -109,7 +109,9 @@ pub async fn change(
                 nonce: given(body.nonce),
             };
             check_password_change(&app, &person, &proof, &text, old_hash.clone(), &asked).await?;
-            Some(app.hashing.hash(new_password(&text)?).await?)
+            let score_min = app.config.settings.logins.score_min;
+            let new = new_password(&text, Some(person.user.email.as_str()), score_min)?;
+            Some(app.hashing.hash(new).await?)
         }
         None => None,
     };
@@ -309,7 +311,15 @@ pub async fn reauthenticate(State(app): State<App>, headers: HeaderMap, asked: A
         &[&user.id, &asked.now],
     )
     .await?;
-    mail::put(&tx, Kind::Reauthentication, &user.email, &issued.code, "", asked.now).await?;
+    mail::put(
+        &app,
+        &tx,
+        Kind::Reauthentication,
+        &user.email,
+        (&issued.code, ""),
+        asked.now,
+    )
+    .await?;
     events::note(&tx, Event::ReauthenticationAsked, Some(user.id), None, asked.now).await?;
     tx.commit().await?;
     Ok(nothing())

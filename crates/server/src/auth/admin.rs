@@ -21,7 +21,7 @@ use super::{
     passwords,
     request::{Asked, Body, nothing, service},
     session::{self, Ending},
-    signup::new_password,
+    strength::new_password,
     users,
 };
 use crate::{
@@ -150,7 +150,11 @@ async fn hash_of(app: &App, body: &AdminUser) -> Result<Option<String>, Problem>
         (Some(_), Some(_)) => {
             Err(AuthRefusal::Invalid("Only a password or a password hash should be provided".into()).into())
         }
-        (Some(password), None) => Ok(Some(app.hashing.hash(new_password(password)?).await?)),
+        (Some(password), None) => {
+            let score_min = app.config.settings.logins.score_min;
+            let new = new_password(password, body.email.as_deref(), score_min)?;
+            Ok(Some(app.hashing.hash(new).await?))
+        }
         (None, Some(hash)) if passwords::is_hash(hash) => Ok(Some(hash.clone())),
         (None, Some(_)) => Err(AuthRefusal::Invalid("password_hash is neither bcrypt nor argon2".into()).into()),
         (None, None) => Ok(None),

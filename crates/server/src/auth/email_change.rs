@@ -70,7 +70,7 @@ async fn send(
     for (purpose, email) in both.into_iter().filter(|(_, email)| !email.is_empty()) {
         let issued = one_time::issue(tx, &app.keys, user_id, purpose, email, flow, asked.now).await?;
         let link = mail::link(app, &issued.token, "email_change", asked);
-        mail::put(tx, Kind::EmailChange, email, &issued.code, &link, asked.now).await?;
+        mail::put(app, tx, Kind::EmailChange, email, (&issued.code, &link), asked.now).await?;
     }
     Ok(())
 }

@@ -2,8 +2,6 @@
 //!
 //! A secret is kept encrypted, since its codes can only be compared by who has it. A code counts once.
 
-mod sealed;
-
 use axum::{
     Json,
     extract::{Path, State},
@@ -20,8 +18,9 @@ use super::{
     account::has_factor,
     admin::id_of,
     events::{self, Event},
-    limits,
+    limits, refresh,
     request::{Asked, Body, Person, bearer, person, service},
+    sealed,
     session::{self, Method},
     totp, users,
     web3::spend,
@@ -365,6 +364,7 @@ async fn accept(
         &[session_id, &factor.id, &asked.now],
     )
     .await?;
+    refresh::note_given(tx, *session_id).await?;
     session::add_method(tx, *session_id, Method::Totp, asked.now).await?;
     events::note(tx, Event::FactorVerified, Some(*user_id), Some(*session_id), asked.now).await
 }

@@ -15,7 +15,7 @@ use super::{
     events::{self, Event},
     limits::{self, Drop},
     passwords::Match,
-    pkce, refresh,
+    pkce, providers, refresh,
     request::{Asked, Body},
     session::{self, Method},
     web3,
@@ -42,7 +42,21 @@ struct ByPassword {
 /// See [`AuthRefusal`].
 pub async fn token(
     State(app): State<App>,
+    query: Query<GrantQuery>,
+    asked: Asked,
+    body: Body<Value>,
+) -> Result<(HeaderMap, Json<Value>), Problem> {
+    by_client(State(app), query, HeaderMap::new(), asked, body).await
+}
+
+/// The same for a client, who may be somebody signed in already.
+///
+/// # Errors
+/// See [`AuthRefusal`].
+pub async fn by_client(
+    State(app): State<App>,
     Query(query): Query<GrantQuery>,
+    shown: HeaderMap,
     asked: Asked,
     Body(body): Body<Value>,
 ) -> Result<(HeaderMap, Json<Value>), Problem> {
@@ -51,7 +65,7 @@ pub async fn token(
         Some("refresh_token") => refresh::grant(&app, &asked, &read(body)?).await?,
         Some("pkce") => pkce::grant(&app, &asked, &read(body)?).await?,
         Some("web3") => web3::grant(&app, &asked, &read(body)?).await?,
-        Some("id_token") => return Err(AuthRefusal::ProviderDisabled.into()),
+        Some("id_token") => providers::grant::grant(&app, &shown, &asked, &read(body)?).await?,
         Some(_) | None => return Err(AuthRefusal::UnsupportedGrant.into()),
     };
     let mut headers = headers;

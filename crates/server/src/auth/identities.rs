@@ -1,10 +1,11 @@
-//! The ways in which a person signs in: adding one and taking one away.
+//! The ways in which a person signs in: taking one away. Adding one begins in [`flow`](super::providers::flow).
 
 use axum::{
     Json,
     extract::{Path, State},
     http::HeaderMap,
 };
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -13,19 +14,11 @@ use super::{
     events::{self, Event},
     request::{Asked, Person, bearer, person},
 };
-use crate::{app::App, db::sql, problem::Problem};
-
-/// `GET /user/identities/authorize`: would begin the sign-in at another provider; none is configured.
-///
-/// # Errors
-/// See [`AuthRefusal`].
-pub async fn authorize(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
-    bearer(&app, &headers)?;
-    if !app.config.settings.logins.linking {
-        return Err(AuthRefusal::LinkingDisabled.into());
-    }
-    Err(AuthRefusal::ProviderDisabled.into())
-}
+use crate::{
+    app::App,
+    db::{Tx, sql},
+    problem::Problem,
+};
 
 /// `DELETE /user/identities/{id}`. The last one stays.
 ///
@@ -48,37 +41,21 @@ pub async fn unlink(
     tx.query_opt(sql!("select from auth.users where id = $1 for update"), &[&user.id])
         .await?;
     let rows = tx
-        .query(
-            sql!("select id, provider from auth.identities where user_id = $1 order by created_at, id"),
-            &[&user.id],
-        )
+        .query(sql!("select id from auth.identities where user_id = $1"), &[&user.id])
         .await?;
     let mut found = Vec::new();
     for row in &rows {
-        found.push((row.try_get::<_, Uuid>(0)?, row.try_get::<_, String>(1)?));
+        found.push(row.try_get::<_, Uuid>(0)?);
     }
-    if !found.iter().any(|(own, _)| *own == id) {
+    if !found.contains(&id) {
         return Err(AuthRefusal::IdentityNotFound.into());
     }
     if found.len() < 2 {
         return Err(AuthRefusal::LastIdentity.into());
     }
-    let left: Vec<&str> = found
-        .iter()
-        .filter(|(own, _)| *own != id)
-        .map(|(_, provider)| provider.as_str())
-        .collect();
     tx.execute(sql!("delete from auth.identities where id = $1"), &[&id])
         .await?;
-    tx.execute(
-        sql!(
-            "update auth.users set updated_at = $3, raw_app_meta_data = coalesce(raw_app_meta_data, '{}')
-               || jsonb_build_object('providers', to_jsonb($2::text[]), 'provider', ($2::text[])[1])
-             where id = $1"
-        ),
-        &[&user.id, &left, &asked.now],
-    )
-    .await?;
+    note_providers(&tx, user.id, asked.now).await?;
     events::note(
         &tx,
         Event::IdentityUnlinked,
@@ -89,4 +66,23 @@ pub async fn unlink(
     .await?;
     tx.commit().await?;
     Ok(Json(serde_json::json!({})))
+}
+
+/// Writes down at the login in which ways it signs in. `tx` is the auth role's.
+///
+/// # Errors
+/// What the database answered.
+pub async fn note_providers(tx: &Tx, user_id: Uuid, now: DateTime<Utc>) -> Result<(), tokio_postgres::Error> {
+    tx.execute(
+        sql!(
+            "update auth.users as u set updated_at = $2, raw_app_meta_data = coalesce(u.raw_app_meta_data, '{}')
+               || jsonb_build_object('providers', to_jsonb(own.names), 'provider', own.names[1])
+             from (select array_agg(i.provider order by i.since) as names
+                   from (select provider, min(created_at) as since from auth.identities where user_id = $1 group by provider) as i) as own
+             where u.id = $1"
+        ),
+        &[&user_id, &now],
+    )
+    .await?;
+    Ok(())
 }

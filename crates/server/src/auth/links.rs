@@ -181,7 +181,7 @@ async fn send(
     let issued = one_time::issue(tx, keys, user_id, Purpose::Recovery, email, flow, asked.now).await?;
     note_sent(tx, user_id, Sent::Recovery, asked).await?;
     let link = mail::link(app, &issued.token, word, asked);
-    mail::put(tx, kind, email, &issued.code, &link, asked.now).await?;
+    mail::put(app, tx, kind, email, (&issued.code, &link), asked.now).await?;
     Ok(())
 }
 
@@ -212,7 +212,15 @@ pub async fn resend(State(app): State<App>, asked: Asked, Body(body): Body<LinkB
         let issued = one_time::issue(&tx, &app.keys, known.id, purpose, email.as_str(), flow, asked.now).await?;
         note_sent(&tx, known.id, Sent::Confirmation, &asked).await?;
         let link = mail::link(&app, &issued.token, "signup", &asked);
-        mail::put(&tx, Kind::Confirmation, email.as_str(), &issued.code, &link, asked.now).await?;
+        mail::put(
+            &app,
+            &tx,
+            Kind::Confirmation,
+            email.as_str(),
+            (&issued.code, &link),
+            asked.now,
+        )
+        .await?;
     }
     tx.commit().await?;
     Ok(nothing())
@@ -244,7 +252,15 @@ pub async fn invite(
     )
     .await?;
     let link = mail::link(&app, &issued.token, "invite", &asked);
-    mail::put(&tx, Kind::Invite, email.as_str(), &issued.code, &link, asked.now).await?;
+    mail::put(
+        &app,
+        &tx,
+        Kind::Invite,
+        email.as_str(),
+        (&issued.code, &link),
+        asked.now,
+    )
+    .await?;
     let shown = users::shown_by_id(&tx, user_id).await?;
     tx.commit().await?;
     Ok(Json(shown))

@@ -5,11 +5,11 @@
 
 pub mod page;
 pub mod sending;
-
-use std::fmt::Write as _;
+pub mod templates;
 
 use chrono::{DateTime, Utc};
 
+use self::templates::Said;
 use super::{redirect, request::Asked};
 use crate::{
     app::App,
@@ -34,6 +34,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 6] = [
+        Kind::Confirmation,
+        Kind::Recovery,
+        Kind::MagicLink,
+        Kind::EmailChange,
+        Kind::Reauthentication,
+        Kind::Invite,
+    ];
+
     fn name(self) -> &'static str {
         match self {
             Kind::Confirmation => "confirmation",
@@ -80,47 +90,24 @@ pub fn link_to(app: &App, token: &str, kind: &str, target: &str) -> String {
 /// # Errors
 /// What the database answered.
 pub async fn put(
+    app: &App,
     tx: &Tx,
     kind: Kind,
     recipient: &str,
-    code: &str,
-    link: &str,
+    (code, link): (&str, &str),
     now: DateTime<Utc>,
 ) -> Result<(), tokio_postgres::Error> {
-    let (subject, sentence) = kind.words();
-    let (text, html) = bodies(kind, sentence, code, link);
+    let site = redirect::home(app);
+    let mail = app.mails.write(kind, Said { code, link, site });
     tx.execute(
         sql!(
             "insert into nexus.login_mails (kind, recipient, subject, body_text, body_html, created_at, due_at)
              values ($1, $2, $3, $4, $5, $6, $6)"
         ),
-        &[&kind.name(), &recipient, &subject, &text, &html, &now],
+        &[&kind.name(), &recipient, &mail.subject, &mail.text, &mail.html, &now],
     )
     .await?;
     Ok(())
-}
-
-/// The mail as plain text and as HTML.
-fn bodies(kind: Kind, sentence: &str, code: &str, link: &str) -> (String, String) {
-    const END: &str = "If you did not ask for this, do nothing: without the link or the code nothing happens.";
-    let (mut text, mut html) = (String::new(), String::from("<!doctype html><html><body>"));
-    // Writing to a String cannot fail.
-    let _ = write!(text, "{sentence}\n\n");
-    let _ = write!(html, "<p>{sentence}</p>");
-    if kind == Kind::Reauthentication {
-        let _ = write!(text, "{code}\n\n");
-        let _ = write!(html, "<p><strong>{code}</strong></p>");
-    } else {
-        let shown = escaped(link);
-        let _ = write!(text, "{link}\n\nOr enter this code: {code}\n\n");
-        let _ = write!(
-            html,
-            "<p><a href=\"{shown}\">{shown}</a></p><p>Or enter this code: <strong>{code}</strong></p>"
-        );
-    }
-    let _ = writeln!(text, "{END}");
-    let _ = write!(html, "<p>{END}</p></body></html>");
-    (text, html)
 }
 
 fn escaped(text: &str) -> String {
@@ -180,19 +167,4 @@ pub async fn waiting(tx: &Tx, recipient: Option<&str>, rows_max: i64) -> Result<
         })
     };
     rows.iter().map(mail).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_others_chose_stays_text() {
-        let link = "http://127.0.0.1/auth/v1/verify?redirect_to=\"><script>alert('x')</script>&a=b";
-        let (text, html) = bodies(Kind::Recovery, "Follow:", "123456", link);
-        assert!(text.contains(link) && text.contains("123456"));
-        assert!(!html.contains("<script>") && html.contains("&quot;&gt;&lt;script&gt;alert(&#39;x&#39;)"));
-        let (text, _) = bodies(Kind::Reauthentication, "Enter:", "123456", link);
-        assert!(!text.contains("http"), "a code alone: there is no link to follow");
-    }
 }

@@ -1,5 +1,7 @@
 //! Adding a login: its row and the identity that it signs in with. Its party, profile and role follow by a trigger.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -25,10 +27,12 @@ pub struct Newcomer {
     pub user_metadata: Map<String, Value>,
     /// What the service says of it, beside the provider.
     pub app_metadata: Map<String, Value>,
-    /// How it signs in: `email`, `web3`; none for somebody without a name.
-    pub provider: Option<&'static str>,
+    /// How it signs in: `email`, `web3`, another provider's name; none for somebody without a name.
+    pub provider: Option<Cow<'static, str>>,
     /// What the provider knows it by; the login's own id for `email`.
     pub provider_id: String,
+    /// What the provider says of it.
+    pub about: Map<String, Value>,
     /// Whether nobody knows who it is.
     pub is_anonymous: bool,
 }
@@ -45,8 +49,9 @@ impl Newcomer {
             is_confirmed: false,
             user_metadata,
             app_metadata: Map::new(),
-            provider: Some("email"),
+            provider: Some("email".into()),
             provider_id: id.to_string(),
+            about: Map::new(),
             is_anonymous: false,
         }
     }
@@ -58,8 +63,8 @@ impl Newcomer {
     pub async fn add(self, tx: &Tx, now: DateTime<Utc>) -> Result<Uuid, Problem> {
         let mut user_metadata = self.user_metadata;
         let mut app_metadata = self.app_metadata;
-        let mut about = Map::new();
-        if let Some(provider) = self.provider {
+        let mut about = self.about;
+        if let Some(provider) = &self.provider {
             app_metadata.insert("provider".to_owned(), json!(provider));
             app_metadata.insert("providers".to_owned(), json!([provider]));
             about.insert("sub".to_owned(), json!(self.provider_id));
@@ -93,7 +98,7 @@ impl Newcomer {
         .on_constraint("users_email_partial_key", || AuthRefusal::EmailExists.into())
         .on_constraint("users_pkey", || AuthRefusal::IdExists.into())?;
         if let Some(provider) = self.provider {
-            add_identity(tx, self.id, provider, &self.provider_id, &Value::Object(about), now).await?;
+            add_identity(tx, self.id, &provider, &self.provider_id, &Value::Object(about), now).await?;
         }
         Ok(self.id)
     }

@@ -11,7 +11,9 @@ use uuid::Uuid;
 use super::{
     AuthRefusal,
     one_time::Flow,
+    providers::ProviderTokens,
     request::Asked,
+    sealed,
     session::{self, Method},
     token::same,
 };
@@ -23,6 +25,9 @@ use crate::{
 
 /// How long a code holds.
 const CODE_HOLDS: TimeDelta = TimeDelta::minutes(5);
+
+/// How long a flow that nobody ended is kept.
+const KEPT_FOR: TimeDelta = TimeDelta::days(2);
 
 /// The part of a body that begins such a flow.
 #[derive(Debug, Default, Deserialize)]
@@ -50,7 +55,8 @@ impl Challenge {
         })
     }
 
-    fn parts(&self) -> Result<Option<(&str, &'static str)>, AuthRefusal> {
+    /// Challenge and method, if there are any.
+    pub(super) fn parts(&self) -> Result<Option<(&str, &'static str)>, AuthRefusal> {
         let challenge = self.code_challenge.as_deref().filter(|text| !text.is_empty());
         let method = self.code_challenge_method.as_deref().filter(|text| !text.is_empty());
         let (challenge, method) = match (challenge, method) {
@@ -90,7 +96,7 @@ impl Challenge {
         };
         tx.execute(
             sql!("delete from auth.flow_state where user_id = $1 or created_at < $2"),
-            &[&user_id, &(now - TimeDelta::days(2))],
+            &[&user_id, &(now - KEPT_FOR)],
         )
         .await?;
         tx.execute(
@@ -127,31 +133,73 @@ pub async fn code(tx: &Tx, user_id: Uuid, now: DateTime<Utc>) -> Result<String, 
     Ok(code)
 }
 
+/// A code for a client whose person a provider has just vouched for; with it the client gets the provider's tokens.
+/// `tx` is the auth role's.
+///
+/// # Errors
+/// What the database answered.
+pub(super) async fn code_by_provider(
+    app: &App,
+    tx: &Tx,
+    user_id: Uuid,
+    (challenge, method): (&str, &str),
+    (provider, tokens): (&str, &ProviderTokens),
+    now: DateTime<Utc>,
+) -> Result<String, Problem> {
+    let (id, code) = (Uuid::new_v4(), Uuid::new_v4().to_string());
+    let sealed = |text: &Option<String>| {
+        let text = text.as_deref();
+        text.map(|text| sealed::seal(&app.config, id, text.as_bytes()))
+            .transpose()
+    };
+    tx.execute(
+        sql!("delete from auth.flow_state where created_at < $1"),
+        &[&(now - KEPT_FOR)],
+    )
+    .await?;
+    tx.execute(
+        sql!(
+            "insert into auth.flow_state (id, user_id, auth_code, code_challenge_method, code_challenge, provider_type,
+               authentication_method, provider_access_token, provider_refresh_token, created_at, updated_at, auth_code_issued_at)
+             values ($1, $2, $3, $4::text::auth.code_challenge_method, $5, $6, 'oauth', $7, $8, $9, $9, $9)"
+        ),
+        &[
+            &id,
+            &user_id,
+            &digest(&code),
+            &method,
+            &challenge,
+            &provider,
+            &sealed(&tokens.access)?,
+            &sealed(&tokens.refresh)?,
+            &now,
+        ],
+    )
+    .await?;
+    Ok(code)
+}
+
 /// Gives tokens for a code and the verifier of its challenge. A code is tried once.
 ///
 /// # Errors
 /// See [`AuthRefusal`].
 pub async fn grant(app: &App, asked: &Asked, body: &Exchange) -> Result<(HeaderMap, Value), Problem> {
-    let (Some(code), Some(verifier)) = (body.auth_code.as_deref(), body.code_verifier.as_deref()) else {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let (Some(code), Some(verifier)) = (given(&body.auth_code), given(&body.code_verifier)) else {
         return Err(AuthRefusal::Invalid(
             "invalid request: both auth code and code verifier should be non-empty".into(),
         )
         .into());
     };
-    if code.is_empty() || verifier.is_empty() {
-        return Err(AuthRefusal::Invalid(
-            "invalid request: both auth code and code verifier should be non-empty".into(),
-        )
-        .into());
-    }
     let tx = app.db.as_auth().await?;
     let row = tx
         .query_opt(
             sql!(
                 "delete from auth.flow_state where auth_code = $1
-                 returning user_id, code_challenge, code_challenge_method::text, auth_code_issued_at"
+                 returning user_id, code_challenge, code_challenge_method::text, auth_code_issued_at, id,
+                   authentication_method = 'oauth', provider_access_token, provider_refresh_token"
             ),
-            &[&digest(code)],
+            &[&digest(&code)],
         )
         .await?
         .ok_or(AuthRefusal::FlowNotFound)?;
@@ -159,7 +207,7 @@ pub async fn grant(app: &App, asked: &Asked, body: &Exchange) -> Result<(HeaderM
     let issued: Option<DateTime<Utc>> = row.try_get(3)?;
     let refusal = if issued.is_none_or(|at| at + CODE_HOLDS < asked.now) {
         Some(AuthRefusal::FlowExpired)
-    } else if !is_verified(verifier, row.try_get(1)?, row.try_get(2)?) {
+    } else if !is_verified(&verifier, row.try_get(1)?, row.try_get(2)?) {
         Some(AuthRefusal::BadVerifier)
     } else {
         None
@@ -168,8 +216,17 @@ pub async fn grant(app: &App, asked: &Asked, body: &Exchange) -> Result<(HeaderM
         tx.commit().await?;
         return Err(refusal.into());
     }
-    let session = session::begin(&tx, user_id, Method::Otp, asked).await?;
-    let answer = session::tokens(app, &tx, user_id, session.id, asked.now).await?;
+    let method = if row.try_get(5)? { Method::OAuth } else { Method::Otp };
+    let session = session::begin(&tx, user_id, method, asked).await?;
+    let mut answer = session::tokens(app, &tx, user_id, session.id, asked.now).await?;
+    if let Some(object) = answer.as_object_mut() {
+        for (key, at) in [("provider_token", 6), ("provider_refresh_token", 7)] {
+            if let Some(kept) = row.try_get::<_, Option<String>>(at)? {
+                let opened = sealed::open(&app.config, row.try_get(4)?, &kept)?;
+                object.insert(key.to_owned(), String::from_utf8_lossy(&opened).into());
+            }
+        }
+    }
     tx.commit().await?;
     Ok((HeaderMap::new(), answer))
 }

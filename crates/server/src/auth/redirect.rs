@@ -8,8 +8,7 @@ use crate::app::App;
 /// Where to go: what the client asks for, else where it comes from, else the front end. What is not allowed is passed over.
 #[must_use]
 pub fn target(app: &App, asked: Option<&str>, from: &Asked) -> String {
-    let settings = &app.config.settings;
-    let site = settings.site_url.as_ref().unwrap_or(&app.public_url).as_str();
+    let (settings, site) = (&app.config.settings, home(app));
     let wanted = [asked, from.redirect_to.as_deref(), from.referer.as_deref()];
     let found = wanted
         .into_iter()
@@ -18,11 +17,21 @@ pub fn target(app: &App, asked: Option<&str>, from: &Asked) -> String {
     found.unwrap_or(site).to_owned()
 }
 
+/// The front end.
+#[must_use]
+pub fn home(app: &App) -> &str {
+    app.config
+        .settings
+        .site_url
+        .as_ref()
+        .unwrap_or(&app.public_url)
+        .as_str()
+}
+
 /// Whether an address is one that tokens may be sent to.
 #[must_use]
 pub fn is_target(app: &App, wanted: &str) -> bool {
-    let settings = &app.config.settings;
-    let site = settings.site_url.as_ref().unwrap_or(&app.public_url).as_str();
+    let (settings, site) = (&app.config.settings, home(app));
     is_allowed(wanted, site, &settings.redirect_urls)
 }
 
@@ -93,7 +102,9 @@ pub fn with_query(target: &str, pairs: &[(&str, &str)]) -> String {
     format!("{base}{joint}{}", encoded(pairs))
 }
 
-fn encoded(pairs: &[(&str, &str)]) -> String {
+/// Pairs as a query or a form has them.
+#[must_use]
+pub fn encoded(pairs: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(pairs)
         .finish()

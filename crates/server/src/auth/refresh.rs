@@ -4,11 +4,12 @@
 //! So no token is kept, and a forged one is refused without asking the database.
 //!
 //! - The token that counts is replaced by the next number.
-//! - The one before it gives the same next one again: a client that lost the answer, or two tabs. So does every earlier
-//!   one for ten seconds after a refresh.
+//! - The one before it gives the next one again, at any time: a client lost the answer. Within ten seconds of a refresh every
+//!   earlier one gives the one that counts: several tabs woke up together.
 //! - Anything earlier was copied by somebody: the session ends, for both.
-//! - Two holders who take turns would each time be one behind. A client that lost an answer asks again soon, and seldom
-//!   twice in a row; at the third number in a row that is given again late, the session ends as well.
+//! - Two holders who take turns would each time be one behind. So a number that is given again later is given as another
+//!   branch: a client that lost an answer never had the branch that was lost. Where two branches of one number are shown,
+//!   there are two holders, and the session ends. However often answers are lost, it does not.
 
 use axum::http::HeaderMap;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -33,8 +34,6 @@ use crate::{
 
 /// How long after a refresh earlier tokens still give the one that counts: several tabs that woke up at once.
 const REUSE_INTERVAL: TimeDelta = TimeDelta::seconds(10);
-/// At this many numbers in a row that were given again late there are two holders.
-const LATE_RUN_MAX: i32 = 3;
 /// Bytes of the keyed hash in a token.
 const MAC_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 4;
@@ -45,19 +44,15 @@ pub struct Refresh {
     refresh_token: Option<String>,
 }
 
-/// The refresh token of a session with this number.
+/// The refresh token of a session with this number, in this branch.
 #[must_use]
-pub fn token(keys: &Keys, session_id: Uuid, counter: i64) -> String {
+pub fn token(keys: &Keys, session_id: Uuid, number: i64, branch: i32) -> String {
     let mut bytes = vec![0];
     bytes.extend_from_slice(session_id.as_bytes());
-    let mut rest = u64::try_from(counter).unwrap_or_default();
-    loop {
-        let low = u8::try_from(rest & 0x7f).unwrap_or_default();
-        rest >>= 7;
-        bytes.push(if rest == 0 { low } else { low | 0x80 });
-        if rest == 0 {
-            break;
-        }
+    push(&mut bytes, u64::try_from(number).unwrap_or_default());
+    // The first branch is not written: then it is GoTrue's form.
+    if branch > 0 {
+        push(&mut bytes, u64::try_from(branch).unwrap_or_default());
     }
     let mac = keys.mac("refresh", &[&bytes]);
     bytes.extend(mac.iter().take(MAC_BYTES));
@@ -66,20 +61,43 @@ pub fn token(keys: &Keys, session_id: Uuid, counter: i64) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Which session and number a token has, if it is one of ours: it is made again and compared.
-fn read(keys: &Keys, shown: &str) -> Option<(Uuid, i64)> {
-    let bytes = URL_SAFE_NO_PAD.decode(shown).ok()?;
-    let session_id = Uuid::from_slice(bytes.get(1..17)?).ok()?;
-    let (mut counter, mut shift) = (0_u64, 0_u32);
-    for byte in bytes.get(17..)? {
-        counter |= u64::from(byte & 0x7f).checked_shl(shift)?;
-        shift += 7;
-        if byte & 0x80 == 0 {
+/// Seven bits a byte, lowest first.
+fn push(bytes: &mut Vec<u8>, mut rest: u64) {
+    loop {
+        let low = u8::try_from(rest & 0x7f).unwrap_or_default();
+        rest >>= 7;
+        bytes.push(if rest == 0 { low } else { low | 0x80 });
+        if rest == 0 {
             break;
         }
     }
-    let counter = i64::try_from(counter).ok()?;
-    super::token::same(shown, &token(keys, session_id, counter)).then_some((session_id, counter))
+}
+
+/// The number at the beginning, and what is after it.
+fn pull(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (mut number, mut shift) = (0_u64, 0_u32);
+    for (at, byte) in bytes.iter().enumerate() {
+        number |= u64::from(byte & 0x7f).checked_shl(shift)?;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            return Some((number, bytes.get(at + 1..)?));
+        }
+    }
+    None
+}
+
+/// Which session, number and branch a token has, if it is one of ours: it is made again and compared.
+fn read(keys: &Keys, shown: &str) -> Option<(Uuid, i64, i32)> {
+    let bytes = URL_SAFE_NO_PAD.decode(shown).ok()?;
+    let session_id = Uuid::from_slice(bytes.get(1..17)?).ok()?;
+    let (number, rest) = pull(bytes.get(17..)?)?;
+    let branch = if rest.len() == MAC_BYTES + CHECKSUM_BYTES {
+        0
+    } else {
+        pull(rest)?.0
+    };
+    let (number, branch) = (i64::try_from(number).ok()?, i32::try_from(branch).ok()?);
+    super::token::same(shown, &token(keys, session_id, number, branch)).then_some((session_id, number, branch))
 }
 
 /// Gives a new access token for a refresh token.
@@ -91,13 +109,15 @@ pub async fn grant(app: &App, asked: &Asked, body: &Refresh) -> Result<(HeaderMa
     if shown.is_empty() {
         return Err(AuthRefusal::OAuth("refresh_token required").into());
     }
-    let (session_id, number) = read(&app.keys, shown).ok_or(AuthRefusal::RefreshTokenNotFound)?;
+    let (session_id, number, branch) = read(&app.keys, shown).ok_or(AuthRefusal::RefreshTokenNotFound)?;
     let tx = app.db.as_auth().await?;
     let row = tx
         .query_opt(
             sql!(
-                "select s.user_id, s.refresh_token_counter, s.refreshed_at at time zone 'utc', s.not_after, u.banned_until
+                "select s.user_id, s.refresh_token_counter, s.refreshed_at at time zone 'utc', s.not_after, u.banned_until,
+                   l.taken, l.session_id is null
                  from auth.sessions as s join auth.users as u on u.id = s.user_id and u.deleted_at is null
+                   left join nexus.late_refreshes as l on l.session_id = s.id and l.counter = s.refresh_token_counter
                  where s.id = $1 for update of s"
             ),
             &[&session_id],
@@ -121,14 +141,22 @@ pub async fn grant(app: &App, asked: &Asked, body: &Refresh) -> Result<(HeaderMa
     {
         return Err(AuthRefusal::SignInBanned.into());
     }
-    let is_soon = refreshed_at.is_some_and(|at| asked.now - at <= REUSE_INTERVAL);
-    let is_stolen = match shown_as(number, counts, is_soon) {
+    let state = State {
+        counts,
+        // Where nothing is written down, there was one branch.
+        taken: if row.try_get(6)? { Some(0) } else { row.try_get(5)? },
+        is_soon: refreshed_at.is_some_and(|at| asked.now - at <= REUSE_INTERVAL),
+    };
+    let is_stolen = match shown_as(number, branch, state) {
         Shown::Current => {
-            advance(&tx, session_id, asked).await?;
+            advance(&tx, session_id, counts, branch, asked).await?;
             false
         }
         Shown::Again => false,
-        Shown::Late => late_run(&tx, session_id, counts).await? >= LATE_RUN_MAX,
+        Shown::Late => {
+            branch_off(&tx, session_id, state, asked).await?;
+            false
+        }
         Shown::Stolen => true,
         Shown::Unknown => return Err(AuthRefusal::RefreshTokenNotFound.into()),
     };
@@ -168,17 +196,35 @@ enum Shown {
     Unknown,
 }
 
-fn shown_as(number: i64, counts: i64, is_soon: bool) -> Shown {
-    match counts.saturating_sub(number) {
+/// What a session's rows say of its refresh tokens.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    /// The number that counts.
+    counts: i64,
+    /// Which branch of the number before was shown for it; nothing where it is not known.
+    taken: Option<i32>,
+    /// Whether a token was given a moment ago.
+    is_soon: bool,
+}
+
+fn shown_as(number: i64, branch: i32, state: State) -> Shown {
+    match state.counts.saturating_sub(number) {
         0 => Shown::Current,
         behind if behind < 0 => Shown::Unknown,
-        _ if is_soon => Shown::Again,
+        1 if state.taken.is_some_and(|taken| taken != branch) => Shown::Stolen,
+        _ if state.is_soon => Shown::Again,
         1 => Shown::Late,
         _ => Shown::Stolen,
     }
 }
 
-async fn advance(tx: &Tx, session_id: Uuid, asked: &Asked) -> Result<(), tokio_postgres::Error> {
+async fn advance(
+    tx: &Tx,
+    session_id: Uuid,
+    counts: i64,
+    branch: i32,
+    asked: &Asked,
+) -> Result<(), tokio_postgres::Error> {
     let address = asked.address.map(|address| address.to_string());
     tx.execute(
         sql!(
@@ -189,23 +235,58 @@ async fn advance(tx: &Tx, session_id: Uuid, asked: &Asked) -> Result<(), tokio_p
         &[&session_id, &asked.now, &asked.agent, &address],
     )
     .await?;
+    if branch > 0 {
+        write(tx, session_id, counts.saturating_add(1), Some(branch)).await?;
+    }
     Ok(())
 }
 
-/// Notes that the number that counts is given again late; how many numbers in a row that makes.
-async fn late_run(tx: &Tx, session_id: Uuid, counts: i64) -> Result<i32, tokio_postgres::Error> {
-    let row = tx
-        .query_one(
-            sql!(
-                "insert into nexus.late_refreshes as l (session_id, counter, run) values ($1, $2, 1)
-                 on conflict (session_id) do update set counter = excluded.counter,
-                   run = case excluded.counter - l.counter when 0 then l.run when 1 then l.run + 1 else 1 end
-                 returning run"
-            ),
-            &[&session_id, &counts],
-        )
-        .await?;
-    row.try_get(0)
+/// Gives the number that counts in one more branch.
+async fn branch_off(tx: &Tx, session_id: Uuid, state: State, asked: &Asked) -> Result<(), tokio_postgres::Error> {
+    write(tx, session_id, state.counts, state.taken).await?;
+    tx.execute(
+        sql!("update nexus.late_refreshes set given = given + 1 where session_id = $1"),
+        &[&session_id],
+    )
+    .await?;
+    // Other tabs that wake up now get the same one.
+    tx.execute(
+        sql!("update auth.sessions set refreshed_at = $2::timestamptz at time zone 'utc' where id = $1"),
+        &[&session_id, &asked.now],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Writes down for a number which branch of the one before was shown; what was written for it stays.
+async fn write(tx: &Tx, session_id: Uuid, number: i64, taken: Option<i32>) -> Result<(), tokio_postgres::Error> {
+    tx.execute(
+        sql!(
+            "insert into nexus.late_refreshes as l (session_id, counter, taken, given) values ($1, $2, $3, 0)
+             on conflict (session_id) do update set counter = excluded.counter, taken = excluded.taken, given = 0
+             where l.counter <> excluded.counter"
+        ),
+        &[&session_id, &number, &taken],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Notes that a session was given its next number without a refresh token: any branch of the one before may be the one that
+/// its client has. `tx` is the auth role's.
+///
+/// # Errors
+/// What the database answered.
+pub async fn note_given(tx: &Tx, session_id: Uuid) -> Result<(), tokio_postgres::Error> {
+    tx.execute(
+        sql!(
+            "update nexus.late_refreshes as l set counter = s.refresh_token_counter, taken = null, given = 0
+             from auth.sessions as s where s.id = $1 and l.session_id = s.id and l.counter = s.refresh_token_counter - 1"
+        ),
+        &[&session_id],
+    )
+    .await?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -217,9 +298,9 @@ mod tests {
     fn a_token_is_read_back_and_none_other_is() {
         let keys = keys_with(true, [("UNUSED", ""), ("UNUSED", "")]).unwrap();
         let id = Uuid::new_v4();
-        for counter in [0, 1, 127, 128, 300, i64::MAX] {
-            let made = token(&keys, id, counter);
-            assert_eq!(read(&keys, &made), Some((id, counter)));
+        for (counter, branch) in [(0, 0), (1, 0), (127, 1), (128, 127), (300, 128), (i64::MAX, i32::MAX)] {
+            let made = token(&keys, id, counter, branch);
+            assert_eq!(read(&keys, &made), Some((id, counter, branch)));
             for at in 0..made.len() {
                 let mut changed = made.clone().into_bytes();
                 changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
@@ -238,11 +319,24 @@ mod tests {
 
     #[test]
     fn which_token_was_shown() {
-        assert_eq!(shown_as(5, 5, true), Shown::Current);
-        assert_eq!(shown_as(4, 5, true), Shown::Again);
-        assert_eq!(shown_as(1, 5, true), Shown::Again);
-        assert_eq!(shown_as(4, 5, false), Shown::Late);
-        assert_eq!(shown_as(3, 5, false), Shown::Stolen);
-        assert_eq!(shown_as(6, 5, true), Shown::Unknown);
+        let at = |taken, is_soon| State {
+            counts: 5,
+            taken,
+            is_soon,
+        };
+        for (number, branch, state, expect) in [
+            (5, 0, at(Some(0), true), Shown::Current),
+            (5, 2, at(Some(0), false), Shown::Current),
+            (4, 0, at(Some(0), true), Shown::Again),
+            (1, 0, at(Some(0), true), Shown::Again),
+            (4, 0, at(Some(0), false), Shown::Late),
+            (4, 1, at(None, false), Shown::Late),
+            (4, 1, at(Some(0), true), Shown::Stolen),
+            (4, 0, at(Some(1), false), Shown::Stolen),
+            (3, 0, at(Some(0), false), Shown::Stolen),
+            (6, 0, at(Some(0), true), Shown::Unknown),
+        ] {
+            assert_eq!(shown_as(number, branch, state), expect, "{number}.{branch} {state:?}");
+        }
     }
 }

@@ -176,6 +176,16 @@ refusals! {
     TooMany: 429, "over_request_rate_limit", "Request rate limit reached";
     /// A provider that is not configured.
     ProviderDisabled: 400, "validation_failed", "Unsupported provider: provider is not enabled";
+    /// What a provider answered does not count.
+    ProviderAnswer: 400, "bad_oauth_callback", "The provider's answer does not hold";
+    /// A provider sent somebody back without a flow that is under way.
+    BadState: 400, "bad_oauth_state", "OAuth state is invalid or has expired";
+    /// A provider sent somebody back without what it takes.
+    BadCallback: 400, "bad_oauth_callback", "OAuth callback with neither code nor error";
+    /// The person or the provider said no.
+    ProviderRefused: 400, "bad_oauth_callback", "The provider did not sign the person in";
+    /// The provider does not know whether the address is the person's.
+    EmailNeedsVerification: 422, "provider_email_needs_verification", "Unverified email with the provider. A confirmation email has been sent to it";
     /// Wallets cannot sign in.
     Web3Disabled: 422, "web3_provider_disabled", "Web3 provider is disabled";
     /// Wallets of another chain.

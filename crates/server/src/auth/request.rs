@@ -41,10 +41,25 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
         };
         let value: serde_json::Value =
             serde_json::from_slice(bytes).map_err(|error| AuthRefusal::BadJson(place_of(&error)))?;
+        if has_nul(&value) {
+            return Err(NUL.into());
+        }
         // What a field should have been, and never what it was: it may be a password.
         let body = serde_json::from_value(value)
             .map_err(|_| AuthRefusal::Invalid("the body has a field of a wrong type".into()))?;
         Ok(Body(body))
+    }
+}
+
+/// PostgreSQL has no text with this character.
+pub(super) const NUL: AuthRefusal = AuthRefusal::Invalid(std::borrow::Cow::Borrowed("a text has the character U+0000"));
+
+fn has_nul(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => false,
+        serde_json::Value::String(text) => text.contains('\0'),
+        serde_json::Value::Array(items) => items.iter().any(has_nul),
+        serde_json::Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
     }
 }
 
@@ -144,6 +159,7 @@ pub async fn person(app: &App, headers: &HeaderMap, tx: &Tx, now: DateTime<Utc>)
             methods: Vec::new(),
             since: now,
             counter: None,
+            branch: 0,
         },
     };
     Ok(Person { user, standing })

@@ -10,10 +10,11 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{any, delete, get, post},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::request::NUL;
 pub use super::request::bearer;
-use super::{AuthRefusal, account, admin, factors, grant, identities, links, mail, signup, verify};
+use super::{AuthRefusal, account, admin, factors, grant, identities, links, mail, providers::flow, signup, verify};
 use crate::{app::App, problem::Problem};
 
 /// The version of the protocol whose errors have their code under `code`.
@@ -28,7 +29,7 @@ pub fn routes() -> Router<App> {
         .route("/settings", get(settings))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/signup", post(signup::signup))
-        .route("/token", post(grant::token))
+        .route("/token", post(grant::by_client))
         .route("/otp", post(links::otp))
         .route("/magiclink", post(links::magic_link))
         .route("/recover", post(links::recover))
@@ -38,7 +39,7 @@ pub fn routes() -> Router<App> {
         .route("/user", get(account::show).put(account::change))
         .route("/logout", post(account::logout))
         .route("/reauthenticate", get(account::reauthenticate))
-        .route("/user/identities/authorize", get(identities::authorize))
+        .route("/user/identities/authorize", get(flow::authorize_link))
         .route("/user/identities/{id}", delete(identities::unlink))
         .route("/factors", post(factors::enroll))
         .route("/factors/{id}", delete(factors::unenroll))
@@ -57,14 +58,17 @@ pub fn routes() -> Router<App> {
         .route("/admin/generate_link", post(admin::generate_link::generate_link))
         .route("/admin/audit", get(admin::audit))
         .route("/dev/mails", get(mail::page::mails))
-        .route("/authorize", get(async || refused(AuthRefusal::ProviderDisabled)))
-        .route("/callback", any(async || refused(AuthRefusal::ProviderDisabled)))
+        .route("/authorize", get(flow::authorize))
+        .route("/callback", get(flow::callback).post(flow::posted))
         .route("/sso", post(async || refused(AuthRefusal::SamlDisabled)))
         .route(
             "/passkeys/{*rest}",
             any(async || refused(AuthRefusal::PasskeysDisabled)),
         )
         .route("/oauth/{*rest}", any(async || refused(AuthRefusal::FeatureDisabled)))
+        .route("/openapi.json", get(openapi))
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn(in_gotrue_form))
 }
 
@@ -80,16 +84,55 @@ async fn health() -> Json<Value> {
     }))
 }
 
+/// What there is, for programs (OpenAPI 3.0).
+async fn openapi() -> impl axum::response::IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        include_str!("openapi.json"),
+    )
+}
+
+/// Providers that clients look for in the settings, whether they are there or not: those of GoTrue.
+const PROVIDERS: [&str; 22] = [
+    "apple",
+    "azure",
+    "bitbucket",
+    "discord",
+    "facebook",
+    "figma",
+    "fly",
+    "github",
+    "gitlab",
+    "google",
+    "kakao",
+    "keycloak",
+    "linkedin",
+    "linkedin_oidc",
+    "notion",
+    "slack",
+    "slack_oidc",
+    "snapchat",
+    "spotify",
+    "twitch",
+    "twitter",
+    "zoom",
+];
+
 /// What a front end may offer.
 async fn settings(State(app): State<App>) -> Json<Value> {
     let settings = &app.config.settings;
+    let mut external = Map::from_iter(PROVIDERS.map(|name| (name.to_owned(), json!(false))));
+    external.extend(app.providers.names().map(|name| (name.to_owned(), json!(true))));
+    for (name, is_on) in [
+        ("anonymous_users", settings.logins.anonymous),
+        ("email", true),
+        ("phone", false),
+        ("web3_ethereum", settings.logins.ethereum),
+    ] {
+        external.insert(name.to_owned(), json!(is_on));
+    }
     Json(json!({
-        "external": {
-            "anonymous_users": settings.logins.anonymous,
-            "email": true,
-            "phone": false,
-            "web3_ethereum": settings.logins.ethereum,
-        },
+        "external": external,
         "disable_signup": !settings.logins.sign_up,
         "mailer_autoconfirm": settings.mail_autoconfirm,
         "phone_autoconfirm": false,
@@ -115,7 +158,11 @@ async fn in_gotrue_form(request: Request, next: Next) -> Response {
         .and_then(|value| value.to_str().ok());
     // Versions are dates, so that their text has their order.
     let is_new = asked.is_some_and(|version| version.len() == API_VERSION.len() && version >= API_VERSION);
-    let response = next.run(request).await;
+    let response = if request.uri().to_string().contains("%00") {
+        Problem::from(NUL).into_response()
+    } else {
+        Problem::in_place_of_text(next.run(request).await)
+    };
     let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned() else {
         return response;
     };

@@ -89,6 +89,8 @@ pub enum Method {
     Anonymous,
     /// A wallet's signature.
     Web3,
+    /// Another provider's word.
+    OAuth,
     /// A code of an authenticator.
     Totp,
     /// An operator's word.
@@ -104,6 +106,7 @@ impl Method {
             Method::Otp => "otp",
             Method::Anonymous => "anonymous",
             Method::Web3 => "web3",
+            Method::OAuth => "oauth",
             Method::Totp => "totp",
             Method::Operator => OPERATOR_METHOD,
         }
@@ -192,6 +195,8 @@ pub struct Standing {
     pub since: DateTime<Utc>,
     /// The number of the refresh token that counts, where there is one.
     pub counter: Option<i64>,
+    /// In which branch it was given last.
+    pub branch: i32,
 }
 
 /// Reads how far a session's person showed who it is; nothing where it has ended.
@@ -206,8 +211,10 @@ pub async fn standing(
     let rows = tx
         .query(
             sql!(
-                "select coalesce(s.aal::text, 'aal1'), s.created_at, s.refresh_token_counter, m.authentication_method, m.updated_at
+                "select coalesce(s.aal::text, 'aal1'), s.created_at, s.refresh_token_counter, m.authentication_method, m.updated_at,
+                   coalesce(l.given, 0)
                  from auth.sessions as s left join auth.mfa_amr_claims as m on m.session_id = s.id
+                   left join nexus.late_refreshes as l on l.session_id = s.id and l.counter = s.refresh_token_counter
                  where s.id = $1 and coalesce(s.not_after > $2, true)
                  order by m.updated_at desc, m.id"
             ),
@@ -223,6 +230,7 @@ pub async fn standing(
         methods: Vec::new(),
         since: first.try_get::<_, Option<DateTime<Utc>>>(1)?.unwrap_or(now),
         counter: first.try_get(2)?,
+        branch: first.try_get(5)?,
     };
     for row in &rows {
         if let (Some(method), Some(at)) = (row.try_get(3)?, row.try_get(4)?) {
@@ -265,7 +273,7 @@ pub async fn tokens(app: &App, tx: &Tx, user_id: Uuid, session_id: Uuid, now: Da
         "user": shown,
     });
     if let (Some(counter), Some(object)) = (standing.counter, answer.as_object_mut()) {
-        let token = refresh::token(&app.keys, session_id, counter);
+        let token = refresh::token(&app.keys, session_id, counter, standing.branch);
         object.insert("refresh_token".to_owned(), json!(token));
     }
     Ok(answer)
@@ -382,6 +390,7 @@ pub fn claims(user: &User, session: Session, role: ApiRole, issuer: &BaseUrl, no
         methods: vec![(OPERATOR_METHOD.to_owned(), session.since)],
         since: session.since,
         counter: None,
+        branch: 0,
     };
     claims_of(user, &standing, role, issuer, now, ttl)
 }

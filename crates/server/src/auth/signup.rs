@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     AuthRefusal,
-    email::{Email, Password},
+    email::Email,
     events::{self, Event},
     limits,
     mail::{self, Kind},
@@ -16,6 +16,7 @@ use super::{
     pkce::Challenge,
     request::{Asked, Body},
     session::{self, Method},
+    strength::new_password,
     users,
 };
 use crate::{
@@ -33,24 +34,6 @@ pub struct SignUp {
     data: Option<Map<String, Value>>,
     #[serde(flatten)]
     challenge: Challenge,
-}
-
-/// Reads a password that is to be somebody's.
-///
-/// # Errors
-/// [`AuthRefusal::WeakPassword`], [`AuthRefusal::PasswordTooLong`].
-pub fn new_password(text: &str) -> Result<Password, AuthRefusal> {
-    match Password::parse(text) {
-        Ok(password) => Ok(password),
-        Err(_) if text.len() > super::email::PASSWORD_BYTES_MAX => Err(AuthRefusal::PasswordTooLong),
-        Err(_) => Err(AuthRefusal::WeakPassword {
-            text: format!(
-                "Password should be at least {} characters.",
-                super::email::PASSWORD_CHARACTERS_MIN
-            ),
-            reasons: &["length"],
-        }),
-    }
 }
 
 /// `POST /signup`.
@@ -75,7 +58,14 @@ pub async fn signup(State(app): State<App>, asked: Asked, Body(body): Body<SignU
         .ok_or(AuthRefusal::PasswordNeeded)?;
     let flow = body.challenge.flow()?;
     // Before it is known whether the address is taken: both take the same time.
-    let hash = app.hashing.hash(new_password(&password)?).await?;
+    let hash = app
+        .hashing
+        .hash(new_password(
+            &password,
+            Some(email.as_str()),
+            app.config.settings.logins.score_min,
+        )?)
+        .await?;
     let metadata = body.data.unwrap_or_default();
 
     let tx = app.db.as_auth().await?;
@@ -139,7 +129,15 @@ pub async fn signup(State(app): State<App>, asked: Asked, Body(body): Body<SignU
     )
     .await?;
     let link = mail::link(&app, &issued.token, "signup", &asked);
-    mail::put(&tx, Kind::Confirmation, email.as_str(), &issued.code, &link, asked.now).await?;
+    mail::put(
+        &app,
+        &tx,
+        Kind::Confirmation,
+        email.as_str(),
+        (&issued.code, &link),
+        asked.now,
+    )
+    .await?;
     let shown = users::shown_by_id(&tx, user_id).await?;
     tx.commit().await?;
     Ok(Json(shown))

@@ -118,7 +118,7 @@ async fn owner(app: &App, tx: &Tx, message: &Message, asked: &Asked) -> Result<U
     });
     let mut newcomer = Newcomer::with_email("", None, Map::from_iter([("custom_claims".to_owned(), about)]));
     newcomer.email = None;
-    newcomer.provider = Some("web3");
+    newcomer.provider = Some("web3".into());
     newcomer.provider_id = provider_id;
     let id = newcomer.add(tx, asked.now).await?;
     events::note(tx, Event::SignedUp, Some(id), None, asked.now).await?;

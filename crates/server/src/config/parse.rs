@@ -150,6 +150,11 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| "a number of bytes, at least 1 and at most 1099511627776".to_owned())
 }
 
+pub(super) fn score(text: &str) -> Result<u8, String> {
+    let score = text.parse().ok().filter(|score| *score <= 4);
+    score.ok_or_else(|| "a number from 0 to 4".to_owned())
+}
+
 pub(super) fn function_name(text: &str) -> Result<String, String> {
     let part = |name: &str| {
         !name.is_empty()

@@ -89,6 +89,11 @@ impl Folder {
         Ok(Sealed::open(File::open(path)?, &self.keys)?.read(0..u64::MAX)?)
     }
 
+    /// Where something staged lies.
+    pub(super) fn staged_path(&self, staged: &str) -> PathBuf {
+        self.path.join(INCOMING).join(staged)
+    }
+
     /// Begins a new file among the incoming.
     fn begin(&self) -> Result<Arriving, StoreError> {
         let folder = self.path.join(INCOMING);

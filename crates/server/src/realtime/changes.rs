@@ -4,7 +4,7 @@
 //! memory; who may read it is decided by PostgreSQL, with the role and claims of each group of those who ask, after the
 //! commit. What cannot be decided is not told.
 //!
-//! [decision 26]: ../../../../../docs/decisions/0026-realtime.md
+//! [decision 26]: ../../../../docs/decisions/0026-realtime.md
 
 pub mod asking;
 pub mod checking;

@@ -530,8 +530,9 @@ fn unavailable(problem: &Problem) -> No {
 fn expiry(caller: &Caller) -> Option<DateTime<Utc>> {
     let claims: Value = serde_json::from_str(caller.claims()).ok()?;
     let seconds = claims.get("exp")?;
-    let seconds = seconds.as_i64().or_else(|| seconds.as_f64().map(|exp| exp as i64))?;
-    DateTime::from_timestamp(seconds, 0)
+    // A fraction of a second is within what clocks may differ by.
+    let whole = seconds.to_string();
+    DateTime::from_timestamp(whole.split('.').next()?.parse().ok()?, 0)
 }
 
 /// The text of a system message.

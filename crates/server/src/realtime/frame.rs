@@ -126,6 +126,10 @@ fn text_of(value: Option<&RawValue>) -> String {
 pub fn read_text(version: Version, text: &str) -> Result<Incoming, FrameError> {
     match version {
         Version::One => {
+            // An array of as many elements would do for serde.
+            if !text.trim_start().starts_with('{') {
+                return Err(FrameError::Json);
+            }
             let Object {
                 topic,
                 event,

@@ -2,8 +2,8 @@
 //! termination and expiration.
 //!
 //! What has come is kept in parts, each a stored file with a row; a part that was acknowledged survives whatever happens
-//! afterwards. The last stretch is not kept as a part: it is written behind the others as the object itself, so that an
-//! upload is at its end when the object is there and not before.
+//! afterwards. The last stretch is written behind the others as the object itself, so that an upload is at its end when the
+//! object is there and not before; where it breaks off, what was written becomes a part.
 
 mod rows;
 
@@ -346,11 +346,7 @@ async fn go_on(
         let begun = writer.size();
         let ended = fill(&mut writer, &mut rest, &mut body, begun + most, rules).await;
         let came = writer.size() - begun;
-        if is_last {
-            // A stretch that broke off is sent again: it is short.
-            if matches!(ended?, Ended::Body) && came < most {
-                return Ok(offset);
-            }
+        if is_last && came == most {
             if !rest.is_empty() || !matches!(next(&mut body).await, Ok(Ok(None))) {
                 return Err(Refusal::TooLarge.into());
             }
@@ -359,7 +355,13 @@ async fn go_on(
         }
         if came > 0 {
             let staged = writer.finish().await.map_err(Refusal::from)?;
-            if !rows::add(app, upload.id, offset, &staged).await? {
+            // What was begun as the object and is not whole becomes one part in place of all.
+            let way = if is_last {
+                rows::Adding::Instead
+            } else {
+                rows::Adding::Behind
+            };
+            if !rows::add(app, upload.id, offset, &staged, way).await? {
                 return Err(No::Offset);
             }
             offset += came;

@@ -1,7 +1,10 @@
 //! `/auth/v1`: signing up, signing in and everything that belongs to a login, through the real router.
 
+mod anything;
 mod factors;
 mod mails;
+mod pages;
+mod providers;
 mod sending;
 mod service;
 mod sessions;
@@ -88,6 +91,11 @@ impl Desk {
     }
 
     pub(crate) fn over(world: World, confirm: Confirm, setting: (&str, &str)) -> Desk {
+        Desk::over_with(world, confirm, [setting, ("UNUSED", "")])
+    }
+
+    pub(crate) fn over_with(world: World, confirm: Confirm, settings: [(&str, &str); 2]) -> Desk {
+        let [setting, another] = settings;
         let autoconfirm = if confirm == Confirm::AtOnce { "true" } else { "false" };
         let environment = Environment::of([
             ("DATABASE_URL", &url_of(&world.runtime_config())),
@@ -99,6 +107,7 @@ impl Desk {
             ("NEXUS_MINT_REDIRECT_URLS", "https://app.example/**"),
             ("NEXUS_MINT_CLIENT_ADDRESS_HEADER", "x-forwarded-for"),
             setting,
+            another,
         ]);
         let flags = Flags {
             dev_keys: true,

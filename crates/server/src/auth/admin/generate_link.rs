@@ -14,7 +14,7 @@ use super::super::{
     one_time::{self, Flow, Purpose},
     redirect,
     request::{Asked, Body, service},
-    signup::new_password,
+    strength::new_password,
     users,
 };
 use crate::{
@@ -49,7 +49,10 @@ pub async fn generate_link(
     let email = Email::parse(body.email.as_deref().unwrap_or_default()).map_err(|_| AuthRefusal::EmailInvalid)?;
     let target = redirect::target(&app, body.redirect_to.as_deref(), &asked);
     let hash = match &body.password {
-        Some(password) => Some(app.hashing.hash(new_password(password)?).await?),
+        Some(password) => {
+            let new = new_password(password, Some(email.as_str()), app.config.settings.logins.score_min)?;
+            Some(app.hashing.hash(new).await?)
+        }
         None => None,
     };
     let data = body.data.unwrap_or_default();

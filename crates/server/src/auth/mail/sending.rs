@@ -1,10 +1,14 @@
 //! The job that hands mails to the mail server (SMTP with TLS).
 
+use std::path::Path;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
     message::{Mailbox, MultiPart},
+    transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters},
 };
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use uuid::Uuid;
 
 use crate::{
@@ -43,8 +47,12 @@ impl MailServer {
         } else {
             url.to_owned()
         };
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(&url)?;
+        if let Some(path) = &settings.logins.smtp_ca {
+            builder = builder.tls(known_by(path, &url)?);
+        }
         Ok(Some(MailServer {
-            transport: AsyncSmtpTransport::<Tokio1Executor>::from_url(&url)?.build(),
+            transport: builder.build(),
             from: settings.logins.mail_from.parse()?,
         }))
     }
@@ -59,6 +67,21 @@ impl MailServer {
         self.transport.send(message).await?;
         Ok(())
     }
+}
+
+/// TLS with a server that authorities of the operator's own vouch for, and no others.
+fn known_by(path: &Path, url: &str) -> Result<Tls, AnyError> {
+    let host = url::Url::parse(url)?.host_str().unwrap_or_default().to_owned();
+    let mut parameters = TlsParameters::builder(host).certificate_store(CertificateStore::None);
+    for certificate in CertificateDer::pem_file_iter(path)? {
+        parameters = parameters.add_root_certificate(Certificate::from_der(certificate?.to_vec())?);
+    }
+    let parameters = parameters.build_rustls()?;
+    Ok(if url.starts_with("smtps://") {
+        Tls::Wrapper(parameters)
+    } else {
+        Tls::Required(parameters)
+    })
 }
 
 fn is_here(url: &str) -> bool {

@@ -237,3 +237,25 @@ fn only_public_keys_are_taken() {
     assert!(with(json!({})).unwrap_err().contains("kid"));
     assert_eq!(with(json!({ "kid": "a" })).unwrap().keys.len(), 1);
 }
+
+proptest::proptest! {
+    #[test]
+    fn nothing_but_our_own_word_counts(
+        text in proptest::prelude::any::<String>(),
+        parts in "[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,60}",
+        at in 0_usize..1000,
+        letter in "[A-Za-z0-9_.-]",
+    ) {
+        let keys = keys_with(true, [("UNUSED", ""), ("UNUSED", "")]).unwrap();
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        for shown in [&text, &parts] {
+            proptest::prop_assert!(keys.verify(shown, now).is_err());
+            proptest::prop_assert!(keys.caller(shown, now).is_err());
+        }
+        let genuine = keys.anon_key().to_owned();
+        let at = at % genuine.len();
+        let mut changed = genuine.clone();
+        changed.replace_range(at..=at, &letter);
+        proptest::prop_assert!(changed == genuine || keys.verify(&changed, now).is_err());
+    }
+}

@@ -27,8 +27,11 @@ const LINES_SHOWN: usize = 10;
 
 const STEPS: &str = sql!(
     "select t.id, t.property_id, p.title, s.step_name, s.status, s.submitted_at, s.step_data, s.submitted_by,
-            (select coalesce(u.full_name, u.email) from public.user_profiles as u where u.id = s.submitted_by)
+            (select coalesce(u.full_name, u.email) from public.user_profiles as u where u.id = s.submitted_by),
+            a.id, a.audit_date, a.audit_score
      from public.tokenization_steps as s join public.tokenization_processes as t on t.id = s.process_id join public.properties as p on p.id = t.property_id
+     left join lateral (select a.id, a.audit_date, a.audit_score from public.property_audits as a where a.property_id = t.property_id
+                        order by a.audit_date desc, a.id limit 1) as a on s.step_name = 'audit'
      where t.status = 'in_progress' and (s.status = 'submitted' or (s.step_name = t.current_step and s.step_name in ('compliance_review', 'audit', 'launch') and s.status in ('pending', 'in_progress', 'rejected')))
      order by s.submitted_at nulls last limit 100"
 );
@@ -124,7 +127,7 @@ fn step(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
             @else { p.fine { (visit.t("decisions-for-admin")) } }
         } @else if status != "submitted" {
             @if !is_officer { p.fine { (visit.t("decisions-for-officer")) } }
-            @else if name == "audit" { (audit(visit, property)) (act("submit-step", html! { (parts::Field::text("auditId", visit.t("act-field-audit-id")).hint(visit.t("decisions-audit-hint")).show(visit)) }, "button secondary", "manage-submit-step")) }
+            @else if name == "audit" { (audit(visit, property, process, row)?) }
             @else { (act("submit-step", html! {}, "button", "manage-submit-step")) }
         } @else if is_own { p.fine { (visit.t("cases-yours")) } }
         @else {
@@ -143,20 +146,45 @@ fn step(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
     ))
 }
 
-fn audit(visit: &Visit, property: Uuid) -> Markup {
+/// An audit is made, and then the step is submitted with the newest.
+fn audit(visit: &Visit, property: Uuid, process: Uuid, row: &Row) -> Result<Markup, Problem> {
+    let newest: Option<Uuid> = row.try_get(9)?;
+    let (made_at, score): (Option<DateTime<Utc>>, Option<i16>) = (row.try_get(10)?, row.try_get(11)?);
     let hidden = [("propertyId", property.to_string())];
-    let fields = parts::Field::text("scope", visit.t("act-field-scope"))
-        .value("comprehensive")
-        .with("maxlength", "100")
+    let scope = parts::Field::text("scope", visit.t("act-field-scope"))
+        .optional()
+        .with("maxlength", "300")
         .show(visit);
-    Act {
+    let audit = Act {
         function: "audit-property-contract",
         hidden: &hidden,
-        fields,
+        fields: scope,
         class: "button secondary",
         label: visit.t("decisions-audit").into_owned(),
-    }
-    .show(visit)
+    };
+    let Some(newest) = newest else {
+        return Ok(audit.show(visit));
+    };
+    let hidden = [
+        ("processId", process.to_string()),
+        ("step", "audit".to_owned()),
+        ("auditId", newest.to_string()),
+    ];
+    let submit = Act {
+        function: "submit-step",
+        hidden: &hidden,
+        fields: html! {},
+        class: "button",
+        label: visit.t("decisions-submit-audit").into_owned(),
+    };
+    Ok(html! {
+        p.fine {
+            (visit.t("decisions-newest-audit")) " " (when(visit, made_at))
+            @if let Some(score) = score { ", " (visit.tv("decisions-score", &[("score", score.into())])) }
+        }
+        (submit.show(visit))
+        (act::folded(&visit.t("decisions-audit"), audit.show(visit)))
+    })
 }
 
 fn period(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {

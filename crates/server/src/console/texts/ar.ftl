@@ -495,6 +495,8 @@ portfolio-statements-text = كل كشف يطابق دفتر الأستاذ وي�
 portfolio-statement = كشف { $year } (PDF)
 column-property = العقار
 column-tokens = الرموز
+column-charge = المبلغ
+portfolio-added-up = الدخل الشهري متراكمًا
 column-state = الحالة
 lot-acquired = تاريخ الحيازة
 lot-restricted = مقيّد حتى
@@ -678,7 +680,6 @@ decisions-launch = أطلق
 decisions-for-admin = يطلقه مدير نظام لم يقدم أي خطوة.
 decisions-for-officer = يفعل هذا مسؤول امتثال.
 decisions-audit = دقّق العقار
-decisions-audit-hint = رقم التدقيق الذي أجريته أعلاه؛ تجده في الجواب وفي تقرير العقار.
 decisions-costs = التكاليف
 decisions-lines = أسطر البنك: { $count }
 decisions-declare = أعلن
@@ -711,6 +712,9 @@ step-data-symbol = الاختصار
 step-data-totalSupply = مجموع الرموز
 step-data-tokenPrice = سعر الرمز
 step-data-auditId = التدقيق
+decisions-submit-audit = قدّم الخطوة بهذا التدقيق
+decisions-newest-audit = أحدث تدقيق:
+decisions-score = الدرجة { $score } من 100
 
 ## Managing
 

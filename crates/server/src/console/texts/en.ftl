@@ -510,6 +510,8 @@ portfolio-statements-text = Each re-adds to the ledger, and is the same for ever
 portfolio-statement = Statement { $year } (PDF)
 column-property = Property
 column-tokens = Tokens
+column-charge = Charge
+portfolio-added-up = Income by month, added up
 column-state = State
 lot-acquired = Acquired
 lot-restricted = Restricted until
@@ -693,7 +695,6 @@ decisions-launch = Launch
 decisions-for-admin = An admin who submitted no step launches it.
 decisions-for-officer = A compliance officer does this.
 decisions-audit = Audit the property
-decisions-audit-hint = Of the audit that you made above; it stands in the answer and on the property's report.
 decisions-costs = costs
 decisions-lines = { $count ->
     [one] 1 line of the bank
@@ -729,6 +730,9 @@ step-data-symbol = Symbol
 step-data-totalSupply = Tokens in all
 step-data-tokenPrice = Price of a token
 step-data-auditId = Audit
+decisions-submit-audit = Submit the step with this audit
+decisions-newest-audit = Newest audit:
+decisions-score = score { $score } of 100
 
 ## Managing
 

@@ -135,16 +135,31 @@ pub(super) fn offset_of(parts: &[Part]) -> u64 {
     parts.iter().map(|part| part.size).sum()
 }
 
-/// Adds a part that begins at `offset`, for good: from here on the client need not send it again. False where another one
+/// Where a part stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Adding {
+    /// Behind the others.
+    Behind,
+    /// In place of the others, whose bytes it begins with.
+    Instead,
+}
+
+/// Adds bytes that go on at `offset`, for good: from here on the client need not send it again. False where another one
 /// came first.
-pub(super) async fn add(app: &App, id: Uuid, offset: u64, staged: &Staged) -> Result<bool, Refusal> {
+pub(super) async fn add(app: &App, id: Uuid, offset: u64, staged: &Staged, way: Adding) -> Result<bool, Refusal> {
     let tx = app.db.as_engine(ACTOR).await?;
     let text = sql!("select from nexus.resumable_uploads where id = $1 and finished_at is null for update");
     let is_there = tx.query_opt(text, &[&id]).await?.is_some();
     if !is_there || offset_of(&parts_in(&tx, id).await?) != offset {
         return Ok(false);
     }
-    let begins_at = i64::try_from(offset).map_err(Refusal::internal)?;
+    let begins_at = match way {
+        Adding::Behind => i64::try_from(offset).map_err(Refusal::internal)?,
+        Adding::Instead => {
+            let_go(&tx, id).await?;
+            0
+        }
+    };
     lock_content(&tx, &staged.sha256()).await?;
     let text = sql!("insert into nexus.resumable_parts (upload_id, begins_at, size, sha256) values ($1, $2, $3, $4)");
     let sha256 = staged.sha256();
@@ -160,12 +175,17 @@ pub(super) async fn finish(app: &App, id: Uuid) -> Result<(), Refusal> {
     let tx = app.db.as_engine(ACTOR).await?;
     let text = sql!("update nexus.resumable_uploads set finished_at = $2 where id = $1");
     tx.execute(text, &[&id, &app.now()]).await?;
+    let_go(&tx, id).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn let_go(tx: &Tx, id: Uuid) -> Result<(), Refusal> {
     let text = sql!(
         "with gone as (delete from nexus.resumable_parts where upload_id = $1 returning sha256)
          insert into nexus.unnamed_files (sha256) select distinct sha256 from gone"
     );
     tx.execute(text, &[&id]).await?;
-    Ok(tx.commit().await?)
+    Ok(())
 }
 
 /// Forgets an upload.

@@ -3,16 +3,23 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
 use chrono::TimeDelta;
-use serde_json::json;
+use nexus_mint::functions::{BUILT, NOT_BUILT, UPLOADS, WEBHOOK};
+use nexus_mint::router::router;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use super::{Confirm, Desk, PASSWORD, address};
 use crate::schema_sql::compare;
+use crate::world::World;
 
 /// Every route: method and path, with `{user}` and `{factor}` of somebody else.
 const ROUTES: &[(&str, &str)] = &[
     ("GET", "/health"),
     ("GET", "/settings"),
+    ("GET", "/openapi.json"),
     ("GET", "/.well-known/jwks.json"),
     ("POST", "/signup"),
     ("POST", "/token?grant_type=password"),
@@ -49,17 +56,17 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/admin/audit"),
     ("GET", "/authorize"),
     ("GET", "/callback"),
+    ("POST", "/callback"),
+    ("GET", "/dev/mails"),
     ("POST", "/sso"),
     ("GET", "/passkeys/list"),
     ("GET", "/oauth/authorize"),
     ("POST", "/logout"),
 ];
 
-#[tokio::test]
-async fn every_caller_at_every_route() {
-    let desk = Desk::new(Confirm::AtOnce).await;
+/// Every kind of caller with its token.
+async fn callers(desk: &Desk) -> Vec<(&'static str, Option<String>)> {
     let client = desk.world.admin().await;
-    let mut callers = Vec::new();
     let own = async |roles: &[&str]| {
         let up = desk.sign_up(&address()).await.ok();
         let id: uuid::Uuid = up.body["user"]["id"].as_str().unwrap().parse().unwrap();
@@ -76,16 +83,97 @@ async fn every_caller_at_every_route() {
     let forged = format!("{message}.{}", signature.chars().rev().collect::<String>());
     let out = own(&[]).await;
     desk.by(&out, "POST", "/logout", None).await;
-    callers.push(("no token", None));
-    callers.push(("an expired token", Some(expired)));
-    callers.push(("a wrong signature", Some(forged)));
-    callers.push(("a session that ended", Some(out)));
-    callers.push(("visitor", Some(desk.app.keys.anon_key().to_owned())));
-    callers.push(("investor", Some(signed)));
-    callers.push(("property_manager", Some(own(&["property_manager"]).await)));
-    callers.push(("compliance_officer", Some(own(&["compliance_officer"]).await)));
-    callers.push(("admin", Some(own(&["admin"]).await)));
-    callers.push(("service", Some(desk.app.keys.service_key().expose().to_owned())));
+    vec![
+        ("no token", None),
+        ("an expired token", Some(expired)),
+        ("a wrong signature", Some(forged)),
+        ("a session that ended", Some(out)),
+        ("visitor", Some(desk.app.keys.anon_key().to_owned())),
+        ("investor", Some(signed)),
+        ("property_manager", Some(own(&["property_manager"]).await)),
+        ("compliance_officer", Some(own(&["compliance_officer"]).await)),
+        ("admin", Some(own(&["admin"]).await)),
+        ("service", Some(desk.app.keys.service_key().expose().to_owned())),
+    ]
+}
+
+fn compare_page(name: &str, page: &str) {
+    let page = page.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n";
+    compare(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/logins").join(name),
+        &page,
+    );
+}
+
+/// Every other route of the server, with an id that nothing has.
+fn other_routes() -> Vec<(&'static str, String)> {
+    let mut routes: Vec<(&str, String)> = [
+        "/health",
+        "/ready",
+        "/rest/v1/",
+        "/rest/v1/user_profiles?select=id",
+        "/rest/v1/nothing",
+    ]
+    .map(|path| ("GET", path.to_owned()))
+    .to_vec();
+    routes.extend(["GET", "POST"].map(|method| (method, format!("/sandbox/checkout/{}", uuid::Uuid::nil()))));
+    for name in ["document-content", "kyc-document-content"] {
+        routes.push(("GET", format!("/functions/v1/{name}/{}", uuid::Uuid::nil())));
+    }
+    routes.push(("GET", "/functions/v1/openapi.json".to_owned()));
+    routes.push(("GET", "/realtime/v1/websocket".to_owned()));
+    routes.push(("POST", "/realtime/v1/api/broadcast".to_owned()));
+    routes.push(("POST", "/realtime/v1/api/broadcast/a/events/b".to_owned()));
+    let names = [BUILT, NOT_BUILT, UPLOADS, &[WEBHOOK, "no-such-function"]].concat();
+    routes.extend(names.iter().map(|name| ("POST", format!("/functions/v1/{name}"))));
+    routes
+}
+
+#[tokio::test]
+async fn every_caller_at_every_other_route() {
+    // A database of its own: what others made is not counted.
+    let desk = Desk::over(World::own_database().await, Confirm::AtOnce, ("UNUSED", ""));
+    let callers = callers(&desk).await;
+    let mut page = String::from("Every route outside of /auth/v1 as every caller, with an empty body.\n");
+    for (method, path) in other_routes() {
+        let _ = writeln!(page, "\n{method} {path}");
+        let mut outcomes: Vec<(String, Vec<&str>)> = Vec::new();
+        for (name, token) in &callers {
+            let mut request = Request::builder().method(method).uri(&path);
+            if let Some(token) = token {
+                request = request.header("authorization", format!("Bearer {token}"));
+            }
+            let body = if method == "POST" { "{}" } else { "" };
+            let request = request
+                .header("content-type", "application/json")
+                .body(Body::from(body))
+                .unwrap();
+            let response = router(desk.app.clone()).oneshot(request).await.unwrap();
+            let status = response.status().as_u16();
+            let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            let code = body["rule"]
+                .as_str()
+                .or_else(|| body["code"].as_str())
+                .unwrap_or_default();
+            assert!(status < 500 || status == 501, "{method} {path} as {name}: {body}");
+            let outcome = format!("{status} {code}");
+            match outcomes.iter_mut().find(|(known, _)| *known == outcome) {
+                Some((_, names)) => names.push(name),
+                None => outcomes.push((outcome, vec![name])),
+            }
+        }
+        for (outcome, names) in outcomes {
+            let _ = writeln!(page, "  {}: {}", outcome.trim_end(), names.join(", "));
+        }
+    }
+    compare_page("elsewhere.txt", &page);
+}
+
+#[tokio::test]
+async fn every_caller_at_every_route() {
+    let desk = Desk::new(Confirm::AtOnce).await;
+    let callers = callers(&desk).await;
     let mut page = String::from(
         "Every route of /auth/v1 as every caller, with an empty body, at somebody else's login and factor.\n",
     );
@@ -109,11 +197,7 @@ async fn every_caller_at_every_route() {
             assert!(answer.status < 500, "{method} {path} as {name}: {}", answer.body);
         }
     }
-    let page = page.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n";
-    compare(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/logins/routes.txt"),
-        &page,
-    );
+    compare_page("routes.txt", &page);
 }
 
 #[tokio::test]

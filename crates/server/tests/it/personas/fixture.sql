@@ -209,8 +209,8 @@ from storage.buckets as b join (
 insert into public.file_reads (object_id, bucket_id, object_name, sha256, reader_id, read_at)
 select gen_random_uuid(), 'property-evidence', 'a file', sha256('x'), id, now() from people;
 update storage.buckets set owner = 'a0000000-0000-4000-8000-000000000006', owner_id = 'a0000000-0000-4000-8000-000000000006';
-insert into realtime.messages (topic, extension, payload, event, private) values
-  ('room', 'broadcast', '{}', 'said', true), ('news', 'broadcast', '{}', 'told', false);
+insert into realtime.messages (topic, extension, payload, event, private, binary_payload) values
+  ('room', 'broadcast', '{}', 'said', true, null), ('news', 'broadcast', '{}', 'told', false, '\x00');
 
 -- The book: money in escrow of each property, and some owed to the investor; a seal over what there is.
 select ledger.post('fixture:' || n, 'test.moved', '2025-01-31', 'a0000000-0000-4000-8000-000000000006', '{}',
@@ -324,14 +324,17 @@ insert into nexus.sandbox_refunds (id, payment_ref, amount_minor, status, from_b
 values (gen_random_uuid(), 'pi_1', 1, 'failed', true, 'closed', '2025-01-31', now());
 insert into nexus.sandbox_messages (ref, body, due_at, delivered_at, created_at) values ('ev_1', '{}', now(), now(), now());
 insert into auth.sessions (id, user_id) select id, id from people where number = 1;
-insert into nexus.late_refreshes (session_id, counter, run) select id, 1, 1 from people where number = 1;
-insert into nexus.resumable_uploads (id, bucket_id, object_name, owner_id, length, cache_control, may_replace, created_at, expires_at)
-select id, 'chat-attachments', id || '/a', id, 1, 'no-cache', false, now(), now() + interval '1 day' from people;
+insert into nexus.late_refreshes (session_id, counter, taken, given) select id, 1, 0, 1 from people where number = 1;
+insert into nexus.resumable_uploads (id, bucket_id, object_name, owner_id, length, content_type, cache_control, may_replace, created_at,
+  expires_at, finished_at)
+select id, 'chat-attachments', id || '/a', id, 1, 'text/plain', 'no-cache', false, now(), now() + interval '1 day', now() from people;
 insert into nexus.resumable_parts (upload_id, begins_at, size, sha256) select id, 0, 1, sha256('a') from people;
 insert into nexus.unnamed_files (sha256) values (sha256('a'));
 insert into nexus.login_events (event, user_id, session_id, at) select 'signed_in', id, id, now() from people;
 insert into nexus.login_limits (kind, subject, full_at) values ('passwords', sha256('a'), now());
 insert into nexus.login_mails (kind, recipient, subject, body_text, body_html, created_at, due_at) values ('recovery', 'a@example.com', 's', 't', 'h', now(), now());
+insert into nexus.provider_flows (state_digest, provider, redirect_to, code_challenge, code_challenge_method, session_id, is_bound, created_at)
+select sha256('a'), 'google', 'https://mint.example', 'c', 's256', id, false, now() from people where number = 1;
 insert into nexus.spent_proofs (digest, holds_to) values (sha256('a'), now());
 insert into nexus.clock_watch (last_seen_at, paused_at, reason) values (now(), now(), 'it went back');
 

@@ -122,6 +122,7 @@ pub(super) const RELATIONS: &[Relation] = &[
     a_propertys("nexus.property_figures", "t.property_id"),
     nobodys("nexus.resumable_parts"),
     a_persons("nexus.resumable_uploads", "t.owner_id::uuid"),
+    nobodys("nexus.provider_flows"),
     nobodys("nexus.sandbox_messages"),
     nobodys("nexus.sandbox_payments"),
     nobodys("nexus.sandbox_payouts"),
@@ -265,6 +266,7 @@ pub(super) const RELATIONS: &[Relation] = &[
         ],
         ..a_propertys("public.property_documents", "t.property_id")
     },
+    a_propertys("public.property_evidence", "t.property_id"),
     a_propertys("public.property_market_insights_mv", "t.property_id"),
     both("public.property_members", "t.user_id", "t.property_id"),
     a_propertys("public.property_performance", "t.property_id"),
@@ -359,6 +361,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
             ("I, investor", "public.has_role({me}, 'investor')"),
             ("I, admin", "public.has_role({me}, 'admin')"),
             ("another, investor", "public.has_role({other}, 'investor')"),
+        ],
+    },
+    Function {
+        signature: "public.may_hear_of_removal(entity text, identity jsonb)",
+        questions: &[
+            (
+                "my notification",
+                "public.may_hear_of_removal('notifications', jsonb_build_object('user_id', {me}))",
+            ),
+            (
+                "another's notification",
+                "public.may_hear_of_removal('notifications', jsonb_build_object('user_id', {other}))",
+            ),
+            (
+                "my investment, of which there is no rule",
+                "public.may_hear_of_removal('investments', jsonb_build_object('user_id', {me}))",
+            ),
         ],
     },
     Function {

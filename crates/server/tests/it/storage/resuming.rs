@@ -95,6 +95,34 @@ async fn a_body_that_breaks_off_is_kept_as_far_as_it_came() {
 }
 
 #[tokio::test]
+async fn bodies_may_end_anywhere() {
+    let site = Site::over(World::own_database().await);
+    let (who, name) = (service(&site), bucket(&site, false).await);
+    let content = content();
+    // A first body that fills a part or not, then pieces within the last stretch.
+    for first in [0, 1, PART - 1, PART, PART + 1, content.len() - PART, content.len() - 1] {
+        let object = format!("a-{first}");
+        let place = place(&begin(&site, &who, &name, &object, content.len()).await.ok());
+        let mut offset = 0;
+        for until in [first, content.len() - 900, content.len() - 1, content.len()] {
+            if until < offset {
+                continue;
+            }
+            let heard = patch(&site, &who, &place, offset, content[offset..until].to_vec())
+                .await
+                .ok();
+            assert_eq!(heard.headers["upload-offset"], until.to_string().as_str(), "{first}");
+            assert_eq!(heard.headers.contains_key("tus-complete"), until == content.len());
+            offset = until;
+        }
+        assert_eq!(get(&site, &who, &name, &object).await.ok().bytes, content, "{first}");
+    }
+    files::collect_unnamed(&site.app.db, &site.app.files).await.unwrap();
+    let kept = site.app.files.blocking(|store| Ok(store.files()?.len())).await.unwrap();
+    assert_eq!(kept, 1, "of all parts nothing is left");
+}
+
+#[tokio::test]
 async fn wherever_the_program_ends_the_upload_goes_on() {
     let mut site = Site::over(World::own_database().await);
     let (who, name) = (service(&site), bucket(&site, false).await);

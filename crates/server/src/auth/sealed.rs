@@ -1,4 +1,5 @@
-//! A factor's secret at rest: AES-256-GCM under the key of stored files, bound to the factor.
+//! Secrets that must be read again, at rest: those of factors, and tokens of other providers. AES-256-GCM under the key of
+//! stored files, bound to the row.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::{
@@ -15,7 +16,7 @@ use crate::{
 /// How a sealed secret begins.
 const PREFIX: &str = "v1.";
 
-/// Encrypts a secret. A nonce is random and used once: a factor is sealed a few times in its life.
+/// Encrypts a secret. A nonce is random and used once: a row is sealed a few times in its life.
 pub(super) fn seal(config: &Config, id: Uuid, secret: &[u8]) -> Result<String, Problem> {
     let random = random_bytes().map_err(Problem::internal)?;
     let mut nonce = [0; NONCE_LEN];
@@ -36,7 +37,7 @@ pub(super) fn seal(config: &Config, id: Uuid, secret: &[u8]) -> Result<String, P
 
 /// Decrypts it, by the key in use or an earlier one.
 pub(super) fn open(config: &Config, id: Uuid, sealed: &str) -> Result<Vec<u8>, Problem> {
-    let broken = || Problem::internal("the secret of a factor cannot be read: was the file key changed?");
+    let broken = || Problem::internal("a sealed secret cannot be read: was the file key changed?");
     let bytes = sealed
         .strip_prefix(PREFIX)
         .and_then(|text| STANDARD.decode(text).ok())
