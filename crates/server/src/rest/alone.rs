@@ -187,7 +187,7 @@ async fn in_database(login: &Login, pre_config: Option<&str>) -> Result<Vec<(Str
     let client = login.connect().await?;
     client.batch_execute("begin").await?;
     if let Some(function) = pre_config {
-        client.batch_execute(&format!("select {function}()")).await?;
+        client.batch_execute(&pgrest::sql::before(function)).await?;
     }
     let rows = client.query(SETTINGS, &[&IN_DATABASE.as_slice()]).await?;
     let pairs = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
