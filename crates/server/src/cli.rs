@@ -276,7 +276,8 @@ fn rest(environment: &Environment) -> Result<ExitCode, AnyError> {
     let settings = RestSettings::load(environment)?;
     log_to_stderr(settings.log.clone());
     let listener = serve::bind(settings.listen)?;
-    runtime()?.block_on(rest::alone::run(settings, listener))?;
+    let admin = settings.admin.map(serve::bind).transpose()?;
+    runtime()?.block_on(rest::alone::run(environment, settings, listener, admin))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -38,6 +38,13 @@ impl Environment {
         )
     }
 
+    /// These variables, and before them the others'.
+    pub(super) fn overlaid<'a>(&self, by: impl IntoIterator<Item = (String, &'a str)>) -> Environment {
+        let mut all = self.0.clone();
+        all.extend(by.into_iter().map(|(name, value)| (name, value.to_owned())));
+        Environment(all)
+    }
+
     /// An empty variable counts as not set: that is how container files spell "no value".
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())

@@ -10,6 +10,30 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::{ConfigError, DatabaseUrl, Environment, Secret};
 
+/// Settings that the database may have as well, as `pgrst.NAME` of the role that logs in; there they come first.
+pub const IN_DATABASE: [&str; 20] = [
+    "db_aggregates_enabled",
+    "db_anon_role",
+    "db_extra_search_path",
+    "db_hoisted_tx_settings",
+    "db_max_rows",
+    "db_plan_enabled",
+    "db_pre_request",
+    "db_root_spec",
+    "db_schemas",
+    "db_tx_end",
+    "jwt_aud",
+    "jwt_role_claim_key",
+    "jwt_secret",
+    "jwt_secret_is_base64",
+    "openapi_mode",
+    "openapi_security_active",
+    "openapi_server_proxy_uri",
+    "server_cors_allowed_origins",
+    "server_timing_enabled",
+    "server_trace_header",
+];
+
 /// Settings of the engine alone.
 #[derive(Debug, Clone)]
 pub struct RestSettings {
@@ -17,6 +41,12 @@ pub struct RestSettings {
     pub database: Box<DatabaseUrl>,
     /// `PGRST_SERVER_HOST`, `PGRST_SERVER_PORT`
     pub listen: SocketAddr,
+    /// `PGRST_ADMIN_SERVER_HOST`, `PGRST_ADMIN_SERVER_PORT`; without a port there is none.
+    pub admin: Option<SocketAddr>,
+    /// Whether the database's own settings count: `PGRST_DB_CONFIG`.
+    pub in_database: bool,
+    /// `PGRST_DB_PRE_CONFIG`, as SQL has its name.
+    pub pre_config: Option<String>,
     /// The protocol's own.
     pub options: Options,
     /// `PGRST_DB_EXTRA_SEARCH_PATH`
@@ -54,6 +84,17 @@ pub struct RestSettings {
 }
 
 impl RestSettings {
+    /// Reads them where the database has some of them: names of [`IN_DATABASE`] and values.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn with_database(environment: &Environment, has: &[(String, String)]) -> Result<RestSettings, ConfigError> {
+        let named = has
+            .iter()
+            .map(|(name, value)| (format!("PGRST_{}", name.to_uppercase()), value.as_str()));
+        RestSettings::load(&environment.overlaid(named))
+    }
+
     /// Reads them.
     ///
     /// # Errors
@@ -92,6 +133,11 @@ impl RestSettings {
                 DatabaseUrl::parse(url).map_err(|expected| wrong(&format!("PGRST_DB_URI: expected {expected}")))?,
             ),
             listen: listen(environment)?,
+            admin: admin(environment)?,
+            in_database: environment.get("PGRST_DB_CONFIG") != Some("false"),
+            pre_config: environment
+                .get("PGRST_DB_PRE_CONFIG")
+                .map(|name| qualified(name).quoted()),
             options: Options {
                 schemas,
                 rows_max,
@@ -203,21 +249,34 @@ fn own_url(environment: &Environment) -> String {
 }
 
 fn listen(environment: &Environment) -> Result<SocketAddr, ConfigError> {
-    let host = match environment.get("PGRST_SERVER_HOST").unwrap_or("!4") {
+    let host = environment.get("PGRST_SERVER_HOST").unwrap_or("!4");
+    address(host, environment.get("PGRST_SERVER_PORT").unwrap_or("3000"))
+}
+
+fn admin(environment: &Environment) -> Result<Option<SocketAddr>, ConfigError> {
+    let Some(port) = environment.get("PGRST_ADMIN_SERVER_PORT") else {
+        return Ok(None);
+    };
+    if port == environment.get("PGRST_SERVER_PORT").unwrap_or("3000") {
+        return Err(wrong("admin-server-port cannot be the same as server-port"));
+    }
+    let hosts = ["PGRST_ADMIN_SERVER_HOST", "PGRST_SERVER_HOST"];
+    let host = hosts.iter().find_map(|name| environment.get(name)).unwrap_or("!4");
+    address(host, port).map(Some)
+}
+
+fn address(host: &str, port: &str) -> Result<SocketAddr, ConfigError> {
+    let host = match host {
         "!4" | "*4" | "*" => "0.0.0.0",
         "!6" | "*6" => "::",
         host => host,
     };
-    let port = environment.get("PGRST_SERVER_PORT").unwrap_or("3000");
     let port: u16 = port
         .parse()
-        .map_err(|_| wrong("PGRST_SERVER_PORT: expected a port such as 3000"))?;
-    let mut found = (host, port)
-        .to_socket_addrs()
-        .map_err(|_| wrong("PGRST_SERVER_HOST: expected a host or address"))?;
-    found
-        .next()
-        .ok_or_else(|| wrong("PGRST_SERVER_HOST: expected a host or address"))
+        .map_err(|_| wrong("expected a port such as 3000 for a server"))?;
+    let expected = || wrong("expected a host or an address for a server");
+    let mut found = (host, port).to_socket_addrs().map_err(|_| expected())?;
+    found.next().ok_or_else(expected)
 }
 
 #[cfg(test)]
@@ -250,6 +309,21 @@ mod tests {
     }
 
     #[test]
+    fn the_databases_settings_come_first() {
+        let environment = Environment::of([
+            ("PGRST_DB_URI", "postgres://me@db/x"),
+            ("PGRST_DB_SCHEMAS", "one"),
+            ("PGRST_DB_MAX_ROWS", "7"),
+        ]);
+        let has = [("db_schemas".to_owned(), "two".to_owned())];
+        let settings = RestSettings::with_database(&environment, &has).unwrap();
+        assert_eq!(settings.options.schemas, ["two"]);
+        assert_eq!(settings.options.rows_max, Some(7));
+        let wrong = [("db_tx_end".to_owned(), "maybe".to_owned())];
+        assert!(RestSettings::with_database(&environment, &wrong).is_err());
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         let check = |name: &str, value: &str| {
             let environment = Environment::of([("PGRST_DB_URI", "postgres://me@db/x"), (name, value)]);
@@ -259,6 +333,7 @@ mod tests {
         check("PGRST_OPENAPI_MODE", "follow-");
         check("PGRST_LOG_LEVEL", "never");
         check("PGRST_SERVER_PORT", "x");
+        check("PGRST_ADMIN_SERVER_PORT", "3000");
         check("PGRST_OPENAPI_SERVER_PROXY_URI", "htp:/@@localhorst.invalid");
     }
 }

@@ -1,29 +1,35 @@
 //! `nexus-mint rest`: the engine alone, at `/`, with PostgREST's settings, tokens and CORS.
 
 use std::{
+    future::IntoFuture as _,
     net::TcpListener,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
+    routing::get,
     serve::ListenerExt as _,
 };
 use pgrest::{error::Refusal, response::Reply};
 
 use super::{
     engine::{Behaviour, Engine, Timings},
-    http, listen,
+    http,
+    listen::{self, Follows},
     session::{Limits, Sessions},
     token::{self, Verifier},
 };
 use crate::{
-    config::postgrest::RestSettings,
-    db::Login,
+    config::{
+        Environment,
+        postgrest::{IN_DATABASE, RestSettings},
+    },
+    db::{Login, sql},
     problem::{AnyError, chain},
     request_line::Lenient,
     serve::{stop_signal, stopped},
@@ -32,28 +38,61 @@ use crate::{
 /// How often a database is tried that is not there yet.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
+/// Settings of the session of the role that logs in, which a role, a database and a function may have set.
+const SETTINGS: &str = sql!(
+    "select name, current_setting('pgrst.' || name, true) as setting
+       from unnest($1::text[]) as name
+      where current_setting('pgrst.' || name, true) is not null
+      order by name"
+);
+
 struct Alone {
     engine: Arc<Engine>,
     verifier: Verifier,
     origins: Vec<String>,
     has_timing: bool,
     trace_header: Option<String>,
+    /// What the database said when this was made.
+    told: Vec<(String, String)>,
+}
+
+/// The engine alone as it is now: what the database says of its settings may change while it serves.
+#[derive(Clone)]
+pub struct Current {
+    environment: Arc<Environment>,
+    is_configured_by_database: bool,
+    pre_config: Option<String>,
+    login: Login,
+    now: Arc<RwLock<Arc<Alone>>>,
 }
 
 /// Serves until SIGINT or SIGTERM.
 ///
 /// # Errors
 /// When the settings do not fit, or the operating system refuses.
-pub async fn run(settings: RestSettings, listener: TcpListener) -> Result<(), AnyError> {
+pub async fn run(
+    environment: &Environment,
+    settings: RestSettings,
+    listener: TcpListener,
+    admin: Option<TcpListener>,
+) -> Result<(), AnyError> {
     let stop = stop_signal()?;
     let channel = settings.channel.clone();
-    let alone = Arc::new(alone(settings)?);
-    let engine = alone.engine.clone();
+    let current = Current::new(environment, settings)?;
     let looking = tokio::spawn(match channel {
-        Some(channel) => futures_util::future::Either::Left(listen::listen(engine.clone(), channel)),
-        None => futures_util::future::Either::Right(load_once(engine.clone())),
+        Some(channel) => futures_util::future::Either::Left(listen::listen(current.clone(), channel)),
+        None => futures_util::future::Either::Right(load_once(current.clone())),
     });
-    let app = Router::new().fallback(answer).with_state(alone);
+    if let Some(admin) = admin {
+        let admin = tokio::net::TcpListener::from_std(admin)?;
+        let app = current.admin_routes();
+        tokio::spawn(
+            axum::serve(admin, app)
+                .with_graceful_shutdown(stopped(stop.clone()))
+                .into_future(),
+        );
+    }
+    let app = current.routes();
     let listener = tokio::net::TcpListener::from_std(listener)?.tap_io(|connection| {
         // Without it, it is just slower.
         let _ = connection.set_nodelay(true);
@@ -62,18 +101,108 @@ pub async fn run(settings: RestSettings, listener: TcpListener) -> Result<(), An
         .with_graceful_shutdown(stopped(stop))
         .await?;
     looking.abort();
-    engine.close();
+    current.alone().engine.close();
     Ok(())
 }
 
-async fn load_once(engine: Arc<Engine>) {
-    while let Err(error) = engine.reload().await {
+async fn load_once(current: Current) {
+    current.reconfigure().await;
+    while let Err(error) = current.engine().reload().await {
         tracing::error!(cause = %chain(&error), "the schema cache cannot be loaded; trying again");
         tokio::time::sleep(TRY_AGAIN_AFTER).await;
+        current.reconfigure().await;
     }
 }
 
-fn alone(settings: RestSettings) -> Result<Alone, AnyError> {
+impl Current {
+    /// As the environment has it; the database was not asked yet.
+    ///
+    /// # Errors
+    /// When the settings do not fit.
+    pub fn new(environment: &Environment, settings: RestSettings) -> Result<Current, AnyError> {
+        Ok(Current {
+            environment: Arc::new(environment.clone()),
+            is_configured_by_database: settings.in_database,
+            pre_config: settings.pre_config.clone(),
+            login: Login::from(settings.database.as_ref()),
+            now: Arc::new(RwLock::new(Arc::new(alone(settings, Vec::new())?))),
+        })
+    }
+
+    /// What clients ask.
+    pub fn routes(&self) -> Router {
+        Router::new().fallback(answer).with_state(self.clone())
+    }
+
+    /// What those ask who watch it: `/live` and `/ready`.
+    pub fn admin_routes(&self) -> Router {
+        Router::new()
+            .route("/live", get(async || StatusCode::OK))
+            .route("/ready", get(is_ready))
+            .with_state(self.clone())
+    }
+
+    fn alone(&self) -> Arc<Alone> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks the database for its settings, and serves by them once the schema cache fits them. What is wrong with them is
+    /// logged, and changes nothing.
+    pub async fn reconfigure(&self) {
+        if !self.is_configured_by_database {
+            return;
+        }
+        if let Err(error) = self.ask_database().await {
+            tracing::error!(cause = %chain(error.as_ref()), "the database's settings are not used");
+        }
+    }
+
+    async fn ask_database(&self) -> Result<(), AnyError> {
+        let told = in_database(&self.login, self.pre_config.as_deref()).await?;
+        if told == self.alone().told {
+            return Ok(());
+        }
+        let settings = RestSettings::with_database(&self.environment, &told)?;
+        let new = Arc::new(alone(settings, told)?);
+        new.engine.reload().await?;
+        let old = std::mem::replace(&mut *self.now.write().unwrap_or_else(PoisonError::into_inner), new);
+        old.engine.close();
+        tracing::info!("the database has settings of its own");
+        Ok(())
+    }
+}
+
+impl Follows for Current {
+    fn engine(&self) -> Arc<Engine> {
+        self.alone().engine.clone()
+    }
+
+    async fn reconfigure(&self) {
+        Current::reconfigure(self).await;
+    }
+}
+
+/// What the database says to the role that logs in, after its function before that, if it has one.
+async fn in_database(login: &Login, pre_config: Option<&str>) -> Result<Vec<(String, String)>, AnyError> {
+    let client = login.connect().await?;
+    client.batch_execute("begin").await?;
+    if let Some(function) = pre_config {
+        client.batch_execute(&pgrest::sql::before(function)).await?;
+    }
+    let rows = client.query(SETTINGS, &[&IN_DATABASE.as_slice()]).await?;
+    let pairs = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    Ok(pairs.collect::<Result<_, tokio_postgres::Error>>()?)
+}
+
+async fn is_ready(State(current): State<Current>) -> StatusCode {
+    if current.engine().is_ready() && current.login.connect().await.is_ok() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+fn alone(settings: RestSettings, told: Vec<(String, String)>) -> Result<Alone, AnyError> {
     let verifier = Verifier::new(
         settings.jwt_secret.as_ref().map(|secret| secret.expose()),
         settings.jwt_secret_is_base64,
@@ -117,10 +246,12 @@ fn alone(settings: RestSettings) -> Result<Alone, AnyError> {
         origins: settings.origins,
         has_timing: settings.has_timing,
         trace_header: settings.trace_header,
+        told,
     })
 }
 
-async fn answer(State(alone): State<Arc<Alone>>, request: Request) -> Response {
+async fn answer(State(current): State<Current>, request: Request) -> Response {
+    let alone = current.alone();
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
     let is_preflight = parts.method == axum::http::Method::OPTIONS

@@ -1,6 +1,7 @@
 //! `/rest/v1`, through the real router, against our own schema: who sees and changes what is what policies say, and
 //! the protocol around it is PostgREST's.
 
+mod alone;
 mod cache;
 mod faults;
 mod filters;

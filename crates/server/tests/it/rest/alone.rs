@@ -1,0 +1,92 @@
+//! `nexus-mint rest`: settings that the database has, and what those ask who watch a server.
+
+use nexus_mint::config::postgrest::RestSettings;
+use nexus_mint::rest::alone::Current;
+
+use super::*;
+
+const SCHEMA: &str = "
+    create schema shown;
+    create table shown.things as select id from generate_series(1, 3) as id;
+    create function shown.settings() returns void language sql
+      as $$ select set_config('pgrst.db_max_rows', '1', true) $$;
+    grant usage on schema shown to authenticator, anon;
+    grant select on shown.things to anon;
+";
+
+async fn ask(app: axum::Router, path: &str) -> (u16, Value) {
+    let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+    let answer = app.oneshot(request).await.unwrap();
+    let status = answer.status().as_u16();
+    let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+async fn current(world: &World, more: (&str, &str)) -> Current {
+    let environment = Environment::of([
+        ("PGRST_DB_URI", &url_of(&world.runtime_config())),
+        ("PGRST_DB_ANON_ROLE", "anon"),
+        ("PGRST_DB_SCHEMAS", "public"),
+        more,
+    ]);
+    Current::new(&environment, RestSettings::load(&environment).unwrap()).unwrap()
+}
+
+async fn set(world: &World, name: &str, value: &str) {
+    let config = world.admin_config();
+    let database = config.get_dbname().unwrap();
+    let text = format!("alter role authenticator in database {database} set {name} = '{value}'");
+    world.admin().await.batch_execute(&text).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_database_says_comes_first() {
+    let world = World::own_database().await;
+    world.admin().await.batch_execute(SCHEMA).await.unwrap();
+    let alone = current(&world, ("PGRST_DB_MAX_ROWS", "2")).await;
+    assert_eq!(ask(alone.admin_routes(), "/live").await.0, 200);
+    assert_eq!(
+        ask(alone.admin_routes(), "/ready").await.0,
+        503,
+        "nothing is loaded yet"
+    );
+    assert_ne!(ask(alone.routes(), "/things").await.0, 200);
+
+    set(&world, "pgrst.db_schemas", "shown").await;
+    alone.reconfigure().await;
+    assert_eq!(ask(alone.admin_routes(), "/ready").await.0, 200);
+    assert_eq!(
+        ask(alone.routes(), "/things?order=id").await,
+        (200, json!([{ "id": 1 }, { "id": 2 }]))
+    );
+
+    set(&world, "pgrst.db_max_rows", "3").await;
+    alone.reconfigure().await;
+    assert_eq!(ask(alone.routes(), "/things").await.1.as_array().unwrap().len(), 3);
+
+    set(&world, "pgrst.db_tx_end", "maybe").await;
+    set(&world, "pgrst.db_max_rows", "1").await;
+    alone.reconfigure().await;
+    assert_eq!(
+        ask(alone.routes(), "/things").await.1.as_array().unwrap().len(),
+        3,
+        "settings of which one is wrong change nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_function_may_say_it_too_unless_the_database_is_not_asked() {
+    let world = World::own_database().await;
+    world.admin().await.batch_execute(SCHEMA).await.unwrap();
+    set(&world, "pgrst.db_schemas", "shown").await;
+    let alone = current(&world, ("PGRST_DB_PRE_CONFIG", "shown.settings")).await;
+    alone.reconfigure().await;
+    assert_eq!(
+        ask(alone.routes(), "/things?order=id").await,
+        (200, json!([{ "id": 1 }]))
+    );
+
+    let alone = current(&world, ("PGRST_DB_CONFIG", "false")).await;
+    alone.reconfigure().await;
+    assert_ne!(ask(alone.routes(), "/things").await.0, 200);
+}
