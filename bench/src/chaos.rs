@@ -6,7 +6,7 @@ mod client;
 mod dice;
 mod history;
 mod load;
-mod place;
+pub(crate) mod place;
 mod run;
 mod world;
 

@@ -6,7 +6,7 @@
 
 mod cache;
 pub(crate) mod client;
-mod direct;
+pub(crate) mod direct;
 pub(crate) mod server;
 
 use std::time::Duration;

@@ -385,6 +385,36 @@ test('admin: generate_link of every kind, factors, audit', async () => {
   const audit = await fetch(`${url}/auth/v1/admin/audit`, { headers: { authorization: `Bearer ${serviceKey}` } });
   assert.ok(Array.isArray(await audit.json()));
 });
+test('objects: session, user, identity; timestamps', async () => {
+  const { auth } = await signedUp();
+  const { session } = (await auth.getSession()).data;
+  for (const key of ['access_token', 'token_type', 'expires_in', 'expires_at', 'refresh_token', 'user']) assert.ok(session[key], key);
+  const { user } = await given(auth.getUser());
+  for (const key of ['id', 'aud', 'role', 'email', 'app_metadata', 'user_metadata', 'identities', 'created_at', 'updated_at']) assert.ok(user[key], key);
+  assert.deepEqual([user.phone, user.is_anonymous, user.aud, user.role], ['', false, 'authenticated', 'authenticated']);
+  assert.match(user.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/);
+  const [identity] = user.identities;
+  for (const key of ['identity_id', 'id', 'user_id', 'identity_data', 'provider', 'created_at', 'updated_at']) assert.ok(identity[key], key);
+  assert.deepEqual(user.user_metadata.sub, user.id);
+  const { claims } = await given(auth.getClaims());
+  for (const key of ['iss', 'sub', 'aud', 'exp', 'iat', 'email', 'app_metadata', 'user_metadata', 'role', 'aal', 'amr', 'session_id']) assert.ok(claims[key], key);
+  assert.equal(claims.iss, `${url}/auth/v1`);
+});
+test('POST /logout: a scope that is none; PUT /user: what is taken', async () => {
+  const { auth } = await signedUp();
+  const other = await signedUp();
+  const { access_token: token } = (await auth.getSession()).data.session;
+  const out = await fetch(`${url}/auth/v1/logout?scope=nowhere`, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
+  assert.equal(out.status, 400);
+  await refused(auth.updateUser({ email: other.email }), 422, 'email_exists');
+  await refused(auth.updateUser({ password: 'another horse', nonce: '000000' }), 422, 'reauthentication_not_valid');
+});
+test('GET /verify, GET /authorize: never on to another site', async () => {
+  const { email } = await signedUp();
+  await given(visitor().resetPasswordForEmail(email, { redirectTo: 'https://evil.example/x' }));
+  const place = new URL(await follow((await mail(email)).link));
+  assert.equal(place.origin, 'http://localhost:3000');
+});
 test('what is off says so', async () => {
   await refused(visitor().signInWithSSO({ domain: 'example.com' }), 422, 'saml_provider_disabled');
   await refused(visitor().signInWithIdToken({ provider: 'google', token: 'x' }), 400, 'validation_failed');

@@ -79,7 +79,7 @@ pub(super) fn kill(pid: u32) -> Result<(), AnyError> {
 }
 
 /// The program, as it is run on this cluster.
-pub(super) fn program(program: &Path, folder: &Path, postgres: &Postgres) -> Result<Command, AnyError> {
+pub(crate) fn program(program: &Path, folder: &Path, postgres: &Postgres) -> Result<Command, AnyError> {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", "/usr/bin:/bin").envs(SECRETS);
     command.env("NEXUS_MINT_DATA_DIR", folder);
@@ -89,16 +89,16 @@ pub(super) fn program(program: &Path, folder: &Path, postgres: &Postgres) -> Res
 }
 
 /// A server that runs. Killed when dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     log: Receiver<String>,
     /// Host and port.
-    pub(super) address: String,
+    pub(crate) address: String,
 }
 
 impl Server {
     /// Starts the program and waits until it says that it is ready.
-    pub(super) fn start(mut command: Command) -> Result<Server, AnyError> {
+    pub(crate) fn start(mut command: Command) -> Result<Server, AnyError> {
         command.args(["serve", "--no-migrate", "--listen", "127.0.0.1:0"]);
         let mut child = command.stderr(Stdio::piped()).spawn()?;
         let stream = child.stderr.take().ok_or("the program has no log")?;

@@ -135,7 +135,7 @@ impl Statement {
     clippy::disallowed_methods,
     reason = "a program of the machine, not a setting of ours"
 )]
-fn pgbench() -> Result<PathBuf, AnyError> {
+pub(crate) fn pgbench() -> Result<PathBuf, AnyError> {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

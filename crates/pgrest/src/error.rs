@@ -46,6 +46,8 @@ pub enum Refusal {
     MediaType(Vec<String>),
     /// A parameter for something that is not embedded.
     NotEmbedded(String),
+    /// Two embeds side by side that have one name, as PostgreSQL would call it.
+    EmbeddedTwice(String),
     /// The function set headers that are none.
     ResponseHeaders,
     /// The function set a status that is none.
@@ -199,6 +201,7 @@ impl Refusal {
             Refusal::Schema { .. } => ("PGRST106", 406),
             Refusal::MediaType(_) => ("PGRST107", 406),
             Refusal::NotEmbedded(_) => ("PGRST108", 400),
+            Refusal::EmbeddedTwice(_) => ("42712", 400),
             Refusal::ResponseHeaders => ("PGRST111", 500),
             Refusal::ResponseStatus => ("PGRST112", 500),
             Refusal::PutLimit => ("PGRST114", 400),
@@ -258,6 +261,7 @@ impl Refusal {
             Refusal::Schema { asked, .. } => format!("Invalid schema: {asked}"),
             Refusal::MediaType(asked) => format!("None of these media types are available: {}", asked.join(", ")),
             Refusal::NotEmbedded(name) => format!("'{name}' is not an embedded resource in this request"),
+            Refusal::EmbeddedTwice(name) => format!("table name \"{name}\" specified more than once"),
             Refusal::ResponseHeaders => {
                 "response.headers guc must be a JSON array composed of objects with a single key and a string value"
                     .to_owned()
@@ -378,6 +382,7 @@ impl Refusal {
             | Refusal::Schema { .. }
             | Refusal::MediaType(_)
             | Refusal::NotEmbedded(_)
+            | Refusal::EmbeddedTwice(_)
             | Refusal::ResponseHeaders
             | Refusal::ResponseStatus
             | Refusal::PutLimit

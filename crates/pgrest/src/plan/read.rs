@@ -318,8 +318,12 @@ fn embed(
         ));
     }
     let lateral = format!("pgrst_{depth}_{}", parent.embeds.len());
+    let key = item.alias.clone().unwrap_or_else(|| item.relation.clone());
+    if parent.embeds.iter().any(|embed| embed.key == key) {
+        return Err(Refusal::EmbeddedTwice(format!("{}_{key}_{depth}", parent.origin.name)));
+    }
     parent.embeds.push(Embed {
-        key: item.alias.clone().unwrap_or_else(|| item.relation.clone()),
+        key,
         relation: item.relation.clone(),
         way,
         is_inner: item.join == Some(Join::Inner),

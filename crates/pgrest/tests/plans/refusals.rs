@@ -17,6 +17,7 @@ fn every_refusal_has_its_code() {
     check("GET /clients?select=tasks(id)", &[], "", "PGRST200");
     check("GET /clients?select=projects!nope(id)", &[], "", "PGRST200");
     check("GET /clients?projects.id=eq.1", &[], "", "PGRST108");
+    check("GET /clients?select=projects(id),projects(name)", &[], "", "42712");
     check(
         "GET /clients?select=projects(id)&order=projects(id)",
         &[],

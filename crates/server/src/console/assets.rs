@@ -108,6 +108,7 @@ pub(crate) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Resul
     if takes_gzip {
         fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
+    fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     fields.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind));
     fields.insert(

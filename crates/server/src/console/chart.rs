@@ -36,6 +36,22 @@ fn number(count: usize) -> f64 {
 }
 
 impl Series {
+    /// The first amounts, each with all before it.
+    pub(crate) fn added_up(&self, title: String) -> Series {
+        let mut sum = 0_i64;
+        let points = self.points.iter().map(|(label, amounts)| {
+            sum = sum.saturating_add(amounts.first().copied().unwrap_or(0));
+            (label.clone(), vec![sum])
+        });
+        Series {
+            points: points.collect(),
+            names: self.names.iter().take(1).cloned().collect(),
+            currency: self.currency.clone(),
+            decimals: self.decimals,
+            title,
+        }
+    }
+
     fn highest(&self) -> f64 {
         let all = self.points.iter().flat_map(|(_, amounts)| amounts.iter().copied());
         drawn(all.max().unwrap_or(0)).max(1.0)

@@ -63,11 +63,17 @@ fn next_field(next: &str) -> Markup {
     html! { input type="hidden" name="next" value=(next); }
 }
 
-fn query(pairs: &[(&str, &str)]) -> String {
+/// A path with those pairs of a query that have a value.
+fn place_with(path: &str, pairs: &[(&str, &str)]) -> String {
     let given = pairs.iter().filter(|(_, value)| !value.is_empty());
-    url::form_urlencoded::Serializer::new(String::new())
+    let query = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(given)
-        .finish()
+        .finish();
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{query}")
+    }
 }
 
 /// `GET /sign-in`.
@@ -76,7 +82,7 @@ pub(crate) async fn sign_in_page(visit: Visit, Query(next): Query<Next>) -> Resp
         return Redirect::to(&next.place()).into_response();
     }
     if visit.is_half_in {
-        return Redirect::to(&format!("/sign-in/second?{}", query(&[("next", &next.next)]))).into_response();
+        return Redirect::to(&place_with("/sign-in/second", &[("next", &next.next)])).into_response();
     }
     sign_in_form(&visit, &next.next, "", None)
 }
@@ -91,7 +97,7 @@ fn sign_in_form(visit: &Visit, next: &str, email: &str, problem: Option<&Problem
                 (Field::text("email", visit.t("field-email")).kind("email").value(email).autocomplete("username").show(visit))
                 (Field::text("password", visit.t("field-password")).kind("password").autocomplete("current-password").show(visit))
                 button.button.full { (visit.t("nav-sign-in")) }
-                p.fine { a href={ "/recover?" (query(&[("email", email)])) } { (visit.t("sign-in-forgot")) } }
+                p.fine { a href=(place_with("/recover", &[("email", email)])) { (visit.t("sign-in-forgot")) } }
             }
             form.form.card #by-mail method="post" action="/sign-in/mail" {
                 (token(visit)) (next_field(next))
@@ -103,7 +109,7 @@ fn sign_in_form(visit: &Visit, next: &str, email: &str, problem: Option<&Problem
                 }
                 button.button.secondary.full { (visit.t("sign-in-mail-send")) }
             }
-            p { (visit.t("sign-in-new")) " " a href={ "/sign-up?" (query(&[("next", next)])) } { (visit.t("nav-sign-up")) } }
+            p { (visit.t("sign-in-new")) " " a href=(place_with("/sign-up", &[("next", next)])) { (visit.t("nav-sign-up")) } }
         }
     };
     answered(page(visit, &Head::titled(visit.t("sign-in-title")), content), problem)
@@ -141,7 +147,7 @@ fn sent_on(visit: &Visit, answer: &Value, next: &str) -> Response {
         ..Next::default()
     };
     if has_factor {
-        let place = format!("/sign-in/second?{}", query(&[("next", next)]));
+        let place = place_with("/sign-in/second", &[("next", next)]);
         return visit.signed_in(answer, &place);
     }
     visit.signed_in(answer, &wanted.place())
@@ -244,10 +250,12 @@ struct Link {
 fn link(app: &App, visit: &Visit, next: &str) -> Result<Link, Problem> {
     let verifier = URL_SAFE_NO_PAD.encode(random_bytes().map_err(Problem::internal)?);
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
-    let next = query(&[("next", next)]);
-    let mark = if next.is_empty() { "" } else { "?" };
     let mut asked = visit.asked.clone();
-    asked.redirect_to = Some(format!("{}/sign-in/link{mark}{next}", app.public_url));
+    asked.redirect_to = Some(format!(
+        "{}{}",
+        app.public_url,
+        place_with("/sign-in/link", &[("next", next)])
+    ));
     Ok(Link {
         verifier,
         challenge: json!({ "code_challenge": challenge, "code_challenge_method": "s256" }),
@@ -264,10 +272,7 @@ fn with(mut body: Value, more: &Value) -> Value {
 
 /// On to the page that waits for the mail's link or code.
 fn mailed(visit: &Visit, verifier: &str, email: &str, next: &str, kind: &str) -> Response {
-    let place = format!(
-        "/sign-in/code?{}",
-        query(&[("email", email), ("next", next), ("kind", kind)])
-    );
+    let place = place_with("/sign-in/code", &[("email", email), ("next", next), ("kind", kind)]);
     let mut response = Redirect::to(&place).into_response();
     visit.set(&mut response, Cookie::Link, verifier);
     response
@@ -401,7 +406,7 @@ fn sign_up_form(
             } @else {
                 (parts::alert(visit, Tone::Stop, html! { p { (visit.t("sign-up-closed")) } }))
             }
-            p { (visit.t("sign-up-known")) " " a href={ "/sign-in?" (query(&[("next", next)])) } { (visit.t("nav-sign-in")) } }
+            p { (visit.t("sign-up-known")) " " a href=(place_with("/sign-in", &[("next", next)])) { (visit.t("nav-sign-in")) } }
         }
     };
     answered(page(visit, &Head::titled(visit.t("nav-sign-up")), content), problem)

@@ -174,6 +174,7 @@ impl Card {
             return html! {
                 p { span.price { (sale.price.show()) } " " span.fine { (visit.t("property-a-token")) } }
                 (sale.progress(visit))
+                p.fine { (visit.t("offer-closes")) " " (figures::date(sale.closes_at, visit.language)) }
             };
         }
         if let Some(price) = &self.price {

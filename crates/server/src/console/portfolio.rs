@@ -227,7 +227,7 @@ fn income_charts(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
         section {
             h2 { (visit.t("portfolio-income")) }
             @if series.is_empty() { (parts::empty(&visit.t("portfolio-no-income"), html! { p { (visit.t("portfolio-no-income-text")) } })) }
-            @for known in &series { (known.bars(visit)) }
+            @for known in &series { (known.bars(visit)) @if known.points.len() > 1 { (known.added_up(visit.t("portfolio-added-up").into_owned()).line(visit)) } }
         }
     })
 }
@@ -256,7 +256,7 @@ fn investment_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
                         th scope="col" { (visit.t("column-date")) }
                         th scope="col" { (visit.t("column-property")) }
                         th.number scope="col" { (visit.t("column-tokens")) }
-                        th.number scope="col" { (visit.t("buy-charge")) }
+                        th.number scope="col" { (visit.t("column-charge")) }
                         th scope="col" { (visit.t("column-state")) }
                     } }
                     tbody { @for line in lines { (line) } }

@@ -16,6 +16,7 @@ use super::{
     layout::{Head, Section, page},
     listing::{self, Card, Sum},
     parts, plot,
+    verification::readable,
     visit::Visit,
 };
 use crate::{
@@ -485,5 +486,5 @@ pub(crate) async fn document(
     let command = Command::begin(&app, reader.map_or(Actor::Program("visitor"), Actor::Person)).await?;
     let file = documents::open(&command, &document, reader).await?;
     command.commit().await?;
-    content::served(&app, &file, &headers).await
+    Ok(readable(content::served(&app, &file, &headers).await?))
 }

@@ -3,6 +3,7 @@
 mod anything;
 mod factors;
 mod mails;
+mod pages;
 mod providers;
 mod sending;
 mod service;

@@ -54,7 +54,7 @@ pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Respons
     let content = html! {
         div.stack-large {
             section {
-                h2 { (visit.t("manage-offerings")) }
+                h2.hidden-text { (visit.t("manage-offerings")) }
                 @if lines.is_empty() { (parts::empty(&visit.t("manage-no-offering"), html! { p { (visit.t("offerings-none-text")) } })) }
                 ul.notices { @for line in lines { (line) } }
             }

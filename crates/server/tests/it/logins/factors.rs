@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Answer, Confirm, Desk, PASSWORD, address};
 
 /// What an authenticator shows.
-fn code(secret: &str, now: DateTime<Utc>) -> String {
+pub(super) fn code(secret: &str, now: DateTime<Utc>) -> String {
     let mut bits = String::new();
     for letter in secret.chars() {
         let value = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(letter).unwrap();

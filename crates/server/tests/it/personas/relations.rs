@@ -266,6 +266,7 @@ pub(super) const RELATIONS: &[Relation] = &[
         ],
         ..a_propertys("public.property_documents", "t.property_id")
     },
+    a_propertys("public.property_evidence", "t.property_id"),
     a_propertys("public.property_market_insights_mv", "t.property_id"),
     both("public.property_members", "t.user_id", "t.property_id"),
     a_propertys("public.property_performance", "t.property_id"),
