@@ -200,9 +200,10 @@ fn block_on<F: Future>(work: F) -> F::Output {
 }
 
 fn of_s3(error: S3Error) -> StoreError {
-    match error {
-        S3Error::NotFound { .. } => StoreError::NotThere,
-        error => StoreError::Io(io::Error::other(error)),
+    if matches!(error, S3Error::NotFound { .. }) {
+        StoreError::NotThere
+    } else {
+        StoreError::Io(io::Error::other(error))
     }
 }
 
