@@ -104,8 +104,11 @@ async fn measure(
             }
             ratios.tell(&format!("{name} up"), clients);
         }
-        println!("{name}: the server's memory {} MiB, at most {} MiB so far",
-            memory_mib(server.0.id(), "VmRSS")?, memory_mib(server.0.id(), "VmHWM")?);
+        println!(
+            "{name}: the server's memory {} MiB, at most {} MiB so far",
+            memory_mib(server.0.id(), "VmRSS")?,
+            memory_mib(server.0.id(), "VmHWM")?
+        );
     }
     lists(postgres, ours, &key, objects, rounds).await
 }
@@ -141,8 +144,18 @@ async fn lists(postgres: &Postgres, ours: u16, key: &str, objects: u64, rounds: 
     let mut client = Connection::open(ours, Some(key)).await?;
     let last = (objects - 1) / 1000;
     let cases = [
-        ("list, one folder", "list", r#"{"prefix": "folder-0"}"#.to_owned(), r#"{"prefix": "folder-0"}"#.to_owned()),
-        ("list-v2, first page", "list-v2", r#"{"limit": 100}"#.to_owned(), r#"{"limit": 100}"#.to_owned()),
+        (
+            "list, one folder",
+            "list",
+            r#"{"prefix": "folder-0"}"#.to_owned(),
+            r#"{"prefix": "folder-0"}"#.to_owned(),
+        ),
+        (
+            "list-v2, first page",
+            "list-v2",
+            r#"{"limit": 100}"#.to_owned(),
+            r#"{"limit": 100}"#.to_owned(),
+        ),
         (
             "list-v2, below a prefix",
             "list-v2",
@@ -150,7 +163,10 @@ async fn lists(postgres: &Postgres, ours: u16, key: &str, objects: u64, rounds: 
             r#"{"limit": 100, "prefix": "folder-0/"}"#.to_owned(),
         ),
     ];
-    println!("\n{:26} {:>12} {:>12} {:>7}   ms, many objects / a hundred", "list of 100 entries", "many", "few", "ratio");
+    println!(
+        "\n{:26} {:>12} {:>12} {:>7}   ms, many objects / a hundred",
+        "list of 100 entries", "many", "few", "ratio"
+    );
     for (name, version, many, few) in cases {
         let mut ratios = (Vec::new(), Vec::new());
         for _ in 0..rounds {
@@ -166,7 +182,11 @@ async fn lists(postgres: &Postgres, ours: u16, key: &str, objects: u64, rounds: 
             }
         }
         let ratio = median(ratios.0.iter().zip(&ratios.1).map(|(a, b)| a / b).collect());
-        println!("{name:26} {:>12.2} {:>12.2} {ratio:>7.2}", median(ratios.0), median(ratios.1));
+        println!(
+            "{name:26} {:>12.2} {:>12.2} {ratio:>7.2}",
+            median(ratios.0),
+            median(ratios.1)
+        );
     }
     Ok(())
 }
@@ -186,7 +206,8 @@ fn serve(postgres: &Postgres, folder: &Path) -> Result<(Running, String, u16), A
     };
     let key = command("key").arg("service").output()?.stdout;
     let process = command("serve").arg("--no-migrate").stdout(Stdio::null()).spawn();
-    let process = process.map_err(|error| format!("{}: {error}; build it first, with the same profile", program.display()))?;
+    let process =
+        process.map_err(|error| format!("{}: {error}; build it first, with the same profile", program.display()))?;
     Ok((Running(process), String::from_utf8(key)?.trim().to_owned(), port))
 }
 
@@ -226,7 +247,9 @@ async fn answers(port: u16) -> Result<(), AnyError> {
 
 fn memory_mib(process: u32, figure: &str) -> Result<u64, AnyError> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
     let kib: u64 = line
         .and_then(|line| line.split_whitespace().next())
         .ok_or("/proc does not say")?

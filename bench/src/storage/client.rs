@@ -41,7 +41,11 @@ impl Connection {
 
     /// Asks, and reads the answer to its end: bytes of its body. An error where it is none that was wanted.
     pub(super) async fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<usize, AnyError> {
-        let key = self.key.as_ref().map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
+        let key = self
+            .key
+            .as_ref()
+            .map(|key| format!("authorization: Bearer {key}\r\n"))
+            .unwrap_or_default();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: a\r\n{key}x-upsert: true\r\ncontent-length: {}\r\n\r\n",
             body.len()
@@ -50,7 +54,10 @@ impl Connection {
         self.stream.write_all(body).await?;
         let mut filled = 0;
         let (head_end, length) = loop {
-            let read = self.stream.read(self.buffer.get_mut(filled..).unwrap_or_default()).await?;
+            let read = self
+                .stream
+                .read(self.buffer.get_mut(filled..).unwrap_or_default())
+                .await?;
             if read == 0 {
                 return Err("the connection was closed".into());
             }
@@ -58,7 +65,10 @@ impl Connection {
             let seen = self.buffer.get(..filled).unwrap_or_default();
             if let Some(end) = seen.windows(4).position(|signs| signs == b"\r\n\r\n") {
                 let head = String::from_utf8_lossy(seen.get(..end).unwrap_or_default()).to_ascii_lowercase();
-                let is_wanted = head.split(' ').nth(1).is_some_and(|status| status.starts_with('2') || path == "/health");
+                let is_wanted = head
+                    .split(' ')
+                    .nth(1)
+                    .is_some_and(|status| status.starts_with('2') || path == "/health");
                 let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
                 let length: usize = length.map_or(Ok(0), |length| length.trim().parse())?;
                 if !is_wanted {
@@ -95,12 +105,19 @@ pub(super) async fn rate(
     let mut asking = Vec::new();
     for client in 0..clients {
         let mut connection = Connection::open(port, key).await?;
-        let path = if method == "GET" { path.clone() } else { format!("{path}-{client}") };
+        let path = if method == "GET" {
+            path.clone()
+        } else {
+            format!("{path}-{client}")
+        };
         let body = body.clone();
         asking.push(tokio::spawn(async move {
             let mut bytes = 0;
             while begun.elapsed() < time {
-                bytes += connection.ask(method, &path, &body).await.map_err(|error| error.to_string())?;
+                bytes += connection
+                    .ask(method, &path, &body)
+                    .await
+                    .map_err(|error| error.to_string())?;
                 bytes += body.len();
             }
             Ok::<usize, String>(bytes)
