@@ -3,7 +3,10 @@ import asyncio
 import sys
 import uuid
 
-from supabase import acreate_client
+# The package that the client rests on is called as this file is.
+sys.path.pop(0)
+
+from supabase import acreate_client  # noqa: E402
 
 url, anon_key, service_key = sys.argv[1:4]
 WAIT_S = 15
@@ -80,7 +83,7 @@ async def changes_4_7():
     ready, told = inbox()
     channel = ann.channel(f"rows-{uuid.uuid4()}").on_postgres_changes("*", take, table="notifications", schema="public")
     await joined(channel.on_system(told))
-    assert (await next_of(ready))["message"] == "Subscribed to PostgreSQL"
+    assert (await next_of(ready)).message == "Subscribed to PostgreSQL"
     row = {"user_id": ann_id, "title": "from Python", "message": "x"}
     await service.schema("public").table("notifications").insert(row).execute()
     change = await next_of(queue)

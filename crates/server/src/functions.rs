@@ -15,7 +15,7 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{Path, Request, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
     routing::{get, post},
@@ -281,12 +281,18 @@ async fn in_functions_form(request: Request, next: Next) -> Response {
     let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned() else {
         return response;
     };
+    // A token that is none is the caller's to renew: 401 here, where auth itself says 403.
+    let status = match problem.code() {
+        "bad_jwt" => StatusCode::UNAUTHORIZED,
+        _ => problem.status(),
+    };
     let mut body = problem.body();
     if let Some(fields) = body.as_object_mut() {
         fields.insert("error".to_owned(), problem.to_string().into());
+        fields.insert("status".to_owned(), status.as_u16().into());
     }
     let after = response.headers().get(header::RETRY_AFTER).cloned();
-    let mut response = (problem.status(), Json(body)).into_response();
+    let mut response = (status, Json(body)).into_response();
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),

@@ -231,7 +231,9 @@ impl Term {
 
     fn equal(&self, a: &str, b: &str) -> Option<bool> {
         match self.kind.as_str() {
-            "text" | "varchar" | "bpchar" | "name" => Some(a == b),
+            "text" | "varchar" | "name" => Some(a == b),
+            // What it is filled up with says nothing.
+            "bpchar" => Some(a.trim_end_matches(' ') == b.trim_end_matches(' ')),
             kind => compare(kind, a, b).map(Ordering::is_eq),
         }
     }
@@ -342,6 +344,7 @@ mod tests {
         check("a=gte.0", "numeric", "-0.0", Yes);
         check("a=gt.1", "numeric", "NaN", Ask);
         check("a=eq.x", "text", "x", Yes);
+        check("a=eq.x", "bpchar", "x   ", Yes);
         check("a=gt.x", "text", "y", Ask);
         check("a=like.x%", "text", "xy", Ask);
         check(
