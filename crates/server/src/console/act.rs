@@ -165,10 +165,11 @@ pub(crate) async fn act(
     match outcome {
         Ok(_) => Ok(Redirect::to(&with_done(&back, function)).into_response()),
         Err(problem) => {
-            let problem = match problem {
-                // Two looks at one thing: the page it stood on says what is so now.
-                Problem::NotPermitted(what) => Problem::NotPermitted(what),
-                other => beside_form(other)?,
+            // Two looks at one thing: the page it stood on says what is so now.
+            let problem = if matches!(problem, Problem::NotPermitted(_)) {
+                problem
+            } else {
+                beside_form(problem)?
             };
             Ok(again(&visit, function, kinds, &fields, &back, &problem))
         }

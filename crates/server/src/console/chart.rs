@@ -124,7 +124,7 @@ impl Series {
     /// At most about eight labels fit.
     fn is_labelled(&self, at: usize) -> bool {
         let every = self.points.len().div_ceil(8).max(1);
-        (self.points.len() - 1 - at) % every == 0
+        (self.points.len() - 1 - at).is_multiple_of(every)
     }
 
     fn framed(&self, visit: &Visit, content: Markup) -> Markup {

@@ -415,6 +415,14 @@ fn sign_up_form(
 /// `POST /sign-up`.
 pub(crate) async fn sign_up(State(app): State<App>, visit: Visit, fields: Fields) -> Result<Response, Problem> {
     let (name, email, next) = (fields.get("name"), fields.get("email"), fields.get("next"));
+    if visit.person.is_some() {
+        return Ok(Redirect::to("/portfolio").into_response());
+    }
+    // Without an address the protocol would let somebody in without a name: not what this form is for.
+    if email.is_empty() {
+        let problem = crate::auth::AuthRefusal::EmailInvalid.into();
+        return Ok(sign_up_form(&app, &visit, next, (name, email), Some(&problem)));
+    }
     let next = if next.is_empty() { "/verification" } else { next };
     let link = link(&app, &visit, next)?;
     let body = json!({ "email": email, "password": fields.exact("password"), "data": { "full_name": name } });

@@ -244,9 +244,10 @@ pub(crate) async fn dress(State(app): State<App>, request: Request, next: Next) 
     };
     if let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned() {
         let is_reader = method == Method::GET || method == Method::HEAD;
-        let mut shown = match &*problem {
-            Problem::NotSignedIn if is_reader => sign_in_first(&visit),
-            other => fault::page(&visit, other),
+        let mut shown = if is_reader && matches!(*problem, Problem::NotSignedIn) {
+            sign_in_first(&visit)
+        } else {
+            fault::page(&visit, &problem)
         };
         // Cookies of the answer that the problem took the place of.
         for cookie in response.headers().get_all(header::SET_COOKIE) {

@@ -197,6 +197,10 @@ async fn every_visitor_at_every_page() {
         }
     }
     let page = page.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n";
+    assert!(
+        page.contains("GET /portfolio\n  visitor: 303 /sign-in\n  investor: 200\n"),
+        "nobody became somebody else on the way"
+    );
     compare(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/logins/pages.txt"),
         &page,
