@@ -464,7 +464,7 @@ test('3.8 HEAD, wrong offset, DELETE, x-upsert', async () => {
   assert.equal(upsert.status, 201);
   assert.equal((await fetch(upsert.headers.get('location'), { method: 'DELETE', headers: own })).status, 204);
   assert.equal((await fetch(upsert.headers.get('location'), { method: 'HEAD', headers: own })).status, 404);
-  const large = await raw('/upload/resumable', { method: 'POST', headers: { ...headers, 'upload-length': '99999999999999' } });
+  const large = await raw('/upload/resumable', { method: 'POST', headers: { ...headers, 'upload-length': '99999999999999', 'x-upsert': 'true' } });
   assert.equal(large.status, 413);
 });
 test('3.8 policies decide; /upload/resumable/sign', async () => {
