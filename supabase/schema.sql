@@ -202,7 +202,7 @@ BEGIN ATOMIC
          END, false) AND (auth.uid() IS NOT NULL));
 END;
 comment on function public.may_hear_of_removal(text,jsonb) is 'Whether the caller may know that a row of this table with these values is gone: what the table''s own policy said of it. False of every table without a rule.';
-grant execute on function public.may_hear_of_removal(text,jsonb) to anon, authenticated, nexus_staff, service_role;
+grant execute on function public.may_hear_of_removal(text,jsonb) to authenticated, nexus_staff, service_role;
 
 CREATE OR REPLACE FUNCTION public.refresh_analytics_views()
  RETURNS void
@@ -6237,15 +6237,18 @@ create policy investor_figures_engine on nexus.investor_figures for select to ne
 create table nexus.late_refreshes (
   session_id uuid not null,
   counter bigint not null,
-  run integer not null,
+  taken integer,
+  given integer not null,
   constraint late_refreshes_pkey PRIMARY KEY (session_id),
-  constraint late_refreshes_run_is_a_count CHECK ((run >= 1)),
+  constraint late_refreshes_given_is_a_count CHECK ((given >= 0)),
+  constraint late_refreshes_taken_is_a_count CHECK ((taken >= 0)),
   constraint late_refreshes_session_id_fkey FOREIGN KEY (session_id) REFERENCES auth.sessions(id) ON DELETE CASCADE
 );
-comment on table nexus.late_refreshes is 'Sessions whose next to last refresh token was shown long after it was replaced: a client that lost an answer does so once in a while, two holders of one token do so again and again.';
+comment on table nexus.late_refreshes is 'Sessions whose next to last refresh token was shown long after it was replaced: a client lost the answer, or somebody has a copy. The number that counts is then given in another branch; who shows a branch of the number before that was not the one shown for it has a copy. A session without a row has one branch.';
 comment on column nexus.late_refreshes.session_id is 'The session.';
-comment on column nexus.late_refreshes.counter is 'The number of the token that was given again.';
-comment on column nexus.late_refreshes.run is 'How many tokens in a row, up to this one, were given again late.';
+comment on column nexus.late_refreshes.counter is 'The number that the row is about; it says nothing once another one counts.';
+comment on column nexus.late_refreshes.taken is 'Which branch of the number before was shown for this one; null where it was given without.';
+comment on column nexus.late_refreshes.given is 'The newest branch of this number; the first is 0.';
 alter table nexus.late_refreshes enable row level security;
 grant delete, insert, select, update on nexus.late_refreshes to supabase_auth_admin;
 create policy late_refreshes_auth on nexus.late_refreshes for all to supabase_auth_admin
@@ -6450,6 +6453,37 @@ alter table nexus.property_figures enable row level security;
 grant select on nexus.property_figures to nexus_engine;
 create policy property_figures_engine on nexus.property_figures for select to nexus_engine
   using (true);
+
+create table nexus.provider_flows (
+  state_digest bytea not null,
+  provider text not null,
+  redirect_to text not null,
+  code_challenge text,
+  code_challenge_method text,
+  session_id uuid,
+  is_bound boolean not null,
+  created_at timestamp with time zone not null,
+  constraint provider_flows_pkey PRIMARY KEY (state_digest),
+  constraint provider_flows_challenge_is_whole CHECK (((code_challenge IS NULL) = (code_challenge_method IS NULL))),
+  constraint provider_flows_state_digest_is_sha256 CHECK ((length(state_digest) = 32)),
+  constraint provider_flows_session_id_fkey FOREIGN KEY (session_id) REFERENCES auth.sessions(id) ON DELETE CASCADE
+);
+comment on table nexus.provider_flows is 'Sign-ins at other providers that began and have not come back. A row goes when its browser comes back, or ten minutes later. What the provider needs in order to know that it is the same flow follows from its state under the JWT secret, and is not kept.';
+comment on column nexus.provider_flows.state_digest is 'SHA-256 of the state that travels with the browser.';
+comment on column nexus.provider_flows.provider is 'The provider''s name in the configuration.';
+comment on column nexus.provider_flows.redirect_to is 'Where the browser goes at the end; it was checked.';
+comment on column nexus.provider_flows.code_challenge is 'The client''s challenge, where the flow ends with a code for it; null where it ends with tokens.';
+comment on column nexus.provider_flows.code_challenge_method is 's256 or plain.';
+comment on column nexus.provider_flows.session_id is 'The session whose person adds a way to sign in; null where somebody signs in.';
+comment on column nexus.provider_flows.is_bound is 'Whether only the browser that began may end it, by its cookie.';
+comment on column nexus.provider_flows.created_at is 'When it began.';
+CREATE INDEX provider_flows_created_at_idx ON nexus.provider_flows USING btree (created_at);
+CREATE INDEX provider_flows_session_id_idx ON nexus.provider_flows USING btree (session_id);
+alter table nexus.provider_flows enable row level security;
+grant delete, insert, select, update on nexus.provider_flows to supabase_auth_admin;
+create policy provider_flows_auth on nexus.provider_flows for all to supabase_auth_admin
+  using (true)
+  with check (true);
 
 create table nexus.resumable_parts (
   upload_id uuid not null,
