@@ -202,7 +202,7 @@ BEGIN ATOMIC
          END, false) AND (auth.uid() IS NOT NULL));
 END;
 comment on function public.may_hear_of_removal(text,jsonb) is 'Whether the caller may know that a row of this table with these values is gone: what the table''s own policy said of it. False of every table without a rule.';
-grant execute on function public.may_hear_of_removal(text,jsonb) to anon, authenticated, nexus_staff, service_role;
+grant execute on function public.may_hear_of_removal(text,jsonb) to authenticated, nexus_staff, service_role;
 
 CREATE OR REPLACE FUNCTION public.refresh_analytics_views()
  RETURNS void
