@@ -80,7 +80,8 @@ def clients(folder):
         pip = [str(environment / "bin/pip"), "install", "-q", "--disable-pip-version-check", PYTHON, DOCUMENTS]
         subprocess.run(pip, check=True)
         python = str(environment / "bin/python")
-        found += [(f"supabase-py {cases}", [python, str(HERE / f"{cases}.py")]) for cases in PYTHON_CASES]
+        # Isolated: a file of cases beside them would be taken for a package of its name (`realtime`).
+        found += [(f"supabase-py {cases}", [python, "-I", str(HERE / f"{cases}.py")]) for cases in PYTHON_CASES]
     except (subprocess.CalledProcessError, OSError):
         pass
     return found
