@@ -373,7 +373,7 @@ impl Channels {
                 "Unauthorized",
                 "You do not have permissions to write to this Channel topic".to_owned(),
             ))
-        } else if payload.len() > limits.payload {
+        } else if payload.size() > limits.payload {
             Some(No(
                 "PayloadSizeExceeded",
                 format!("a payload has at most {} bytes", limits.payload),
@@ -436,7 +436,7 @@ impl Channels {
         let realtime = &self.app.realtime;
         let size = match &frame.body {
             Body::Json(text) => text.len(),
-            Body::User(_, payload) => payload.len(),
+            Body::User(_, payload) => payload.size(),
         };
         if size > realtime.limits.payload {
             return self.fail(&frame.topic, "Track message size exceeded", "phx_close");

@@ -75,7 +75,7 @@ pub enum Payload {
 impl Payload {
     /// How large it is (bytes).
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         match self {
             Payload::Json(text) => text.len(),
             Payload::Bytes(bytes) => bytes.len(),

@@ -97,7 +97,7 @@ fn answered(sent: Result<(), Problem>) -> Response {
 
 fn is_too_large(app: &App, payload: &Payload) -> Option<Response> {
     let max = app.realtime.limits.payload;
-    (payload.len() > max).then(|| {
+    (payload.size() > max).then(|| {
         let text = format!("PayloadSizeExceeded: a payload has at most {max} bytes");
         refused(StatusCode::PAYLOAD_TOO_LARGE, &text)
     })

@@ -177,7 +177,6 @@ impl Heard {
         }
     }
 
-    #[allow(clippy::wildcard_enum_match_arm, reason = "the driver's enum, which may grow")]
     async fn until_begun(&mut self) -> Result<(), StreamError> {
         loop {
             while self.input.len() < 5 {
@@ -194,9 +193,8 @@ impl Heard {
                 self.input.advance(length);
                 return Ok(());
             }
-            match self.message().await? {
-                Message::ErrorResponse(body) => return Err(refused(&body)),
-                _ => {}
+            if let Message::ErrorResponse(body) = self.message().await? {
+                return Err(refused(&body));
             }
         }
     }

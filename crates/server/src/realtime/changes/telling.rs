@@ -56,6 +56,9 @@ enum About {
     Term(Term, Vec<usize>),
 }
 
+/// One form of a change: which, for which role, with which columns.
+type Form<'a> = (usize, &'static str, Option<Vec<&'a str>>);
+
 /// What is known of a group: changes that it may know of, and conditions that hold.
 #[derive(Default)]
 struct Known {
@@ -289,7 +292,7 @@ impl Teller<'_> {
     }
 
     fn deliver(&self, changes: &[Change], asking: &[Asking<'_>], known: &HashMap<Group, Known>) {
-        let mut made: HashMap<(usize, &'static str, Option<Vec<&str>>), Arc<str>> = HashMap::new();
+        let mut made: HashMap<Form<'_>, Arc<str>> = HashMap::new();
         for one in asking {
             let (Some(change), Some(known)) = (changes.get(one.change), known.get(&one.group)) else {
                 continue;
