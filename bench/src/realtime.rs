@@ -190,11 +190,12 @@ impl Bench<'_> {
                 self.app.keys.anon_key()
             );
             let (mut socket, _) = client_async(url, stream).await?;
-            let mut binding = json!({ "event": "INSERT", "schema": "public", "table": "ticks" });
-            if self.filters || !matching {
-                let whose = if matching { *person } else { Uuid::new_v4() };
-                binding["filter"] = format!("owner_id=eq.{whose}").into();
-            }
+            let whose = if matching { *person } else { Uuid::new_v4() };
+            let filter = (self.filters || !matching).then(|| format!("owner_id=eq.{whose}"));
+            let binding = match filter {
+                Some(filter) => json!({ "event": "INSERT", "schema": "public", "table": "ticks", "filter": filter }),
+                None => json!({ "event": "INSERT", "schema": "public", "table": "ticks" }),
+            };
             let join = json!(["1", "1", "realtime:ticks", "phx_join",
                 { "config": { "postgres_changes": [binding] }, "access_token": token }]);
             socket.send(Message::Text(join.to_string().into())).await?;

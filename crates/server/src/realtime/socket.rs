@@ -14,7 +14,6 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
-use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _, stream::SplitSink};
 use serde::Deserialize;
 use serde_json::json;
@@ -159,7 +158,7 @@ async fn talk(
                 silent_since = tokio::time::Instant::now();
                 let read = match message? {
                     Ok(Message::Text(text)) => read_text(channels.version(), &text),
-                    Ok(Message::Binary(bytes)) => read_bytes(&Bytes::from(bytes)),
+                    Ok(Message::Binary(bytes)) => read_bytes(&bytes),
                     Ok(Message::Ping(_) | Message::Pong(_)) => continue,
                     Ok(Message::Close(_)) | Err(_) => return None,
                 };

@@ -62,7 +62,7 @@ pub(super) enum No {
     Version,
     /// There is no such upload, or none of the caller's.
     #[error("there is no such upload")]
-    NoUpload,
+    Upload,
     /// It has expired.
     #[error("the upload has expired")]
     Expired,
@@ -79,7 +79,7 @@ impl IntoResponse for No {
         let (status, code) = match self {
             No::Storage(refusal) => return as_tus(refusal.into_real_response()),
             No::Version => (StatusCode::PRECONDITION_FAILED, "InvalidVersion"),
-            No::NoUpload => (StatusCode::NOT_FOUND, "NoSuchUpload"),
+            No::Upload => (StatusCode::NOT_FOUND, "NoSuchUpload"),
             No::Expired => (StatusCode::GONE, "NoSuchUpload"),
             No::Offset => (StatusCode::CONFLICT, "InvalidOffset"),
             No::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidContentType"),
@@ -118,7 +118,7 @@ pub(crate) async fn announced(State(app): State<App>, request: Request, next: Ne
 /// By whose right an upload goes on.
 enum By {
     /// A caller's, whose policies are asked each time.
-    Caller(Asked),
+    Caller(Box<Asked>),
     /// That of whoever signed a link.
     Link(Link),
 }
@@ -127,7 +127,7 @@ impl By {
     async fn of(parts: &mut Parts, app: &App, at: &At) -> Result<By, No> {
         // An upload's id is no path: it holds no slash.
         if !parts.uri.path().contains("/resumable/sign") {
-            return Ok(By::Caller(Asked::from_request_parts(parts, app).await?));
+            return Ok(By::Caller(Box::new(Asked::from_request_parts(parts, app).await?)));
         }
         let token = text(&parts.headers, "x-signature").ok_or_else(super::links::no_token)?;
         let link = Link::verify(token, &app.config.jwt_secret, &at.key(), Scope::Upload, app.now())?;
@@ -270,15 +270,15 @@ async fn find(app: &App, parts: &mut Parts, id: &str) -> Result<(By, At, Upload)
     let named = named
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .unwrap_or_default();
-    let (key, id) = named.rsplit_once('/').ok_or(No::NoUpload)?;
-    let id: Uuid = id.parse().map_err(|_| No::NoUpload)?;
+    let (key, id) = named.rsplit_once('/').ok_or(No::Upload)?;
+    let id: Uuid = id.parse().map_err(|_| No::Upload)?;
     let (at, upload) = rows::find(app, id)
         .await?
         .filter(|(at, _)| at.key() == key)
-        .ok_or(No::NoUpload)?;
+        .ok_or(No::Upload)?;
     let by = By::of(parts, app, &at).await?;
     if by.owner() != upload.owner {
-        return Err(No::NoUpload);
+        return Err(No::Upload);
     }
     if upload.expires_at <= app.now() {
         return Err(No::Expired);
