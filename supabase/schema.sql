@@ -6523,7 +6523,8 @@ create table nexus.resumable_uploads (
   constraint resumable_uploads_pkey PRIMARY KEY (id),
   constraint resumable_uploads_expire_after_they_begin CHECK ((expires_at > created_at)),
   constraint resumable_uploads_length_is_a_size CHECK ((length >= 0)),
-  constraint resumable_uploads_object_name_is_bounded CHECK (((length(object_name) >= 1) AND (length(object_name) <= 1024)))
+  constraint resumable_uploads_object_name_is_bounded CHECK (((length(object_name) >= 1) AND (length(object_name) <= 1024))),
+  constraint resumable_uploads_user_metadata_is_an_object CHECK ((jsonb_typeof(user_metadata) = 'object'::text))
 );
 comment on table nexus.resumable_uploads is 'An upload that may be cut off and go on. The object is written when the last byte has come; until it expires the upload still tells that it is finished.';
 comment on column nexus.resumable_uploads.id is 'Identity of the upload; its URL has it.';
