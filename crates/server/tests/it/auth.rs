@@ -185,7 +185,6 @@ async fn the_rest_of_the_server_answers_as_itself() {
     let site = Site::new().await;
     for (method, path, status, code) in [
         ("GET", "/nothing/here", 404, "not_found"),
-        ("GET", "/auth/v1/nothing", 404, "not_found"),
         ("DELETE", "/health", 405, "method_not_allowed"),
     ] {
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
@@ -199,6 +198,15 @@ async fn the_rest_of_the_server_answers_as_itself() {
             "{path}"
         );
     }
+    let request = Request::get("/auth/v1/nothing").body(Body::empty()).unwrap();
+    let response = router(site.app.clone()).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    let body: Value = serde_json::from_slice(&to_bytes(response.into_body(), usize::MAX).await.unwrap()).unwrap();
+    assert_eq!(
+        (&body["code"], &body["error_code"]),
+        (&json!(404), &json!("validation_failed")),
+        "auth has a form of its own"
+    );
     let request = Request::builder().method("OPTIONS").uri("/auth/v1/user");
     let request = request
         .header("origin", "https://app.example")
