@@ -214,6 +214,17 @@ pub enum StoreError {
     Interrupted,
 }
 
+impl StoreError {
+    /// Whether what was listed a moment ago is not there any more: the collector of a running server took it away.
+    fn is_gone(&self) -> bool {
+        match self {
+            StoreError::NotThere => true,
+            StoreError::Io(error) => error.kind() == io::ErrorKind::NotFound,
+            StoreError::Unreadable(_) | StoreError::Random(_) | StoreError::Interrupted => false,
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
         Problem::internal(error)

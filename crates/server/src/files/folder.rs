@@ -258,7 +258,6 @@ impl FileStore for Folder {
     fn verify(&self) -> Result<(u64, Vec<String>), StoreError> {
         let (mut read, mut faults) = (0, Vec::new());
         for path in self.paths()? {
-            read += 1;
             let verified = (|| -> Result<(), StoreError> {
                 let file = Sealed::open(File::open(&path)?, &self.keys)?;
                 file.verify()?;
@@ -267,9 +266,12 @@ impl FileStore for Folder {
                 }
                 Ok(())
             })();
-            if let Err(error) = verified {
-                faults.push(format!("{}: {}", path.display(), crate::problem::chain(&error)));
+            match verified {
+                Err(error) if error.is_gone() => continue,
+                Err(error) => faults.push(format!("{}: {}", path.display(), crate::problem::chain(&error))),
+                Ok(()) => {}
             }
+            read += 1;
         }
         Ok((read, faults))
     }
@@ -277,10 +279,11 @@ impl FileStore for Folder {
     fn rotate(&self) -> Result<Rotated, StoreError> {
         let mut rotated = Rotated::default();
         for path in self.paths()? {
-            if self.rewrap(&path)? {
-                rotated.turned += 1;
-            } else {
-                rotated.were_current += 1;
+            match self.rewrap(&path) {
+                Ok(true) => rotated.turned += 1,
+                Ok(false) => rotated.were_current += 1,
+                Err(error) if error.is_gone() => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(rotated)

@@ -342,7 +342,6 @@ impl FileStore for S3 {
     fn verify(&self) -> Result<(u64, Vec<String>), StoreError> {
         let (mut read, mut faults) = (0, Vec::new());
         for found in self.all()? {
-            read += 1;
             let verified = (|| -> Result<(), StoreError> {
                 let file = self.open_at(&found.location)?;
                 file.verify()?;
@@ -352,9 +351,12 @@ impl FileStore for S3 {
                 }
                 Ok(())
             })();
-            if let Err(error) = verified {
-                faults.push(format!("{}: {}", found.location, crate::problem::chain(&error)));
+            match verified {
+                Err(error) if error.is_gone() => continue,
+                Err(error) => faults.push(format!("{}: {}", found.location, crate::problem::chain(&error))),
+                Ok(()) => {}
             }
+            read += 1;
         }
         Ok((read, faults))
     }
@@ -362,10 +364,11 @@ impl FileStore for S3 {
     fn rotate(&self) -> Result<Rotated, StoreError> {
         let mut rotated = Rotated::default();
         for found in self.all()? {
-            if self.rewrap(&found.location)? {
-                rotated.turned += 1;
-            } else {
-                rotated.were_current += 1;
+            match self.rewrap(&found.location) {
+                Ok(true) => rotated.turned += 1,
+                Ok(false) => rotated.were_current += 1,
+                Err(error) if error.is_gone() => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(rotated)
