@@ -29,7 +29,12 @@ pub fn new_password(text: &str, email: Option<&str>, score_min: u8) -> Result<Pa
     }
     let own: Vec<&str> = email
         .into_iter()
-        .flat_map(|email| std::iter::once(email).chain(email.split(['@', '.', '-', '_', '+'])))
+        .flat_map(|email| {
+            // Whole, what is before the @, and each word of it.
+            std::iter::once(email)
+                .chain(email.split('@'))
+                .chain(email.split(['@', '.', '-', '_', '+']))
+        })
         .filter(|part| part.len() > 2)
         .collect();
     let found = zxcvbn(text, &own);
