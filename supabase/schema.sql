@@ -4493,7 +4493,7 @@ create view public.property_evidence as
      JOIN public.properties p ON (((p.id = d.property_id) AND p.is_active)))
   WHERE (d.review_status = 'accepted'::text)
   ORDER BY d.property_id, d.document_type, d.expires_at DESC, d.created_at DESC, d.id;
-comment on view public.property_evidence is 'The accepted evidence of listed properties by kind, the one that is current longest: that there is some, and its dates; no name, content or file. Runs with its owner rights, on purpose and read-only: documents are for whom their policies name, while that a house has a deed is for everybody.';
+comment on view public.property_evidence is 'The accepted evidence of listed properties by kind, the one that is current longest: that there is some, and its dates; no name, content or file. Runs with its owner rights behind a barrier, on purpose and read-only: documents are for whom their policies name, while that a house has a deed is for everybody.';
 comment on column public.property_evidence.property_id is 'The listed property.';
 comment on column public.property_evidence.document_type is 'What kind of evidence it is, such as deed or insurance.';
 comment on column public.property_evidence.issued_on is 'When it was issued.';
