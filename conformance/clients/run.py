@@ -34,6 +34,7 @@ PYTHON = "supabase==2.34.1"
 PROVIDER = "oidc-provider@9.13.3"
 DOCUMENTS = "schemathesis==4.32.5"
 PYTHON_CASES = ["rest", "auth", "storage", "realtime"]
+KEYED = "supabase-js auth, tokens signed by ES256"
 if sys.argv[2:]:
     JS_CASES = [cases for cases in JS_CASES if cases in sys.argv[2:]]
     PYTHON_CASES = [cases for cases in PYTHON_CASES if cases in sys.argv[2:]]
@@ -139,6 +140,31 @@ def leaks(log):
     return [f"the log tells too much: {line}" for line in lines if secret.search(line)]
 
 
+def serving(program, environment, log):
+    """A server that is ready, where NEXUS_MINT_LISTEN says."""
+    with log.open("wb") as written:
+        server = subprocess.Popen([program, "serve", "--dev-keys"], env=environment, stderr=written)
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"http://{environment['NEXUS_MINT_LISTEN']}/ready", timeout=1)
+            break
+        except OSError:
+            time.sleep(0.1)
+    return server
+
+
+def by_keys(folder, program, environment, command):
+    """Runs the cases of auth on a server that signs with a key of its own, which all others verify by its public half."""
+    key = subprocess.run([program, "key", "signing"], env=environment, text=True, capture_output=True, check=True).stdout.strip()
+    address = f"127.0.0.1:{free_port()}"
+    server = serving(program, dict(environment, NEXUS_MINT_LISTEN=address, NEXUS_MINT_JWT_SIGNING_KEYS=key), folder / "log-keys")
+    try:
+        return subprocess.run([*command, f"http://{address}", ANON, SERVICE, "", "ES256"], text=True, capture_output=True)
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def over_s3(folder, program, environment, commands, started):
     """Runs the cases of storage on a server whose files are in a fake S3: passed, failed, and what to say."""
     python = folder / "python/bin/python"
@@ -159,14 +185,7 @@ def over_s3(folder, program, environment, commands, started):
         environment, NEXUS_MINT_LISTEN=f"127.0.0.1:{listen}", NEXUS_MINT_STORAGE_S3_BUCKET="files",
         NEXUS_MINT_STORAGE_S3_ENDPOINT=endpoint, NEXUS_MINT_STORAGE_S3_ACCESS_KEY="a", NEXUS_MINT_STORAGE_S3_SECRET_KEY="b",
     )
-    with (folder / "log-s3").open("wb") as written:
-        started.append(subprocess.Popen([program, "serve", "--dev-keys"], env=environment, stderr=written))
-    for _ in range(200):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{listen}/ready", timeout=1)
-            break
-        except OSError:
-            time.sleep(0.1)
+    started.append(serving(program, environment, folder / "log-s3"))
     passed, failed, said = 0, 0, []
     for name, command in commands:
         done = subprocess.run([*command, f"http://127.0.0.1:{listen}", ANON, SERVICE], text=True, capture_output=True)
@@ -228,15 +247,8 @@ def main():
         psql = [f"{binaries}/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url, "-f", str(HERE / "lab.sql")]
         subprocess.run(psql, **quiet)
         log = folder / "log"
-        with log.open("wb") as written:
-            server = subprocess.Popen([program, "serve", "--dev-keys"], env=environment, stderr=written)
-            started.append(server)
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{listen}/ready", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
+        server = serving(program, environment, log)
+        started.append(server)
         found = clients(folder)
         skipped = len(JS_CASES) + len(PYTHON_CASES) - len(found)
         if skipped:
@@ -244,11 +256,14 @@ def main():
         if (folder / "oidc.mjs").exists():
             provider = ["node", str(folder / "oidc.mjs"), str(issuing), f"http://127.0.0.1:{listen}"]
             started.append(subprocess.Popen(provider, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        for name, command in found:
+        for name, command in [*found, *((KEYED, command) for name, command in found if name == "supabase-js auth")]:
             arguments = [f"http://127.0.0.1:{listen}", ANON, SERVICE]
             if name.endswith(" auth"):
                 arguments.append(issuer if (folder / "oidc.mjs").exists() else "")
-            done = subprocess.run([*command, *arguments], text=True, capture_output=True)
+            if name == KEYED:
+                done = by_keys(folder, program, environment, command)
+            else:
+                done = subprocess.run([*command, *arguments], text=True, capture_output=True)
             sums = re.search(r"^(\d+) passed, (\d+) failed, \d+ skipped$", done.stdout, re.M)
             lines = [line for line in done.stdout.splitlines() if not (sums and line == sums.group(0))]
             print("\n".join([f"{name}: {sums.group(0) if sums else 'ended early'}", *lines]))
