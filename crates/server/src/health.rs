@@ -1,5 +1,7 @@
 //! `/health` says that the process is alive; `/ready` says whether it can do its work now.
 
+pub mod measured;
+
 use std::time::Instant;
 
 use axum::{
@@ -142,7 +144,9 @@ pub async fn deployment(command: &Command, _person: &Person, _body: CheckHealth)
         Pace::Paused(since, reason) => note("jobs", begun, "down", format!("paused since {since}: {reason}")),
     }
     let begun = Instant::now();
-    let text = sql!("select count(*) from nexus.payment_messages where processed_at is null and received_at < $1");
+    let text = sql!(
+        "select count(*) from nexus.payment_messages where processed_at is null and dead_at is null and received_at < $1"
+    );
     let late: i64 = command
         .tx
         .query_one(text, &[&(command.now - LATE_AFTER)])
