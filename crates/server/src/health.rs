@@ -145,20 +145,18 @@ pub async fn deployment(command: &Command, _person: &Person, _body: CheckHealth)
     }
     let begun = Instant::now();
     let text = sql!(
-        "select count(*) from nexus.payment_messages where processed_at is null and dead_at is null and received_at < $1"
+        "select count(*) filter (where m.dead_at is null and m.received_at < $1), count(*) filter (where m.dead_at is not null)
+         from nexus.payment_messages as m where m.processed_at is null"
     );
-    let late: i64 = command
-        .tx
-        .query_one(text, &[&(command.now - LATE_AFTER)])
-        .await?
-        .try_get(0)?;
-    match late {
-        0 => note("payments", begun, "healthy", "every message is worked off".to_owned()),
-        count => note(
+    let row = command.tx.query_one(text, &[&(command.now - LATE_AFTER)]).await?;
+    let (late, aside): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    match (late, aside) {
+        (0, 0) => note("payments", begun, "healthy", "every message is worked off".to_owned()),
+        (late, aside) => note(
             "payments",
             begun,
             "degraded",
-            format!("{count} messages wait for more than ten minutes"),
+            format!("{late} messages wait for more than ten minutes, {aside} are set aside"),
         ),
     }
     let count = |status| services.iter().filter(|part| part.status == status).count();

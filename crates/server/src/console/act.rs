@@ -285,7 +285,11 @@ fn number(name: &str, typed: &str) -> Result<Value, Problem> {
 
 /// `12.5` as 125000: digits, and at most four behind the point.
 fn millionths(name: &str, typed: &str) -> Result<Value, Problem> {
-    let wanted = || Problem::Invalid(format!("{name}: per cent are wanted, such as 30 or 12.5, with at most four decimals"));
+    let wanted = || {
+        Problem::Invalid(format!(
+            "{name}: per cent are wanted, such as 30 or 12.5, with at most four decimals"
+        ))
+    };
     let typed = typed.trim_end_matches('%').trim_end();
     let (whole, part) = typed.split_once('.').unwrap_or((typed, ""));
     let is_figure = |text: &str| text.bytes().all(|letter| letter.is_ascii_digit());

@@ -53,8 +53,8 @@ pub async fn measure(command: &Command, _admin: &Admin, _body: Ask) -> Result<Me
         "with newest as (select s.audit_up_to, s.entries_up_to, s.sealed_at from nexus.seals as s order by s.number desc limit 1),
               place as (select coalesce((select n.audit_up_to from newest as n), 0) as audit, coalesce((select n.entries_up_to from newest as n), 0) as entry)
          select (select count(*) from (
-                   (select from public.audit_log as a where a.id > (select p.audit from place as p) limit $1 + 1)
-                   union all (select from ledger.entries as e where e.id > (select p.entry from place as p) limit $1 + 1)) as rows),
+                   (select from public.audit_log as a where a.id > (select p.audit from place as p) limit $1::bigint + 1)
+                   union all (select from ledger.entries as e where e.id > (select p.entry from place as p) limit $1::bigint + 1)) as rows),
                 (select n.sealed_at from newest as n)"
     );
     let seals = command.tx.query_one(text, &[&COUNTED_MAX]).await?;

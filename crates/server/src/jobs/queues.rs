@@ -103,35 +103,35 @@ const QUEUES: &str = sql!(
        select 1, 'payment_messages', count(*) filter (where m.dead_at is null), count(*) filter (where m.dead_at is null and m.due_at < $1),
               count(*) filter (where m.dead_at is null and m.last_error is not null), count(*) filter (where m.dead_at is not null),
               min(m.received_at) filter (where m.dead_at is null), min(m.due_at) filter (where m.dead_at is null)
-       from (select m.received_at, m.due_at, m.dead_at, m.last_error from nexus.payment_messages as m where m.processed_at is null limit $2 + 1) as m
+       from (select m.received_at, m.due_at, m.dead_at, m.last_error from nexus.payment_messages as m where m.processed_at is null limit $2::bigint + 1) as m
        union all
        select 2, 'refunds', count(*) filter (where r.status <> 'failed'), count(*) filter (where r.status <> 'failed' and r.due_at < $1),
               count(*) filter (where r.status = 'failed'), 0, min(r.created_at) filter (where r.status <> 'failed'),
               min(r.due_at) filter (where r.status <> 'failed')
-       from (select r.status, r.due_at, r.created_at from public.refunds as r where r.status in ('due', 'sent', 'failed') limit $2 + 1) as r
+       from (select r.status, r.due_at, r.created_at from public.refunds as r where r.status in ('due', 'sent', 'failed') limit $2::bigint + 1) as r
        union all
        select 3, 'payouts', count(*) filter (where o.status <> 'failed'), count(*) filter (where o.status <> 'failed' and o.due_at < $1),
               count(*) filter (where o.status = 'failed'), 0, min(o.created_at) filter (where o.status <> 'failed'),
               min(o.due_at) filter (where o.status <> 'failed')
-       from (select o.status, o.due_at, o.created_at from public.payouts as o where o.status in ('due', 'sent', 'failed') limit $2 + 1) as o
+       from (select o.status, o.due_at, o.created_at from public.payouts as o where o.status in ('due', 'sent', 'failed') limit $2::bigint + 1) as o
        union all
        select 4, 'reservations', count(*), count(*) filter (where i.due_at < $1), 0, 0, min(i.created_at), min(i.due_at)
-       from (select i.due_at, i.created_at from public.investments as i where i.status = 'pending' and i.due_at is not null limit $2 + 1) as i
+       from (select i.due_at, i.created_at from public.investments as i where i.status = 'pending' and i.due_at is not null limit $2::bigint + 1) as i
        union all
        select 5, 'transfers', count(*), count(*) filter (where t.due_at < $1), 0, 0, min(t.created_at), min(t.due_at)
-       from (select t.due_at, t.created_at from public.transfers as t where t.status in ('requested', 'accepted') limit $2 + 1) as t
+       from (select t.due_at, t.created_at from public.transfers as t where t.status in ('requested', 'accepted') limit $2::bigint + 1) as t
        union all
        select 6, 'mails', count(*), count(*) filter (where m.due_at < $1), count(*) filter (where m.attempts > 0), 0, min(m.created_at), min(m.due_at)
        from nexus.waiting_mails() as m
        union all
-       select 7, 'figures', count(*), 0, 0, 0, null, null from (select from nexus.figure_changes limit $2 + 1) as f
+       select 7, 'figures', count(*), 0, 0, 0, null, null from (select from nexus.figure_changes limit $2::bigint + 1) as f
        union all
-       select 8, 'contents', count(*), 0, 0, 0, min(u.noted_at), null from (select u.noted_at from nexus.unnamed_files as u limit $2 + 1) as u
+       select 8, 'contents', count(*), 0, 0, 0, min(u.noted_at), null from (select u.noted_at from nexus.unnamed_files as u limit $2::bigint + 1) as u
        union all
        select 9, 'events', count(*), 0, count(*) filter (where e.attempts > 0),
               (select count(*) from nexus.outbox_events as d where d.dead_at is not null), min(e.created_at), null
        from (select e.attempts, e.created_at from nexus.outbox_events as e where e.done_at is null and e.dead_at is null
-             order by e.available_at, e.id limit $2 + 1) as e)
+             order by e.available_at, e.id limit $2::bigint + 1) as e)
      select jsonb_agg(jsonb_build_object('queue', q.name, 'waiting', q.waits, 'late', q.late, 'failing', q.failing, 'aside', q.aside,
               'oldestAt', q.oldest_at, 'nextAt', q.next_at) order by q.place) from queues as q"
 );
@@ -197,15 +197,14 @@ pub async fn retry(command: &Command, _admin: &Admin, body: Item) -> Result<Done
         Queue::Mails => {
             let id: Uuid = body.id.parse().map_err(|_| gone())?;
             let text = sql!("select nexus.retry_mail($1, $2)");
-            let is_there: bool = command
-                .tx
-                .query_one(text, &[&id, &command.now])
-                .await?
-                .try_get(0)?;
+            let is_there: bool = command.tx.query_one(text, &[&id, &command.now]).await?.try_get(0)?;
             is_there.then_some(None).ok_or_else(gone)?
         }
     };
-    let (before, after) = (json!({ "set_aside_at": was_aside }), json!({ "set_aside_at": null, "tried_at": command.now }));
+    let (before, after) = (
+        json!({ "set_aside_at": was_aside }),
+        json!({ "set_aside_at": null, "tried_at": command.now }),
+    );
     note(command, body.queue.table(), &body.id, &before, &after).await?;
     Ok(DONE)
 }
@@ -232,7 +231,14 @@ pub async fn set_aside(command: &Command, _admin: &Admin, body: SetAside) -> Res
     };
     changed(command, text, numbered(&body.id)?).await?;
     let after = json!({ "set_aside_at": command.now, "reason": reason });
-    note(command, body.queue.table(), &body.id, &json!({ "set_aside_at": null }), &after).await?;
+    note(
+        command,
+        body.queue.table(),
+        &body.id,
+        &json!({ "set_aside_at": null }),
+        &after,
+    )
+    .await?;
     Ok(DONE)
 }
 

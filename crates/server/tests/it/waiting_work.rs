@@ -71,7 +71,10 @@ async fn what_fails_says_why_waits_longer_and_is_tried_again_or_set_aside() {
     shop.site.done(&shop.admin, "set-aside-job", aside.clone()).await;
     let (rule, _) = shop.site.refused(&shop.admin, "set-aside-job", aside).await;
     assert_eq!(rule, "job.waits", "once");
-    database.batch_execute("alter table public.payments drop constraint payments_break").await.unwrap();
+    database
+        .batch_execute("alter table public.payments drop constraint payments_break")
+        .await
+        .unwrap();
     shop.site.advance(TimeDelta::minutes(11));
     shop.turn().await;
     assert_eq!(shop.status(id).await, "pending", "nobody looks at what was set aside");
@@ -103,7 +106,10 @@ async fn a_message_that_came_again_while_it_is_set_aside_stays_there() {
     shop.pay(&session, CHARGE, 0, false).await;
     let bodies = sandbox::undelivered(&shop.site.app).await.unwrap();
     shop.deliver().await;
-    database.batch_execute("alter table public.payments drop constraint payments_break").await.unwrap();
+    database
+        .batch_execute("alter table public.payments drop constraint payments_break")
+        .await
+        .unwrap();
     let named = listed(&shop).await["items"][0]["id"].clone();
     let aside = json!({ "queue": "payment_messages", "id": named, "reason": "to look" });
     shop.site.done(&shop.admin, "set-aside-job", aside).await;
@@ -126,7 +132,8 @@ async fn an_event_that_is_set_aside_is_brought_back_and_a_mail_is_tried_and_not_
     let database = shop.site.world.admin().await;
     let text = "insert into nexus.outbox_events (topic, dedupe_key, attempts, last_error) values ('a.topic', 'k', 3, 'away') returning id::text";
     let event: String = database.query_one(text, &[]).await.unwrap().get(0);
-    let text = "insert into nexus.login_mails (kind, recipient, subject, body_text, body_html, created_at, due_at, attempts)
+    let text =
+        "insert into nexus.login_mails (kind, recipient, subject, body_text, body_html, created_at, due_at, attempts)
                 values ('invite', 'somebody@example.com', 's', 'secret words', 'h', $1, $2, 2) returning id::text";
     let (now, later) = (shop.site.now(), shop.site.now() + TimeDelta::minutes(5));
     let mail: String = database.query_one(text, &[&now, &later]).await.unwrap().get(0);

@@ -79,15 +79,25 @@ fn database(visit: &Visit, status: &Value) -> Markup {
         ],
     );
     parts::facts(&[
-        pair(visit.t("health-version"), html! { "PostgreSQL " (text(status, "/version")) }),
-        pair(visit.t("health-size"), html! { (file_size(number(status, "sizeBytes"))) }),
+        pair(
+            visit.t("health-version"),
+            html! { "PostgreSQL " (text(status, "/version")) },
+        ),
+        pair(
+            visit.t("health-size"),
+            html! { (file_size(number(status, "sizeBytes"))) },
+        ),
         pair(visit.t("health-connections"), html! { (connections) }),
     ])
 }
 
 /// Who follows the database's log, and what is kept for it: a follower that is away fills the disk.
 fn slots(visit: &Visit, status: &Value) -> Markup {
-    let slots = status.get("slots").and_then(Value::as_array).cloned().unwrap_or_default();
+    let slots = status
+        .get("slots")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     if slots.is_empty() {
         return html! { p.fine { (visit.t("health-no-slots")) } };
     }
@@ -105,7 +115,11 @@ fn slots(visit: &Visit, status: &Value) -> Markup {
 }
 
 fn backlog(visit: &Visit, status: &Value, jobs: &Value) -> Markup {
-    let queues = jobs.get("queues").and_then(Value::as_array).cloned().unwrap_or_default();
+    let queues = jobs
+        .get("queues")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let sum = |name: &str| -> i64 { queues.iter().map(|queue| number(queue, name)).sum() };
     html! {
         (parts::facts(&[
@@ -165,7 +179,11 @@ async fn files(app: &App, visit: &Visit) -> Markup {
 }
 
 fn mail(app: &App, visit: &Visit, jobs: &Value) -> Markup {
-    let queues = jobs.get("queues").and_then(Value::as_array).cloned().unwrap_or_default();
+    let queues = jobs
+        .get("queues")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let waiting = queues.iter().find(|queue| text(queue, "/queue") == "mails");
     let waiting = waiting.map_or(0, |queue| number(queue, "waiting"));
     let state = match &app.config.settings.smtp_url {

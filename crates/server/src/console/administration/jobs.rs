@@ -73,7 +73,9 @@ fn pace(visit: &Visit, answer: &Value) -> Markup {
 fn queue_table(visit: &Visit, queues: &[Value], most: i64) -> Markup {
     let count = |number: i64| {
         if number > most {
-            visit.tv("jobs-more", &[("count", figures::count(most).into())]).into_owned()
+            visit
+                .tv("jobs-more", &[("count", figures::count(most).into())])
+                .into_owned()
         } else {
             figures::count(number)
         }
@@ -129,7 +131,11 @@ fn item(visit: &Visit, at: usize, item: &Value) -> Markup {
         @else if let Some(next) = instant(item, "/nextAt") { ", " (visit.t("jobs-next-try")) " " (figures::instant(next, visit.language)) }
         @if !text(item, "/error").is_empty() { br; q lang="en" dir="ltr" { (text(item, "/error")) } }
     };
-    let label = if aside.is_some() { visit.t("jobs-bring-back") } else { visit.t("jobs-retry") };
+    let label = if aside.is_some() {
+        visit.t("jobs-bring-back")
+    } else {
+        visit.t("jobs-retry")
+    };
     let retry = Act {
         function: "retry-job",
         hidden: &hidden,

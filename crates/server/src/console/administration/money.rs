@@ -9,7 +9,13 @@ use uuid::Uuid;
 use super::{ADMINS, section};
 use crate::{
     app::App,
-    console::{act::{self, Act}, figures, listing::Sum, parts, visit::Visit},
+    console::{
+        act::{self, Act},
+        figures,
+        listing::Sum,
+        parts,
+        visit::Visit,
+    },
     db::sql,
     problem::Problem,
 };

@@ -208,7 +208,10 @@ async fn shown(
             section.card { h2 { (visit.t("rules-publish")) } p.soft { (visit.t("rules-publish-text")) } (publish_form(visit, id, &code, [&title, &summary], &rules, typed)) }
         }
     };
-    Ok(answered(section(visit, "/administration/rules", &title, content), problem))
+    Ok(answered(
+        section(visit, "/administration/rules", &title, content),
+        problem,
+    ))
 }
 
 /// A rule's parameters, in words as the pack has them.
@@ -322,7 +325,9 @@ pub(crate) async fn publish(State(app): State<App>, visit: Visit, fields: Fields
         Err(problem) => Err(problem),
     };
     match published {
-        Ok(answer) => Ok(Redirect::to(&format!("/administration/rules/{}?did=done", text(&answer, "/id"))).into_response()),
+        Ok(answer) => {
+            Ok(Redirect::to(&format!("/administration/rules/{}?did=done", text(&answer, "/id"))).into_response())
+        }
         Err(problem) => {
             let problem = beside_form(problem)?;
             shown(&app, &visit, from, &fields, Some(&problem)).await
@@ -336,8 +341,9 @@ fn body(fields: &Fields) -> Result<Map<String, Value>, Problem> {
         .map_err(|error| Problem::Invalid(format!("rules: this is no JSON: {error}")))?;
     body.insert("rules".to_owned(), rules);
     if let Some(typed) = fields.given("validFrom") {
-        let at = NaiveDateTime::parse_from_str(typed, "%Y-%m-%dT%H:%M")
-            .map_err(|_| Problem::Invalid("validFrom: a day and a time are wanted, such as 2026-11-28T15:00".to_owned()))?;
+        let at = NaiveDateTime::parse_from_str(typed, "%Y-%m-%dT%H:%M").map_err(|_| {
+            Problem::Invalid("validFrom: a day and a time are wanted, such as 2026-11-28T15:00".to_owned())
+        })?;
         let at: DateTime<Utc> = at.and_utc();
         body.insert("validFrom".to_owned(), json!(at));
     }
@@ -350,8 +356,10 @@ mod tests {
 
     #[test]
     fn versions_are_compared_rule_by_rule() {
-        let before = json!([{ "rule": "cooling_off", "days": 1, "source": "a" }, { "rule": "accredited", "source": "b" }]);
-        let after = json!([{ "rule": "accredited", "source": "b" }, { "rule": "cooling_off", "days": 4, "source": "a" }]);
+        let before =
+            json!([{ "rule": "cooling_off", "days": 1, "source": "a" }, { "rule": "accredited", "source": "b" }]);
+        let after =
+            json!([{ "rule": "accredited", "source": "b" }, { "rule": "cooling_off", "days": 4, "source": "a" }]);
         let (gone, come) = compared(&before, &after);
         assert_eq!((gone.len(), come.len()), (1, 1), "what moved is the same");
         assert_eq!((&gone[0]["days"], &come[0]["days"]), (&json!(1), &json!(4)));

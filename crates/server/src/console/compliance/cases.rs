@@ -95,7 +95,7 @@ async fn shown(app: &App, visit: &Visit, typed: &Fields, problem: Option<&Proble
                 p.fine { (visit.t("cases-text")) }
                 @if cases.is_empty() { (parts::empty(&visit.t("cases-none"), html! { p { (visit.t("cases-none-text")) } })) }
                 ul.notices { @for line in cases { (line) } }
-                (act::folded(&visit.t("cases-open-new"), new))
+                details.folded open[problem.is_some()] { summary { (visit.t("cases-open-new")) } div.card.tight { (new) } }
             }
             section {
                 h2 { (visit.t("cases-transfers")) }
@@ -220,7 +220,9 @@ pub(super) fn choices(
     name: impl Fn(&Row) -> Result<String, Problem>,
 ) -> Result<Vec<(String, String)>, Problem> {
     let none = std::iter::once(Ok((String::new(), visit.t("cases-none-chosen").into_owned())));
-    let rows = rows.iter().map(|row| Ok((row.try_get::<_, Uuid>(0)?.to_string(), name(row)?)));
+    let rows = rows
+        .iter()
+        .map(|row| Ok((row.try_get::<_, Uuid>(0)?.to_string(), name(row)?)));
     none.chain(rows).collect()
 }
 
@@ -229,7 +231,10 @@ fn new_case(visit: &Visit, typed: &Fields, held: &[Row], freezes: &[Row]) -> Res
     let held = choices(visit, held, |row| Ok(row.try_get(1)?))?;
     let freezes = choices(visit, freezes, |row| {
         let (title, holder): (String, String) = (row.try_get(1)?, row.try_get(2)?);
-        Ok(format!("{holder}, {title}, {}", figures::instant_text(row.try_get(3)?, visit.language)))
+        Ok(format!(
+            "{holder}, {title}, {}",
+            figures::instant_text(row.try_get(3)?, visit.language)
+        ))
     })?;
     let select = |name: &str, label: &str, choices: &[(String, String)]| {
         let choices: Vec<(&str, String)> = choices.iter().map(|(id, name)| (id.as_str(), name.clone())).collect();

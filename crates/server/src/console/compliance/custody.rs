@@ -64,7 +64,11 @@ async fn shown(
 }
 
 fn outcome(visit: &Visit, imported: &Value) -> Markup {
-    let differences = imported.get("differences").and_then(Value::as_array).cloned().unwrap_or_default();
+    let differences = imported
+        .get("differences")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let (tone, said) = if differences.is_empty() {
         (Tone::Good, visit.t("custody-agrees"))
     } else {

@@ -100,7 +100,9 @@ fn until(fields: &Fields) -> Result<Map<String, Value>, Problem> {
     let day: chrono::NaiveDate = typed
         .parse()
         .map_err(|_| Problem::Invalid("until: a day is wanted, such as 2027-02-28".to_owned()))?;
-    Ok([("expiresAt".to_owned(), json!(format!("{day}T00:00:00Z")))].into_iter().collect())
+    Ok([("expiresAt".to_owned(), json!(format!("{day}T00:00:00Z")))]
+        .into_iter()
+        .collect())
 }
 
 /// `GET /compliance/accreditation/{case}`.
@@ -163,10 +165,20 @@ async fn show(app: &App, visit: &Visit, about: About, id: &str, fields: &Fields)
     let case = match call(app, visit, function, None, Value::Object(body)).await {
         Ok(answer) => answer.get(place).cloned().unwrap_or_default(),
         Err(problem) => {
-            return Ok(asked(visit, &place_of, &title, fields.get("reason"), Some(&beside_form(problem)?)));
+            return Ok(asked(
+                visit,
+                &place_of,
+                &title,
+                fields.get("reason"),
+                Some(&beside_form(problem)?),
+            ));
         }
     };
-    let documents = case.get("documents").and_then(Value::as_array).cloned().unwrap_or_default();
+    let documents = case
+        .get("documents")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let content = html! {
         @if let Some(problem) = &refused { (fault::alert(visit, problem)) }
         @else if !fields.get("act").is_empty() { div.alert-slot { (parts::alert(visit, Tone::Good, html! { p { (visit.t("act-done")) } })) } }
@@ -182,7 +194,10 @@ async fn show(app: &App, visit: &Visit, about: About, id: &str, fields: &Fields)
             aside.stack { (decisions(visit, about, &place_of, &case, fields)) }
         }
     };
-    Ok(answered(section(visit, "/compliance", &title, content), refused.as_ref()))
+    Ok(answered(
+        section(visit, "/compliance", &title, content),
+        refused.as_ref(),
+    ))
 }
 
 fn submitted(visit: &Visit, about: About, case: &Value) -> Markup {
@@ -197,8 +212,14 @@ fn submitted(visit: &Visit, about: About, case: &Value) -> Markup {
     };
     match about {
         About::Accreditation => {
-            add(visit.t("request-kind").into_owned(), &visit.word("accreditation", text(case, "/kind")));
-            add(visit.t("request-method").into_owned(), &text(case, "/method").replace('_', " "));
+            add(
+                visit.t("request-kind").into_owned(),
+                &visit.word("accreditation", text(case, "/kind")),
+            );
+            add(
+                visit.t("request-method").into_owned(),
+                &text(case, "/method").replace('_', " "),
+            );
             let worth = case.get("netWorthMinor").and_then(Value::as_i64);
             let decimals = case.get("netWorthDecimals").and_then(Value::as_i64);
             let decimals = i16::try_from(decimals.unwrap_or(0)).unwrap_or(0);
@@ -210,8 +231,14 @@ fn submitted(visit: &Visit, about: About, case: &Value) -> Markup {
             add(visit.t("rules-version").into_owned(), text(case, "/formVersion"));
             add(visit.t("taxform-country").into_owned(), text(case, "/country"));
             add(visit.t("taxform-signed").into_owned(), text(case, "/signedOn"));
-            add(visit.t("identity-verified-name").into_owned(), text(case, "/verifiedName"));
-            add(visit.t("taxform-verified-country").into_owned(), text(case, "/verifiedCountry"));
+            add(
+                visit.t("identity-verified-name").into_owned(),
+                text(case, "/verifiedName"),
+            );
+            add(
+                visit.t("taxform-verified-country").into_owned(),
+                text(case, "/verifiedCountry"),
+            );
         }
     }
     for (name, value) in case.get("submission").and_then(Value::as_object).into_iter().flatten() {
@@ -220,10 +247,16 @@ fn submitted(visit: &Visit, about: About, case: &Value) -> Markup {
     }
     let at = instant(case, "/submittedAt").or_else(|| instant(case, "/filedAt"));
     if let Some(at) = at {
-        known.push((visit.t("verify-submitted").into_owned(), figures::instant(at, visit.language)));
+        known.push((
+            visit.t("verify-submitted").into_owned(),
+            figures::instant(at, visit.language),
+        ));
     }
     if let Some(until) = instant(case, "/expiresAt") {
-        known.push((visit.t("verify-until").into_owned(), figures::instant(until, visit.language)));
+        known.push((
+            visit.t("verify-until").into_owned(),
+            figures::instant(until, visit.language),
+        ));
     }
     parts::facts(&known)
 }

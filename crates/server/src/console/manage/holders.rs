@@ -41,7 +41,7 @@ pub(crate) struct Wanted {
 }
 
 const PROPERTY: &str = sql!(
-    "select p.title, (select k.decimals from public.property_tokens as k where k.property_id = p.id and k.status = 'launched' order by k.created_at, k.id limit 1)
+    "select p.title, (select k.token_decimals from public.property_tokens as k where k.property_id = p.id and k.status = 'launched' order by k.created_at, k.id limit 1)
      from public.property_members as m join public.properties as p on p.id = m.property_id
      where m.property_id = $1 and m.user_id = $2 and m.is_active"
 );
@@ -90,7 +90,8 @@ async fn asked(app: &App, visit: &Visit, id: Uuid, wanted: &Wanted) -> Result<Va
                 .and_utc(),
         ),
     };
-    let body = json!({ "propertyId": id, "at": at, "knownSeq": wanted.seq, "afterPartyId": wanted.after, "limit": PAGE_SIZE });
+    let body =
+        json!({ "propertyId": id, "at": at, "knownSeq": wanted.seq, "afterPartyId": wanted.after, "limit": PAGE_SIZE });
     call(app, visit, "get-register", None, body).await
 }
 
@@ -108,7 +109,11 @@ fn number(of: &Value, name: &str) -> i64 {
 }
 
 fn held(visit: &Visit, id: Uuid, wanted: &Wanted, register: &Value, decimals: i16) -> Markup {
-    let holders = register.get("holders").and_then(Value::as_array).cloned().unwrap_or_default();
+    let holders = register
+        .get("holders")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let all = number(register, "heldUnits");
     let next = text(register, "/nextAfterPartyId");
     let older = (!next.is_empty()).then(|| {
@@ -117,7 +122,9 @@ fn held(visit: &Visit, id: Uuid, wanted: &Wanted, register: &Value, decimals: i1
             ("seq", number(register, "knownSeq").to_string()),
             ("after", next.to_owned()),
         ];
-        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(pairs)
+            .finish();
         format!("/manage/{id}/holders?{query}")
     });
     html! {

@@ -24,7 +24,11 @@ const ROWS: usize = 3;
 /// Lines that fit, or what is wrong with which.
 pub(super) fn read(fields: &Fields) -> Result<Vec<Value>, Vec<String>> {
     let mut found = Found {
-        period: fields.get("periodFrom").parse().ok().zip(fields.get("periodTo").parse().ok()),
+        period: fields
+            .get("periodFrom")
+            .parse()
+            .ok()
+            .zip(fields.get("periodTo").parse().ok()),
         ..Found::default()
     };
     found.typed(fields);
@@ -46,7 +50,11 @@ impl Found {
             self.wrong
                 .push("type, paste or choose a file with at least one line of the bank's statement".to_owned());
         }
-        if self.wrong.is_empty() { Ok(self.lines) } else { Err(self.wrong) }
+        if self.wrong.is_empty() {
+            Ok(self.lines)
+        } else {
+            Err(self.wrong)
+        }
     }
 
     /// The form's own rows; one in which nothing was typed is none.
@@ -58,7 +66,10 @@ impl Found {
                 continue;
             }
             let [reference, amount, day, words] = typed;
-            self.take(&format!("row {number}"), [fields.get("account"), reference, get("kind"), amount, day, words]);
+            self.take(
+                &format!("row {number}"),
+                [fields.get("account"), reference, get("kind"), amount, day, words],
+            );
         }
     }
 
@@ -162,8 +173,13 @@ pub(super) fn form(visit: &Visit, typed: &Fields) -> Markup {
     let kinds = KINDS.map(|kind| (kind, visit.word("line", kind)));
     let row = |number: usize| {
         let name = |field: &str| format!("row{number}-{field}");
-        let (kind, reference, amount, day, words) =
-            (name("kind"), name("reference"), name("amount"), name("day"), name("for"));
+        let (kind, reference, amount, day, words) = (
+            name("kind"),
+            name("reference"),
+            name("amount"),
+            name("day"),
+            name("for"),
+        );
         html! {
             fieldset {
                 legend.field-label { (visit.tv("rent-line", &[("number", i64::try_from(number).unwrap_or(0).into())])) }
@@ -205,7 +221,14 @@ mod tests {
         let lines = pasted(good).unwrap();
         assert_eq!(lines.len(), 3);
         assert_eq!(lines[0]["paidFor"], "rent, and parking");
-        assert_eq!([&lines[2]["accountRef"], &lines[2]["bankReference"], &lines[2]["paidFor"]], ["ops, 1", "r \"3\"", "a, b"]);
+        assert_eq!(
+            [
+                &lines[2]["accountRef"],
+                &lines[2]["bankReference"],
+                &lines[2]["paidFor"]
+            ],
+            ["ops, 1", "r \"3\"", "a, b"]
+        );
         let wrong = pasted("a,b\nops-1, r-1, gift, 1e3, soon, x").unwrap_err();
         assert_eq!(wrong.len(), 4, "{wrong:?}");
         assert!(wrong[0].starts_with("line 1: 2 columns") && wrong[1].starts_with("line 2: kind \"gift\""));

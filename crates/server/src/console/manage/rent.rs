@@ -98,7 +98,7 @@ async fn shown(
             section { h2 { (visit.t("rent-periods")) } (period_table(visit, &periods)?) }
             section.card #record { h2 { (visit.t("rent-record")) } (record_form(visit, id, typed, wrong)) }
             section { h2 { (visit.t("rent-distributions")) } (distribution_list(visit, &distributions)?) }
-            section.card #propose { h2 { (visit.t("rent-propose")) } 
+            section.card #propose { h2 { (visit.t("rent-propose")) }
                 @if is_launched { p.soft { (visit.t("rent-propose-text")) } (propose(visit, id, preview)) }
                 @else { p.soft { (visit.t("rent-not-launched")) } }
             }
@@ -216,7 +216,11 @@ pub(crate) async fn record(
     body.insert("lines".to_owned(), lines.into());
     let aside = ["taxes", "insurance", "maintenance", "reserve"].map(|name| (name, name));
     body.insert("accrued".to_owned(), fields.body(&aside).into());
-    if let Some(days) = fields.given("letDays").and_then(|days| days.parse::<i32>().ok()) {
+    if let Some(typed) = fields.given("letDays") {
+        let Ok(days) = typed.parse::<i32>() else {
+            let problem = Problem::Invalid("letDays: a whole number of days is wanted".to_owned());
+            return shown(&app, &visit, id, &fields, &[], None, Some(&problem)).await;
+        };
         body.insert("letDays".to_owned(), days.into());
     }
     match call(&app, &visit, "record-performance", None, Value::Object(body)).await {

@@ -147,7 +147,10 @@ async fn signed_in_as(desk: &Desk, role: &str) -> Browser {
 async fn settings_are_shown_and_no_secret() {
     let smtp = ("NEXUS_MINT_SMTP_URL", "smtp://mint:a-password-of-mail@127.0.0.1:1");
     let desk = Desk::with(Confirm::AtOnce, smtp).await;
-    let page = signed_in_as(&desk, "admin").await.get(&desk, "/administration/settings").await;
+    let page = signed_in_as(&desk, "admin")
+        .await
+        .get(&desk, "/administration/settings")
+        .await;
     assert_eq!(page.status, 200);
     let config = &desk.app.config;
     for setting in &config.settings.in_force {
