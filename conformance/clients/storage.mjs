@@ -441,6 +441,7 @@ test('3.7 GET /render/image/sign: the token says how', async () => {
   assert.match(signedUrl, /\/render\/image\/sign\//);
   assert.deepEqual(await fetched(signedUrl), ['png', 30, 30]);
   assert.deepEqual(await fetched(`${signedUrl}&width=300&height=200`), ['png', 30, 30]);
+  assert.equal((await fetch(signedUrl)).headers.get('x-transformations'), 'height:30,width:30,resizing_type:fill');
   const whole = await fetch(signedUrl.replace('/render/image/sign/', '/object/sign/'));
   assert.deepEqual([whole.status, (await whole.json()).error], [400, 'InvalidJWT']);
 });

@@ -217,12 +217,7 @@ impl Engine {
     async fn load(&self, loading: &mut Option<Loaded>) -> Result<(), LoadError> {
         let begun = Instant::now();
         let loaded = self.load_once(loading).await;
-        let count = if loaded.is_ok() {
-            &self.loads.done
-        } else {
-            &self.loads.failed
-        };
-        count.fetch_add(1, Ordering::Relaxed);
+        self.loads.note(loaded.is_ok().then(|| begun.elapsed()));
         loaded
     }
 

@@ -5,7 +5,7 @@
 use axum::{
     body::Body,
     extract::{Query, Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, Method, StatusCode, header},
     response::Response,
 };
 use chrono::DateTime;
@@ -118,6 +118,8 @@ async fn render(app: &App, object: &Object, wish: Transformation, reading: Readi
     response.headers_mut().remove(header::ACCEPT_RANGES);
     set(&mut response, header::CONTENT_TYPE, to.mime_type());
     set(&mut response, header::ETAG, &tag);
+    let transformations = HeaderName::from_static("x-transformations");
+    set(&mut response, transformations, &wish.in_words_of_imgproxy());
     if wish.format.is_none() {
         set(&mut response, header::VARY, "accept");
     }

@@ -167,6 +167,19 @@ impl Transformation {
         told.join(",")
     }
 
+    /// As storage-api tells it in `x-transformations`: imgproxy's words.
+    pub(super) fn in_words_of_imgproxy(&self) -> String {
+        let kind = match self.resize {
+            Resize::Cover => "fill",
+            Resize::Contain => "fit",
+            Resize::Fill => "force",
+        };
+        self.told().replace(
+            &format!("resize:{}", self.resize.name()),
+            &format!("resizing_type:{kind}"),
+        )
+    }
+
     /// Reads what a token carries.
     pub(super) fn parse(told: &str) -> Result<Transformation, Refusal> {
         let mut wished = Wished::default();
