@@ -1,6 +1,7 @@
 //! `/manage`: the properties that a manager acts for, and filing a new one.
 
 pub(super) mod house;
+pub(super) mod pictures;
 pub(super) mod rent;
 
 use axum::{
@@ -130,9 +131,14 @@ pub(crate) async fn create(State(app): State<App>, visit: Visit, fields: Fields)
 
 /// The pages of one property.
 pub(super) fn tabs(visit: &Visit, id: Uuid, open: &str, title: &str) -> Markup {
-    let (base, rent) = (format!("/manage/{id}"), format!("/manage/{id}/rent"));
+    let (base, pictures, rent) = (
+        format!("/manage/{id}"),
+        format!("/manage/{id}/pictures"),
+        format!("/manage/{id}/rent"),
+    );
     let pages = [
         (base.as_str(), visit.t("manage-tab-tokenization").into_owned()),
+        (pictures.as_str(), visit.t("pictures-title").into_owned()),
         (rent.as_str(), visit.t("manage-tab-rent").into_owned()),
     ];
     html! {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 
 use super::{
+    account::own_tabs,
     figures,
     form::Fields,
     layout::{Head, Section, page, token},
@@ -34,7 +35,8 @@ pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Respons
         items.push(item(&visit, row)?);
     }
     let content = html! {
-        div.narrow.stack {
+        (own_tabs(&visit, "/notices"))
+        div.narrow.stack #notices data-live-notices="" {
             div.page-head { h1 { (visit.t("notices-title")) } }
             @if items.is_empty() {
                 (parts::empty(&visit.t("notices-empty"), html! { p { (visit.t("notices-empty-text")) } a.button.secondary href="/properties" { (visit.t("home-see-properties")) } }))
