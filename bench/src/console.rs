@@ -125,6 +125,8 @@ async fn fill(postgres: &Postgres, properties: u64) -> Result<(), AnyError> {
     client.batch_execute(&text).await?;
     // Not in one transaction with anything.
     client.batch_execute("vacuum analyze public.properties").await?;
-    client.batch_execute("vacuum analyze public.property_valuations").await?;
+    client
+        .batch_execute("vacuum analyze public.property_valuations")
+        .await?;
     Ok(())
 }

@@ -21,7 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-PACKAGES = ["puppeteer-core@25.16.0", "axe-core@4.14.1", "viem@VERSION"]
+PACKAGES = ["puppeteer-core@25.16.0", "axe-core@4.14.1", "viem@2.57.20"]
 SUITES = ["story.mjs", "people.mjs"]
 BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
 

@@ -164,8 +164,16 @@ impl Message {
     /// The text that a wallet shows and signs; [`Message::parse`] reads it.
     #[must_use]
     pub fn text(&self) -> String {
-        let scheme = self.scheme.as_ref().map(|scheme| format!("{scheme}://")).unwrap_or_default();
-        let statement = self.statement.as_ref().map(|text| format!("{text}\n")).unwrap_or_default();
+        let scheme = self
+            .scheme
+            .as_ref()
+            .map(|scheme| format!("{scheme}://"))
+            .unwrap_or_default();
+        let statement = self
+            .statement
+            .as_ref()
+            .map(|text| format!("{text}\n"))
+            .unwrap_or_default();
         let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let mut text = format!(
             "{scheme}{} wants you to sign in with your Ethereum account:\n{}\n\n{statement}\nURI: {}\nVersion: 1\nChain ID: {}\n\

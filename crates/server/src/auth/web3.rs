@@ -90,9 +90,16 @@ pub async fn link(app: &App, headers: &HeaderMap, asked: &Asked, body: &Signed) 
 /// [`Problem::Internal`] when there is no randomness.
 pub fn message(app: &App, address: Address, chain_id: u64, now: DateTime<Utc>) -> Result<Message, Problem> {
     let uri = app.public_url.as_str();
-    let domain = uri.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let domain = uri
+        .split("://")
+        .nth(1)
+        .and_then(|rest| rest.split('/').next())
+        .unwrap_or_default();
     let random: [u8; 32] = random_bytes().map_err(Problem::internal)?;
-    let nonce = random.iter().take(16).fold(String::new(), |nonce, byte| format!("{nonce}{byte:02x}"));
+    let nonce = random
+        .iter()
+        .take(16)
+        .fold(String::new(), |nonce, byte| format!("{nonce}{byte:02x}"));
     Ok(Message {
         scheme: None,
         domain: domain.to_owned(),

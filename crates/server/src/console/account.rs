@@ -109,7 +109,11 @@ async fn shown(app: &App, visit: &Visit, met: &Met<'_>) -> Result<Response, Prob
         Some(_) | None => html! {},
     };
     let at = met.problem.map_or("profile", |(at, _)| at);
-    let typed_at = |section: &str| met.typed.filter(|_| at == section).map_or("", |fields| fields.get("email"));
+    let typed_at = |section: &str| {
+        met.typed
+            .filter(|_| at == section)
+            .map_or("", |fields| fields.get("email"))
+    };
     let content = html! {
         (own_tabs(visit, "/account"))
         div.page-head {
@@ -284,12 +288,12 @@ pub(crate) async fn set_profile(State(app): State<App>, visit: Visit, fields: Fi
     let given = [fields.get("full_name"), fields.get("display_name"), fields.get("phone")];
     let [full, display, phone] = given;
     let saved = tx.execute(text, &[&person.id, &full, &display, &phone]).await;
-    let refused =
+    let too_long =
         || Problem::Invalid("a name has at most 200 characters, and a telephone number at most 50".to_owned());
     let saved = saved
-        .on_constraint("user_profiles_full_name_is_short", refused)
-        .on_constraint("user_profiles_display_name_is_short", refused)
-        .on_constraint("user_profiles_phone_is_short", refused);
+        .on_constraint("user_profiles_full_name_is_short", too_long)
+        .on_constraint("user_profiles_display_name_is_short", too_long)
+        .on_constraint("user_profiles_phone_is_short", too_long);
     match saved {
         Ok(_) => {
             tx.commit().await?;

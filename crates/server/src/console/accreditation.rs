@@ -113,7 +113,10 @@ fn request_form(visit: &Visit, papers: &[Paper], currencies: &[(String, i16)], t
             .map(|name| (*name, visit.word(family, name)))
             .collect::<Vec<_>>()
     };
-    let codes: Vec<(&str, String)> = currencies.iter().map(|(code, _)| (code.as_str(), code.clone())).collect();
+    let codes: Vec<(&str, String)> = currencies
+        .iter()
+        .map(|(code, _)| (code.as_str(), code.clone()))
+        .collect();
     let currency = typed.given("currency").unwrap_or("USD");
     html! {
         form.form method="post" action="/accreditation" {
@@ -164,14 +167,23 @@ fn body(fields: &Fields, currencies: &[(String, i16)]) -> Result<Value, Problem>
     });
     if let (Some(typed), Some(body)) = (fields.given("net_worth"), body.as_object_mut()) {
         let currency = fields.get("currency");
-        let unread = || Problem::Invalid("a net worth is an amount such as 1,250,000 in a currency of the list".to_owned());
-        let (_, decimals) = currencies.iter().find(|(code, _)| code == currency).ok_or_else(unread)?;
-        let decimals = u8::try_from(*decimals).ok().and_then(|digits| Decimals::try_from(digits).ok());
+        let unread =
+            || Problem::Invalid("a net worth is an amount such as 1,250,000 in a currency of the list".to_owned());
+        let (_, decimals) = currencies
+            .iter()
+            .find(|(code, _)| code == currency)
+            .ok_or_else(unread)?;
+        let decimals = u8::try_from(*decimals)
+            .ok()
+            .and_then(|digits| Decimals::try_from(digits).ok());
         let plain: String = typed.chars().filter(|letter| !matches!(letter, ',' | ' ')).collect();
         let minor = decimals
             .and_then(|decimals| Amount::parse(&plain, decimals).ok())
             .ok_or_else(unread)?;
-        body.insert("netWorth".to_owned(), json!({ "minor": minor.get(), "currency": currency }));
+        body.insert(
+            "netWorth".to_owned(),
+            json!({ "minor": minor.get(), "currency": currency }),
+        );
     }
     Ok(body)
 }
@@ -191,7 +203,10 @@ async fn asked(
     visit.person()?;
     let answer = call(app, visit, "get-entry-test", None, json!({})).await?;
     let none = Vec::new();
-    let questions = answer.pointer("/test/questions").and_then(Value::as_array).unwrap_or(&none);
+    let questions = answer
+        .pointer("/test/questions")
+        .and_then(Value::as_array)
+        .unwrap_or(&none);
     let number = |value: &Value, name: &str| value.get(name).and_then(Value::as_i64).unwrap_or(0);
     let content = html! {
         (parts::crumbs(visit, &[("/accreditation", visit.t("accreditation-title").into_owned())]))

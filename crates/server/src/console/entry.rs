@@ -91,13 +91,7 @@ pub(crate) async fn sign_in_page(State(app): State<App>, visit: Visit, Query(nex
 }
 
 /// The page of every way in.
-pub(crate) fn sign_in_form(
-    app: &App,
-    visit: &Visit,
-    next: &str,
-    email: &str,
-    problem: Option<&Problem>,
-) -> Response {
+pub(crate) fn sign_in_form(app: &App, visit: &Visit, next: &str, email: &str, problem: Option<&Problem>) -> Response {
     let content = html! {
         div.form-page.stack {
             div.page-head { h1 { (visit.t("sign-in-title")) } }

@@ -34,7 +34,9 @@ impl Picture {
         Picture {
             image: image.to_owned(),
             text: text("text").unwrap_or_default().to_owned(),
-            small: text("small").filter(|small| small.starts_with(PREFIX)).map(str::to_owned),
+            small: text("small")
+                .filter(|small| small.starts_with(PREFIX))
+                .map(str::to_owned),
         }
     }
 
@@ -45,7 +47,10 @@ impl Picture {
 
     /// Where its small copy is, or itself.
     pub(crate) fn small_path(&self) -> String {
-        format!("/storage/v1/object/public/{}", self.small.as_ref().unwrap_or(&self.image))
+        format!(
+            "/storage/v1/object/public/{}",
+            self.small.as_ref().unwrap_or(&self.image)
+        )
     }
 
     /// What it shows, or which one of the property it is.
@@ -55,7 +60,10 @@ impl Picture {
         }
         let number = i64::try_from(at).unwrap_or(0) + 1;
         visit
-            .tv("property-picture", &[("number", number.into()), ("title", title.to_owned().into())])
+            .tv(
+                "property-picture",
+                &[("number", number.into()), ("title", title.to_owned().into())],
+            )
             .into_owned()
     }
 }
@@ -68,18 +76,29 @@ mod tests {
 
     #[test]
     fn only_what_lies_here_is_shown_in_its_order() {
-        let images = ["property-images/b", "https://elsewhere.example/x.jpg", "property-images/a"].map(str::to_owned);
+        let images = [
+            "property-images/b",
+            "https://elsewhere.example/x.jpg",
+            "property-images/a",
+        ]
+        .map(str::to_owned);
         let notes = json!({
             "property-images/a": { "text": "The hall", "small": "property-images/a-small" },
             "property-images/b": { "small": "https://elsewhere.example/y.jpg" }
         });
         let found = of(&images, notes.as_object().unwrap());
-        let shown: Vec<_> = found.iter().map(|picture| (picture.text.as_str(), picture.small_path())).collect();
+        let shown: Vec<_> = found
+            .iter()
+            .map(|picture| (picture.text.as_str(), picture.small_path()))
+            .collect();
         assert_eq!(
             shown,
             [
                 ("", "/storage/v1/object/public/property-images/b".to_owned()),
-                ("The hall", "/storage/v1/object/public/property-images/a-small".to_owned())
+                (
+                    "The hall",
+                    "/storage/v1/object/public/property-images/a-small".to_owned()
+                )
             ]
         );
     }

@@ -60,7 +60,8 @@ const COMING: &str = sql!(
     "select p.title, coalesce(l.status, d.status), coalesce(l.amount_minor - l.withheld_minor, d.declared_minor), d.currency, d.currency_decimals,
             d.record_at, l.id is not null
      from public.distributions as d join public.properties as p on p.id = d.property_id
-     left join public.distribution_lines as l on l.distribution_id = d.id and l.party_id = (select nexus.party_id())
+     left join public.distribution_lines as l on l.distribution_id = d.id
+       and l.party_id = (select u.party_id from public.user_profiles as u where u.id = $1)
      where d.status in ('declared', 'paying') and coalesce(l.status, '') <> 'paid'
        and d.property_id in (select l.property_id from public.lots as l where l.user_id = $1)
      order by d.record_at, d.id limit 20"

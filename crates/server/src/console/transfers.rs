@@ -26,12 +26,14 @@ use crate::{app::App, db::sql, problem::Problem};
 
 const KINDS: [&str; 3] = ["sale", "gift", "own_wallet"];
 
-/// Those of the visitor's party, what waits first. As who gives or gets them, the policies' own question is asked.
+/// Those of the visitor's party, what waits first. Staff see others' too, and not here.
 const OWN: &str = sql!(
     "select t.id, p.title, t.kind, t.units, t.token_decimals, nullif(t.price_minor, 0), t.currency, t.currency_decimals, t.status, t.due_at,
-            t.reason, t.decision_reason, t.created_at, t.from_party_id = (select nexus.party_id())
-     from public.transfers as t join public.properties as p on p.id = t.property_id
-     where t.from_party_id = (select nexus.party_id()) or t.to_party_id = (select nexus.party_id())
+            t.reason, t.decision_reason, t.created_at, t.from_party_id = u.party_id
+     from public.user_profiles as u
+     join public.transfers as t on u.party_id in (t.from_party_id, t.to_party_id)
+     join public.properties as p on p.id = t.property_id
+     where u.id = $1
      order by t.status in ('requested', 'accepted') desc, t.created_at desc, t.id limit 100"
 );
 
@@ -48,7 +50,7 @@ pub(crate) async fn show(State(app): State<App>, visit: Visit) -> Result<Respons
 async fn shown(app: &App, visit: &Visit, typed: &Fields, problem: Option<&Problem>) -> Result<Response, Problem> {
     let person = visit.person()?;
     let tx = visit.reads(app).await?;
-    let rows = tx.query(OWN, &[]).await?;
+    let rows = tx.query(OWN, &[&person.id]).await?;
     let held = tx.query(HELD, &[&person.id]).await?;
     tx.commit().await?;
     let lines = rows.iter().map(|row| one(visit, row)).collect::<Result<Vec<_>, _>>()?;
@@ -73,7 +75,9 @@ async fn shown(app: &App, visit: &Visit, typed: &Fields, problem: Option<&Proble
             } }
         }
     };
-    let head = Head::titled(visit.t("transfers-title")).within(Section::Portfolio).wide();
+    let head = Head::titled(visit.t("transfers-title"))
+        .within(Section::Portfolio)
+        .wide();
     Ok(answered(page(visit, &head, content), problem))
 }
 
@@ -103,7 +107,11 @@ fn one(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
             }
         }
     };
-    let direction = if is_given { visit.t("transfers-given") } else { visit.t("transfers-got") };
+    let direction = if is_given {
+        visit.t("transfers-given")
+    } else {
+        visit.t("transfers-got")
+    };
     Ok(html! {
         li.card.tight.stack-small {
             div.row.spread { strong { bdi { (title) } } (parts::state(visit, &status)) }
@@ -164,9 +172,10 @@ pub(crate) async fn request(State(app): State<App>, visit: Visit, fields: Fields
     match call(&app, &visit, "request-transfer", key, Value::Object(body)).await {
         Ok(_) => Ok(Redirect::to("/transfers?did=done").into_response()),
         Err(problem) => {
-            let problem = match problem {
-                Problem::NotFound => Problem::Invalid("nobody has this number".to_owned()),
-                other => beside_form(other)?,
+            let problem = if matches!(problem, Problem::NotFound) {
+                Problem::Invalid("nobody has this number".to_owned())
+            } else {
+                beside_form(problem)?
             };
             shown(&app, &visit, &fields, Some(&problem)).await
         }

@@ -21,13 +21,7 @@ use super::{
     visit::Visit,
 };
 use crate::{
-    app::App,
-    command::Command,
-    compliance,
-    db::Actor,
-    functions::content,
-    permission::Person,
-    problem::Problem,
+    app::App, command::Command, compliance, db::Actor, functions::content, permission::Person, problem::Problem,
 };
 
 /// What a browser offers to choose from; what a file is, its content says.

@@ -368,7 +368,10 @@ async fn begin(app: &App, parts: &mut Parts) -> Result<(Visit, Vec<HeaderValue>)
     let language = read(Cookie::Language)
         .and_then(|tag| Language::of_tag(&tag))
         .or_else(|| Language::accepted(accepted?));
-    let session_id = held.as_ref().and_then(|held| held.caller.session_id()).unwrap_or_default();
+    let session_id = held
+        .as_ref()
+        .and_then(|held| held.caller.session_id())
+        .unwrap_or_default();
     let access = held.as_ref().map(|held| held.token.clone());
     let is_half_in = held.as_ref().is_some_and(|held| held.is_half_in);
     // Until the second factor was shown, whoever has the password is a visitor.

@@ -46,12 +46,17 @@ struct House {
 }
 
 /// The property, where the visitor may edit it: its row is locked.
-async fn house(tx: &Tx, id: Uuid) -> Result<House, Problem> {
+async fn house(tx: &Tx, visit: &Visit, id: Uuid) -> Result<House, Problem> {
+    let person = visit.one_of(&MANAGERS)?;
     let query = sql!(
         "select p.title, array(select jsonb_array_elements_text(p.images)), p.image_notes from public.properties as p
-         where p.id = $1 and p.id = any ((select nexus.managed_property_ids())::uuid[]) for update of p"
+         where p.id = $1 and exists (select from public.property_members as m
+           where m.property_id = p.id and m.user_id = $2 and m.is_active and m.capacity in ('owner', 'manager')) for update of p"
     );
-    let row = tx.query_opt(query, &[&id]).await?.ok_or(Problem::NotFound)?;
+    let row = tx
+        .query_opt(query, &[&id, &person.id])
+        .await?
+        .ok_or(Problem::NotFound)?;
     let notes: Value = row.try_get(2)?;
     Ok(House {
         title: row.try_get(0)?,
@@ -90,7 +95,7 @@ async fn shown(
 ) -> Result<Response, Problem> {
     visit.one_of(&MANAGERS)?;
     let tx = visit.reads(app).await?;
-    let house = house(&tx, id).await?;
+    let house = house(&tx, visit, id).await?;
     drop(tx);
     let pictures = house.pictures();
     let elsewhere = house.images.len().saturating_sub(pictures.len());
@@ -201,10 +206,12 @@ async fn put(
 ) -> Result<(), Problem> {
     // Whether it is the visitor's to edit, before a byte is kept.
     let tx = visit.reads(app).await?;
-    let count = house(&tx, id).await?.images.len();
+    let count = house(&tx, visit, id).await?.images.len();
     drop(tx);
     if count >= PICTURES_MAX {
-        return Err(Problem::Invalid(format!("a property has at most {PICTURES_MAX} pictures")));
+        return Err(Problem::Invalid(format!(
+            "a property has at most {PICTURES_MAX} pictures"
+        )));
     }
     let stem = format!("{id}/{}", Uuid::new_v4());
     own::put(app, &visit.caller, BUCKET, &stem, bytes).await?;
@@ -215,7 +222,7 @@ async fn put(
         note.insert("small".to_owned(), format!("{BUCKET}/{name}").into());
     }
     let tx = visit.reads(app).await?;
-    let mut house = house(&tx, id).await?;
+    let mut house = house(&tx, visit, id).await?;
     let image = format!("{BUCKET}/{stem}");
     describe(&mut note, text);
     house.notes.insert(image.clone(), note.into());
@@ -241,7 +248,7 @@ pub(crate) async fn arrange(
     let id: Uuid = id.parse().map_err(|_| Problem::NotFound)?;
     let image = fields.get("image");
     let tx = visit.reads(&app).await?;
-    let mut house = house(&tx, id).await?;
+    let mut house = house(&tx, &visit, id).await?;
     let at = house
         .images
         .iter()
@@ -258,7 +265,12 @@ pub(crate) async fn arrange(
         "earlier" => before.into_iter().for_each(|other| house.images.swap(at, other)),
         "later" => after.into_iter().for_each(|other| house.images.swap(at, other)),
         "describe" => {
-            let mut note = house.notes.get(image).and_then(Value::as_object).cloned().unwrap_or_default();
+            let mut note = house
+                .notes
+                .get(image)
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default();
             describe(&mut note, fields.get("text"));
             house.notes.insert(image.to_owned(), note.into());
         }

@@ -111,7 +111,10 @@ async fn a_message_that_does_not_hold_is_refused() {
 
 /// What the account page does: the wallet signs what the server wrote, and the login has it.
 async fn link(desk: &Desk, token: &str, text: &str, signature: &str) -> Result<(), Problem> {
-    let headers = HeaderMap::from_iter([("authorization".parse().unwrap(), format!("Bearer {token}").parse().unwrap())]);
+    let headers = HeaderMap::from_iter([(
+        "authorization".parse().unwrap(),
+        format!("Bearer {token}").parse().unwrap(),
+    )]);
     let asked = Asked {
         now: desk.now(),
         address: None,
@@ -133,7 +136,9 @@ async fn a_login_gets_one_more_wallet_and_nobody_elses() {
     };
     let up = desk.sign_up(&address()).await.ok();
     let text = written();
-    link(&desk, &up.text("access_token"), &text, &wallet.sign(&text)).await.unwrap();
+    link(&desk, &up.text("access_token"), &text, &wallet.sign(&text))
+        .await
+        .unwrap();
     let again = link(&desk, &up.text("access_token"), &text, &wallet.sign(&text)).await;
     assert!(
         matches!(again, Err(Problem::Auth(AuthRefusal::Invalid(_)))),
@@ -141,13 +146,31 @@ async fn a_login_gets_one_more_wallet_and_nobody_elses() {
     );
     let text = written();
     let inside = show(&desk, &text, &wallet.sign(&text)).await.ok();
-    assert_eq!(inside.body["user"]["id"], up.body["user"]["id"], "the wallet opens the login");
-    assert_eq!(inside.body["user"]["app_metadata"]["providers"], json!(["email", "web3"]));
+    assert_eq!(
+        inside.body["user"]["id"], up.body["user"]["id"],
+        "the wallet opens the login"
+    );
+    assert_eq!(
+        inside.body["user"]["app_metadata"]["providers"],
+        json!(["email", "web3"])
+    );
 
     let stranger = desk.sign_up(&address()).await.ok();
     let text = written();
     let taken = link(&desk, &stranger.text("access_token"), &text, &wallet.sign(&text)).await;
-    assert!(matches!(taken, Err(Problem::Auth(AuthRefusal::IdentityExists))), "{taken:?}");
-    let unsigned = link(&desk, &stranger.text("access_token"), &written(), &Wallet::new().sign(&text)).await;
-    assert!(matches!(unsigned, Err(Problem::Auth(AuthRefusal::Web3Invalid))), "{unsigned:?}");
+    assert!(
+        matches!(taken, Err(Problem::Auth(AuthRefusal::IdentityExists))),
+        "{taken:?}"
+    );
+    let unsigned = link(
+        &desk,
+        &stranger.text("access_token"),
+        &written(),
+        &Wallet::new().sign(&text),
+    )
+    .await;
+    assert!(
+        matches!(unsigned, Err(Problem::Auth(AuthRefusal::Web3Invalid))),
+        "{unsigned:?}"
+    );
 }
