@@ -12,6 +12,7 @@ use tokio_postgres::Row;
 
 use super::{
     account::own_tabs,
+    fault::sentence,
     figures,
     form::Fields,
     layout::{Head, Section, page, token},
@@ -37,13 +38,15 @@ pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Respons
     let content = html! {
         (own_tabs(&visit, "/notices"))
         div.narrow.stack #notices data-live-notices="" {
-            div.page-head { h1 { (visit.t("notices-title")) } }
+            div.page-head.row.spread {
+                h1 { (visit.t("notices-title")) }
+                @if person.unread > 0 {
+                    form method="post" action="/notices/read" { (token(&visit)) button.button.secondary.small { (visit.t("notices-read-all")) } }
+                }
+            }
             @if items.is_empty() {
                 (parts::empty(&visit.t("notices-empty"), html! { p { (visit.t("notices-empty-text")) } a.button.secondary href="/properties" { (visit.t("home-see-properties")) } }))
             } @else {
-                @if person.unread > 0 {
-                    form method="post" action="/notices/read" { (token(&visit)) button.button.secondary { (visit.t("notices-read-all")) } }
-                }
                 ul.notices { @for item in items { (item) } }
             }
         }
@@ -66,7 +69,7 @@ fn item(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
                 h2 lang="en" dir="ltr" { @if let Some(place) = place { a href=(place) { bdi { (title) } } } @else { bdi { (title) } } }
                 @if !is_read { (parts::badge(parts::Tone::Wait, &visit.t("notices-new"))) }
             }
-            p lang="en" dir="ltr" { (message) }
+            p lang="en" dir="ltr" { (sentence(&message)) }
             p.fine { (figures::instant(at, visit.language)) }
         }
     })

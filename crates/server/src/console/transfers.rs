@@ -113,9 +113,9 @@ fn one(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
         visit.t("transfers-got")
     };
     Ok(html! {
-        li.card.tight.stack-small {
+        li.card.tight {
             div.row.spread { strong { bdi { (title) } } (parts::state(visit, &status)) }
-            p { (direction) ": " (visit.tv("transfers-tokens", &[("tokens", tokens.into())])) ", " (visit.word("transfer", &kind)) @if let Some(price) = &price { ", " (price.show()) } }
+            p { (direction) ": " (visit.tv("transfers-tokens", &[("tokens", tokens.clone().into()), ("count", i64::from(tokens != "1").saturating_add(1).into())])) ", " (visit.word("transfer", &kind)) @if let Some(price) = &price { ", " (price.show()) } }
             p.fine {
                 (figures::instant(asked_at, visit.language))
                 @if is_open { ", " (visit.t("transfers-due")) " " (figures::instant(due_at, visit.language)) }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{done, refused};
 use crate::{
     app::App,
-    auth::{account, events, identities, request::Body, session},
+    auth::{AuthRefusal, account, events, identities, request::Body, session, siwe::Address},
     console::{
         call::text,
         entry::{link, made, with},
@@ -53,7 +53,7 @@ pub(super) fn ways(app: &App, visit: &Visit, user: &Value) -> Markup {
                     div.what {
                         @match text(identity, "/provider") {
                             "email" => { strong { (visit.t("way-email")) } span.fine { bdi { (text(identity, "/identity_data/email")) } } }
-                            "web3" => { strong { (visit.t("way-wallet")) } code.fine dir="ltr" { (text(identity, "/identity_data/custom_claims/address")) } }
+                            "web3" => { strong { (visit.t("way-wallet")) } code.fine { (address_of(text(identity, "/id"))) } }
                             other => { strong { bdi { (other) } } span.fine { bdi { (text(identity, "/identity_data/email")) } } }
                         }
                     }
@@ -71,6 +71,12 @@ pub(super) fn ways(app: &App, visit: &Visit, user: &Value) -> Markup {
     }
 }
 
+/// The address in what the platform knows a wallet by, as wallets show it.
+fn address_of(provider_id: &str) -> String {
+    let digits = provider_id.rsplit(':').next().unwrap_or_default();
+    Address::parse(digits).map_or_else(|| digits.to_owned(), Address::checksummed)
+}
+
 /// Where the person is signed in.
 pub(super) fn sessions(visit: &Visit, sessions: &[session::Listed]) -> Markup {
     let own = visit.caller.session_id();
@@ -79,7 +85,7 @@ pub(super) fn sessions(visit: &Visit, sessions: &[session::Listed]) -> Markup {
             @for listed in sessions {
                 li {
                     div.what {
-                        strong lang="en" dir="ltr" { (device(listed.agent.as_deref())) }
+                        strong { bdi lang="en" { (device(listed.agent.as_deref())) } }
                         span.fine {
                             (visit.t("session-since")) " " (figures::instant(listed.since, visit.language))
                             @if listed.seen_at != listed.since { ", " (visit.t("session-seen")) " " (figures::instant(listed.seen_at, visit.language)) }
@@ -139,6 +145,9 @@ fn device(agent: Option<&str>) -> String {
 pub(crate) async fn set_address(State(app): State<App>, visit: Visit, fields: Fields) -> Result<Response, Problem> {
     visit.person()?;
     let email = fields.get("email");
+    if email.is_empty() {
+        return refused(&app, &visit, "address", Some(&fields), AuthRefusal::EmailInvalid.into()).await;
+    }
     let link = link(&app, &visit, "/account?done=address")?;
     let body = made(with(json!({ "email": email }), &link.challenge))?;
     let body: Body<account::Change> = Body(body);

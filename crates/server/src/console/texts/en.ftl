@@ -517,7 +517,10 @@ transfers-reason = Reason
 transfers-send = Offer them
 transfers-given = You give
 transfers-got = You get
-transfers-tokens = { $tokens } tokens
+transfers-tokens = { $tokens } { $count ->
+    [one] token
+   *[other] tokens
+}
 transfers-due = open until
 transfers-decided = Decided:
 transfers-accept = Accept
