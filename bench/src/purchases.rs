@@ -27,7 +27,7 @@ use crate::{
 use load::{Pace, Taken};
 use world::World;
 
-const LEVELS: [u64; 4] = [1, 64, 256, 1024];
+const LEVELS: [u64; 5] = [1, 64, 256, 1_024, 4_096];
 const HOUSES: u64 = 10_000;
 const BUYERS: u64 = 200_000;
 

@@ -1,10 +1,10 @@
 // Cases of /auth/v1 by the npm package @supabase/supabase-js. Each names the row of GoTrue's protocol that it shows.
-// usage: node auth.mjs URL ANON_KEY SERVICE_KEY
+// usage: node auth.mjs URL ANON_KEY SERVICE_KEY [ISSUER [ALGORITHM]]
 import assert from 'node:assert/strict';
 import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { createClient } from '@supabase/supabase-js';
 
-const [url, anonKey, serviceKey, issuer] = process.argv.slice(2);
+const [url, anonKey, serviceKey, issuer, algorithm = 'HS256'] = process.argv.slice(2);
 // Nothing here is live, and Node.js before 22 has no WebSocket of its own.
 class NoSocket {}
 const quiet = (auth = {}) => ({ auth: { persistSession: false, autoRefreshToken: false, ...auth }, realtime: { transport: NoSocket } });
@@ -399,6 +399,17 @@ test('objects: session, user, identity; timestamps', async () => {
   const { claims } = await given(auth.getClaims());
   for (const key of ['iss', 'sub', 'aud', 'exp', 'iat', 'email', 'app_metadata', 'user_metadata', 'role', 'aal', 'amr', 'session_id']) assert.ok(claims[key], key);
   assert.equal(claims.iss, `${url}/auth/v1`);
+});
+test('GET /.well-known/jwks.json: getClaims asks nobody about a token that the keys tell', async () => {
+  const asked = [];
+  const watched = { global: { fetch: (place, options) => (asked.push(new URL(place).pathname), fetch(place, options)) } };
+  const { auth } = createClient(url, anonKey, { ...quiet(), ...watched });
+  await given(auth.signUp({ email: address(), password }));
+  asked.length = 0;
+  const { header } = await given(auth.getClaims());
+  // Keys that an earlier case asked for are kept.
+  const user = asked.includes('/auth/v1/user');
+  assert.deepEqual([header.alg, user], [algorithm, algorithm === 'HS256']);
 });
 test('POST /logout: a scope that is none; PUT /user: what is taken', async () => {
   const { auth } = await signedUp();

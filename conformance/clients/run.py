@@ -139,6 +139,37 @@ def leaks(log):
     return [f"the log tells too much: {line}" for line in lines if secret.search(line)]
 
 
+def serving(program, environment, log):
+    """A server that is ready, where NEXUS_MINT_LISTEN says."""
+    with log.open("wb") as written:
+        server = subprocess.Popen([program, "serve", "--dev-keys"], env=environment, stderr=written)
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"http://{environment['NEXUS_MINT_LISTEN']}/ready", timeout=1)
+            break
+        except OSError:
+            time.sleep(0.1)
+    return server
+
+
+def asked(name, command, arguments):
+    """Runs a client's cases, says what came of them, and counts passed and failed."""
+    done = subprocess.run([*command, *arguments], text=True, capture_output=True)
+    sums = re.search(r"^(\d+) passed, (\d+) failed, \d+ skipped$", done.stdout, re.M)
+    if not sums:
+        print(f"{name}: ended early\n{done.stdout}\n{done.stderr}")
+        return 0, 1
+    lines = [line for line in done.stdout.splitlines() if line != sums.group(0)]
+    print("\n".join([f"{name}: {sums.group(0)}", *lines]))
+    return int(sums.group(1)), int(sums.group(2))
+
+
+def with_own_key(program, environment):
+    """A server's environment in which a key of its own signs tokens; others verify them by its public half."""
+    made = subprocess.run([program, "key", "signing"], env=environment, text=True, capture_output=True, check=True)
+    return dict(environment, NEXUS_MINT_JWT_SIGNING_KEYS=made.stdout.strip())
+
+
 def over_s3(folder, program, environment, commands, started):
     """Runs the cases of storage on a server whose files are in a fake S3: passed, failed, and what to say."""
     python = folder / "python/bin/python"
@@ -159,20 +190,11 @@ def over_s3(folder, program, environment, commands, started):
         environment, NEXUS_MINT_LISTEN=f"127.0.0.1:{listen}", NEXUS_MINT_STORAGE_S3_BUCKET="files",
         NEXUS_MINT_STORAGE_S3_ENDPOINT=endpoint, NEXUS_MINT_STORAGE_S3_ACCESS_KEY="a", NEXUS_MINT_STORAGE_S3_SECRET_KEY="b",
     )
-    with (folder / "log-s3").open("wb") as written:
-        started.append(subprocess.Popen([program, "serve", "--dev-keys"], env=environment, stderr=written))
-    for _ in range(200):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{listen}/ready", timeout=1)
-            break
-        except OSError:
-            time.sleep(0.1)
+    started.append(serving(program, environment, folder / "log-s3"))
     passed, failed, said = 0, 0, []
     for name, command in commands:
-        done = subprocess.run([*command, f"http://127.0.0.1:{listen}", ANON, SERVICE], text=True, capture_output=True)
-        sums = re.search(r"^(\d+) passed, (\d+) failed, \d+ skipped$", done.stdout, re.M)
-        said += [f"{name} over a fake S3: {done.stdout.strip() or done.stderr.strip()}"]
-        passed, failed = passed + int(sums[1] if sums else 0), failed + int(sums[2] if sums else 1)
+        held, broken = asked(f"{name} over a fake S3", command, [f"http://127.0.0.1:{listen}", ANON, SERVICE])
+        passed, failed = passed + held, failed + broken
     counted = f"import boto3; print(boto3.client('s3', **{keys!r}).list_objects_v2(Bucket='files')['KeyCount'])"
     count = subprocess.run([str(python), "-c", counted], text=True, capture_output=True).stdout.strip()
     is_there = count.isdigit() and int(count) > 1
@@ -228,15 +250,8 @@ def main():
         psql = [f"{binaries}/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url, "-f", str(HERE / "lab.sql")]
         subprocess.run(psql, **quiet)
         log = folder / "log"
-        with log.open("wb") as written:
-            server = subprocess.Popen([program, "serve", "--dev-keys"], env=environment, stderr=written)
-            started.append(server)
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{listen}/ready", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
+        server = serving(program, environment, log)
+        started.append(server)
         found = clients(folder)
         skipped = len(JS_CASES) + len(PYTHON_CASES) - len(found)
         if skipped:
@@ -244,29 +259,28 @@ def main():
         if (folder / "oidc.mjs").exists():
             provider = ["node", str(folder / "oidc.mjs"), str(issuing), f"http://127.0.0.1:{listen}"]
             started.append(subprocess.Popen(provider, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        at = [f"http://127.0.0.1:{listen}", ANON, SERVICE]
+        of_auth = [*at, issuer if (folder / "oidc.mjs").exists() else ""]
         for name, command in found:
-            arguments = [f"http://127.0.0.1:{listen}", ANON, SERVICE]
-            if name.endswith(" auth"):
-                arguments.append(issuer if (folder / "oidc.mjs").exists() else "")
-            done = subprocess.run([*command, *arguments], text=True, capture_output=True)
-            sums = re.search(r"^(\d+) passed, (\d+) failed, \d+ skipped$", done.stdout, re.M)
-            lines = [line for line in done.stdout.splitlines() if not (sums and line == sums.group(0))]
-            print("\n".join([f"{name}: {sums.group(0) if sums else 'ended early'}", *lines]))
-            if not sums:
-                print(done.stderr)
-                failed += 1
-                continue
-            passed, failed = passed + int(sums.group(1)), failed + int(sums.group(2))
+            held, broken = asked(name, command, of_auth if name.endswith(" auth") else at)
+            passed, failed = passed + held, failed + broken
         held, broken, said = documents(folder, f"http://127.0.0.1:{listen}", [f"{binaries}/psql", "-X", "-q", url])
         passed, failed = passed + held, failed + broken
         print("\n".join(said))
         told = leaks(log.read_text())
         passed, failed = passed + (not told), failed + bool(told)
         print("\n".join(told) or "the log tells nothing personal or secret")
+        server.terminate()
+        server.wait()
+        for name, command in found:
+            if name == "supabase-js auth":
+                server = serving(program, with_own_key(program, environment), folder / "log-key")
+                held, broken = asked(f"{name}, tokens signed by ES256", command, [*of_auth, "ES256"])
+                passed, failed = passed + held, failed + broken
+                server.terminate()
+                server.wait()
         of_storage = [(name, command) for name, command in found if name.endswith(" storage")]
         if of_storage:
-            server.terminate()
-            server.wait()
             held, broken, said = over_s3(folder, program, environment, of_storage, started)
             passed, failed = passed + held, failed + broken
             print("\n".join(said))

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use nexus_mint::{app::App, problem::AnyError, router::router};
+use nexus_mint::{
+    app::App,
+    problem::{AnyError, Problem},
+    router::router,
+};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -75,15 +79,30 @@ pub(super) fn request(app: &App, world: &World) -> Result<String, AnyError> {
 
 async fn ask(stream: &mut TcpStream, request: &str) -> Result<(), AnyError> {
     stream.write_all(request.as_bytes()).await?;
+    match answer(stream).await? {
+        (200, _) => Ok(()),
+        (503, true) => Err(Problem::TooBusy.into()),
+        (status, _) => Err(format!("the server answered {status}").into()),
+    }
+}
+
+/// Status, and whether it says when to come again.
+pub(super) async fn answer(stream: &mut TcpStream) -> Result<(u16, bool), AnyError> {
     let mut answer = Vec::with_capacity(2_048);
-    let mut whole = None;
-    while whole.is_none_or(|whole| answer.len() < whole) {
+    loop {
         if stream.read_buf(&mut answer).await? == 0 {
             return Err("the server closed the connection".into());
         }
-        if whole.is_none() {
-            whole = crate::rest::client::length(&answer)?;
+        let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+            continue;
+        };
+        let (text, _) = answer.split_at(head);
+        let text = String::from_utf8_lossy(text).to_ascii_lowercase();
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+        if answer.len() < head + 4 + length.map_or(Ok(0), str::parse::<usize>)? {
+            continue;
         }
+        let status = text.split(' ').nth(1).ok_or("no status")?.parse()?;
+        return Ok((status, text.contains("\nretry-after: ")));
     }
-    Ok(())
 }

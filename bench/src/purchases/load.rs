@@ -9,8 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nexus_mint::problem::AnyError;
+use nexus_mint::problem::{AnyError, Problem};
 use tokio::task::JoinSet;
+
+/// When a buyer asks again who was told to: what the server says in `Retry-After`. His time counts from when he first asked.
+const COMES_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// How much, and how long.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +80,7 @@ where
             let mut times = Vec::new();
             while !stop.load(Ordering::Relaxed) {
                 let begun = Instant::now();
-                act(buyer).await?;
+                until_taken(act.clone(), buyer).await?;
                 times.push(u32::try_from(begun.elapsed().as_micros())?);
             }
             Ok(times)
@@ -106,7 +109,7 @@ where
         tokio::time::sleep_until(due.into()).await;
         let act = act.clone();
         running.spawn(async move {
-            act(usize::try_from(number)?).await?;
+            until_taken(act, usize::try_from(number)?).await?;
             Ok(u32::try_from(due.elapsed().as_micros())?)
         });
     }
@@ -115,4 +118,18 @@ where
         times.push(one??);
     }
     Ok(Taken::of(times, begun.elapsed()))
+}
+
+async fn until_taken<F, A>(act: A, buyer: usize) -> Result<(), AnyError>
+where
+    A: Fn(usize) -> F,
+    F: Future<Output = Result<(), AnyError>>,
+{
+    loop {
+        match act(buyer).await {
+            Err(error) if matches!(error.downcast_ref(), Some(Problem::TooBusy)) => {}
+            outcome => return outcome,
+        }
+        tokio::time::sleep(COMES_AGAIN_AFTER).await;
+    }
 }

@@ -12,14 +12,10 @@ use std::{
 };
 
 use nexus_mint::{app::App, attach::Postgres, db::Db, problem::AnyError};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    task::JoinSet,
-};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet};
 
 use super::{
-    http::{self, request},
+    http::{self, answer, request},
     load::Pace,
     world::{self, World},
 };
@@ -155,25 +151,4 @@ async fn offer(
 
 fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Status, and whether it says when to come again.
-async fn answer(stream: &mut TcpStream) -> Result<(u16, bool), AnyError> {
-    let mut answer = Vec::with_capacity(2_048);
-    loop {
-        if stream.read_buf(&mut answer).await? == 0 {
-            return Err("the server closed the connection".into());
-        }
-        let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
-            continue;
-        };
-        let (text, _) = answer.split_at(head);
-        let text = String::from_utf8_lossy(text).to_ascii_lowercase();
-        let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
-        if answer.len() < head + 4 + length.map_or(Ok(0), str::parse::<usize>)? {
-            continue;
-        }
-        let status = text.split(' ').nth(1).ok_or("no status")?.parse()?;
-        return Ok((status, text.contains("\nretry-after: ")));
-    }
 }

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{Answer, Confirm, Desk, PASSWORD, address};
+use crate::world::{self, World};
 
 const NEW_PASSWORD: &str = "another horse battery";
 
@@ -220,6 +221,37 @@ async fn a_refresh_replaces_the_token_and_keeps_the_session() {
         desk.refresh(&format!("{forged}x")).await.told(),
         (400, "refresh_token_not_found")
     );
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_signs_nobody_out() {
+    let desk = Desk::over(World::own_database().await, Confirm::AtOnce, ("UNUSED", ""));
+    let (email, up) = somebody(&desk).await;
+    let (access, refresh) = (up.text("access_token"), up.text("refresh_token"));
+    let name = desk.world.admin_config().get_dbname().unwrap().to_owned();
+    let beside = world::connect(desk.world.admin_config().dbname("postgres")).await;
+    beside
+        .batch_execute(&format!(
+            "alter database {name} allow_connections false;
+             select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+        ))
+        .await
+        .unwrap();
+    // Clients give up a session at a 4xx, and keep it and come again at these.
+    for _ in 0..2 {
+        assert_eq!(desk.refresh(&refresh).await.told(), (503, "unexpected_failure"));
+        assert_eq!(
+            desk.by(&access, "GET", "/user", None).await.told(),
+            (503, "unexpected_failure")
+        );
+        assert_eq!(desk.sign_in(&email, PASSWORD).await.told(), (503, "unexpected_failure"));
+    }
+    beside
+        .batch_execute(&format!("alter database {name} allow_connections true"))
+        .await
+        .unwrap();
+    let back = desk.refresh(&refresh).await.ok();
+    desk.by(&back.text("access_token"), "GET", "/user", None).await.ok();
 }
 
 #[tokio::test]
