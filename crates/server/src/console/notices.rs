@@ -66,10 +66,10 @@ fn item(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
         li.card.tight.notice-item.unread[!is_read] {
             div.row.spread {
                 // What the platform says is in English, whatever the page speaks.
-                h2 lang="en" dir="ltr" { @if let Some(place) = place { a href=(place) { bdi { (title) } } } @else { bdi { (title) } } }
+                h2 lang="en" { @if let Some(place) = place { a href=(place) { bdi { (title) } } } @else { bdi { (title) } } }
                 @if !is_read { (parts::badge(parts::Tone::Wait, &visit.t("notices-new"))) }
             }
-            p lang="en" dir="ltr" { (sentence(&message)) }
+            p { bdi lang="en" { (sentence(&message)) } }
             p.fine { (figures::instant(at, visit.language)) }
         }
     })
