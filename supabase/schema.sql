@@ -5311,6 +5311,19 @@ $function$;
 comment on function nexus.my_distribution_ids() is 'Distributions of which the caller''s party has a line.';
 grant execute on function nexus.my_distribution_ids() to authenticated, nexus_engine, service_role;
 
+CREATE OR REPLACE FUNCTION nexus.note_change(table_name text, row_key text, before jsonb, after jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform nexus.append_audit(note_change.table_name, 'UPDATE', note_change.row_key, note_change.before, note_change.after);
+end
+$function$;
+comment on function nexus.note_change(text,text,jsonb,jsonb) is 'Appends one audit row about a row of a table whose every change would be too many to tell: what a person decided about it. A command calls it in the transaction of the change.';
+grant execute on function nexus.note_change(text,text,jsonb,jsonb) to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.note_earnings()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -5823,6 +5836,20 @@ $function$;
 comment on function nexus.request_gate_override(uuid,text,uuid,text[],text,timestamp with time zone,timestamp with time zone) is 'Asks, as an overseer, to let one action through without some evidence.';
 grant execute on function nexus.request_gate_override(uuid,text,uuid,text[],text,timestamp with time zone,timestamp with time zone) to nexus_engine;
 
+CREATE OR REPLACE FUNCTION nexus.retry_mail(mail_id uuid, at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  update nexus.login_mails as m set due_at = least(m.due_at, retry_mail.at) where m.id = retry_mail.mail_id;
+  return found;
+end
+$function$;
+comment on function nexus.retry_mail(uuid,timestamp with time zone) is 'Lets a mail that waits be tried at an instant, if not sooner; false where it is gone.';
+grant execute on function nexus.retry_mail(uuid,timestamp with time zone) to nexus_engine;
+
 CREATE OR REPLACE FUNCTION nexus.review_document(document_id uuid, decision text, reason text, at timestamp with time zone)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -5995,6 +6022,17 @@ CREATE OR REPLACE FUNCTION nexus.to_minor(amount numeric, decimals integer)
 RETURN CASE WHEN nexus.is_money(amount, decimals) THEN ((amount * ((10)::numeric ^ (decimals)::numeric)))::bigint ELSE NULL::bigint END;
 comment on function nexus.to_minor(numeric,integer) is 'A typed amount in the smallest unit of its currency; null where it is not one, which a constraint beside it refuses.';
 grant execute on function nexus.to_minor(numeric,integer) to anon, authenticated, nexus_engine, service_role;
+
+CREATE OR REPLACE FUNCTION nexus.waiting_mails()
+ RETURNS TABLE(id uuid, kind text, created_at timestamp with time zone, due_at timestamp with time zone, attempts integer)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select m.id, m.kind, m.created_at, m.due_at, m.attempts from nexus.login_mails as m
+$function$;
+comment on function nexus.waiting_mails() is 'The mails that wait, without recipient, subject and text: those sign in, so only the auth service reads them.';
+grant execute on function nexus.waiting_mails() to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.worth_minor(units bigint, token_id uuid, currency text)
  RETURNS bigint
@@ -6391,6 +6429,7 @@ comment on column nexus.outbox_events.attempts is 'How often it was tried.';
 comment on column nexus.outbox_events.done_at is 'When it was done.';
 comment on column nexus.outbox_events.dead_at is 'When it was given up, for a person to look at.';
 comment on column nexus.outbox_events.last_error is 'Why the last try failed.';
+CREATE INDEX outbox_events_dead_idx ON nexus.outbox_events USING btree (dead_at) WHERE (dead_at IS NOT NULL);
 CREATE INDEX outbox_events_due_idx ON nexus.outbox_events USING btree (available_at, id) WHERE ((done_at IS NULL) AND (dead_at IS NULL));
 alter table nexus.outbox_events enable row level security;
 grant insert, select, update on nexus.outbox_events to nexus_engine;
@@ -6411,10 +6450,14 @@ create table nexus.payment_messages (
   processed_at timestamp with time zone,
   outcome text,
   attempts integer default 0 not null,
+  dead_at timestamp with time zone,
+  last_error text,
   constraint payment_messages_pkey PRIMARY KEY (id),
   constraint payment_messages_once UNIQUE (rail, message_id),
   constraint payment_messages_attempts_not_negative CHECK ((attempts >= 0)),
   constraint payment_messages_body_is_bounded CHECK (((length(body) >= 1) AND (length(body) <= 65536))),
+  constraint payment_messages_end_once CHECK ((num_nonnulls(processed_at, dead_at) <= 1)),
+  constraint payment_messages_error_is_bounded CHECK ((length(last_error) <= 5000)),
   constraint payment_messages_processed_has_an_outcome CHECK (((processed_at IS NULL) OR (outcome IS NOT NULL))),
   constraint payment_messages_rail_is_known CHECK ((rail = 'sandbox'::text)),
   constraint payment_messages_texts_are_bounded CHECK ((((length(message_id) >= 1) AND (length(message_id) <= 200)) AND ((length(kind) >= 1) AND (length(kind) <= 100)) AND ((length(payment_ref) >= 1) AND (length(payment_ref) <= 200)) AND (length(signature) <= 1000) AND (length(outcome) <= 1000)))
@@ -6432,6 +6475,8 @@ comment on column nexus.payment_messages.due_at is 'When to look at it again, wh
 comment on column nexus.payment_messages.processed_at is 'When it was worked off.';
 comment on column nexus.payment_messages.outcome is 'What came of it, in words.';
 comment on column nexus.payment_messages.attempts is 'How often it was looked at.';
+comment on column nexus.payment_messages.dead_at is 'When an admin set it aside: nobody looks at it until somebody brings it back.';
+comment on column nexus.payment_messages.last_error is 'Why working it off failed the last time.';
 CREATE INDEX payment_messages_due_idx ON nexus.payment_messages USING btree (due_at, id) WHERE (processed_at IS NULL);
 CREATE INDEX payment_messages_payment_idx ON nexus.payment_messages USING btree (rail, payment_ref, id);
 alter table nexus.payment_messages enable row level security;

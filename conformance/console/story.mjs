@@ -5,6 +5,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { Reader, open } from "./browser.mjs";
 import { act, check, done, mailed, main, must, sound, visit } from "./cases.mjs";
+import { staff } from "./staff.mjs";
 
 const [base, folder, password] = process.argv.slice(2);
 const browser = await open();
@@ -263,7 +264,7 @@ await check("the steps go from hand to hand up to the audit", async () => {
 
 await check("staff's pages are sound", async () => {
   for (const place of ["/compliance", "/compliance/decisions", "/compliance/cases", "/compliance/trail"]) await visit(officer, place);
-  for (const place of ["/administration", "/administration/offerings", "/administration/money", "/administration/ledger", "/administration/ledger/accounts/1", "/administration/ledger/entries/1", "/administration/health"]) await visit(admin, place);
+  for (const place of ["/administration", "/administration/offerings", "/administration/money", "/administration/ledger", "/administration/ledger/accounts/1", "/administration/ledger/entries/1", "/administration/health", "/administration/rules", "/administration/jobs", "/administration/settings"]) await visit(admin, place);
   await visit(manager, managed);
   await visit(manager, `${managed}/rent`);
 });
@@ -359,22 +360,33 @@ await check("the sale closes and the tokens are held", async () => {
 
 await check("rent that does not fit is refused line by line, and what was typed stays", async () => {
   await manager.go(`${managed}/rent`);
-  await manager.fill({ periodFrom: day(-31), periodTo: day(-1), lines: "ops-1, r-1, gift, many, soon, x" }, `form[action='${managed}/rent']`);
-  await manager.press(`form[action='${managed}/rent'] button`);
+  const sheet = path.join(folder, "lines.csv");
+  fs.writeFileSync(sheet, `\ufeffaccount,reference,kind,amount,day,for\r\nops-1,r-2,rent,1,${day(-40)},"too, early"\r\n`);
+  const form = `form[action='${managed}/rent'][method=post]`;
+  await manager.fill({ periodFrom: day(-31), periodTo: day(-1), account: "ops-1", "row1-amount": "many", "row1-day": day(-5), "row1-for": "x", file: sheet }, form);
+  await manager.press(`${form} button`);
   const text = await main(manager);
-  must(/line 1: kind/.test(text) && /line 1: "soon"/.test(text), text.slice(0, 500));
-  must((await manager.page.$eval("[name=lines]", (area) => area.value)).includes("gift"), "the lines are gone");
+  for (const words of [/row 1: "many" is no amount/, /row 1: account, reference/, /line 2: .* is not a day of the period/]) must(words.test(text), text.slice(0, 700));
+  must((await manager.page.$eval("[name=lines]", (area) => area.value)).includes("too, early"), "the lines are gone");
+  must((await manager.page.$eval("[name=row1-amount]", (input) => input.value)) === "many", "the row is gone");
+  must(/No period was recorded/.test(text), "something was recorded");
   await sound(manager);
 });
 
 await check("rent is recorded, approved, proposed, declared with a what-if, and paid", async () => {
   await manager.go(`${managed}/rent`);
-  const lines = `ops-1, hh-1, rent, 500.00, ${day(-20)}, rent\nops-1, hh-2, insurance, 40.00, ${day(-18)}, insurance`;
-  await manager.fill({ periodFrom: day(-31), periodTo: day(-1), lines }, `form[action='${managed}/rent']`);
-  await manager.press(`form[action='${managed}/rent'] button`);
+  const lines = `ops-1, hh-1, rent, 500.00, ${day(-20)}, rent`;
+  const row = { "row1-kind": "insurance", "row1-amount": "40.00", "row1-day": day(-18), "row1-reference": "hh-2", "row1-for": "insurance" };
+  const form = `form[action='${managed}/rent'][method=post]`;
+  await manager.fill({ periodFrom: day(-31), periodTo: day(-1), account: "ops-1", lines, ...row }, form);
+  await manager.press(`${form} button`);
   must(/Recorded/.test(await main(manager)), (await main(manager)).slice(0, 600));
   await act(officer, "approve-performance", {}, await settle(officer, shop.title));
   await manager.go(`${managed}/rent`);
+  must(!(await manager.has("form[action='/act/declare-distribution']")), "proposed before it was looked at");
+  await manager.press("#propose form[method=get] button");
+  must(/What it would come to now/.test(await main(manager)) && /Holders/i.test(await main(manager)), await main(manager));
+  await sound(manager);
   await act(manager, "declare-distribution");
   const where = await settle(officer, shop.title);
   must(/Distributable/.test(await main(officer)), "no what-if");
@@ -401,6 +413,8 @@ await check("everything still adds up in the ledger", async () => {
   const text = await main(admin);
   must(/It adds up/.test(text) && !/does not add up/.test(text), "the sums differ");
 });
+
+await staff({ base, check, must, sound, visit, act, main, at, people: { manager, officer, admin, opener }, managed, buyer: { email, password: secret } });
 
 const people = { visitor, investor, officer, manager, admin, opener };
 await check("no page had an error", async () => {

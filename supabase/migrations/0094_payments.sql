@@ -198,12 +198,16 @@ create table nexus.payment_messages (
   processed_at timestamptz,
   outcome      text,
   attempts     integer not null default 0,
+  dead_at      timestamptz,
+  last_error   text,
   constraint payment_messages_rail_is_known check (rail in ('sandbox')),
   constraint payment_messages_texts_are_bounded check (length(message_id) between 1 and 200 and length(kind) between 1 and 100
     and length(payment_ref) between 1 and 200 and length(signature) <= 1000 and length(outcome) <= 1000),
   constraint payment_messages_body_is_bounded check (length(body) between 1 and 65536),
   constraint payment_messages_attempts_not_negative check (attempts >= 0),
   constraint payment_messages_processed_has_an_outcome check (processed_at is null or outcome is not null),
+  constraint payment_messages_end_once check (num_nonnulls(processed_at, dead_at) <= 1),
+  constraint payment_messages_error_is_bounded check (length(last_error) <= 5000),
   constraint payment_messages_once unique (rail, message_id)
 );
 comment on table nexus.payment_messages is 'What rails told us, as it came, once each: verified before it is kept, and worked off from here, so that a crash loses nothing and any order is right in the end.';
@@ -219,6 +223,8 @@ comment on column nexus.payment_messages.due_at is 'When to look at it again, wh
 comment on column nexus.payment_messages.processed_at is 'When it was worked off.';
 comment on column nexus.payment_messages.outcome is 'What came of it, in words.';
 comment on column nexus.payment_messages.attempts is 'How often it was looked at.';
+comment on column nexus.payment_messages.dead_at is 'When an admin set it aside: nobody looks at it until somebody brings it back.';
+comment on column nexus.payment_messages.last_error is 'Why working it off failed the last time.';
 create index payment_messages_due_idx on nexus.payment_messages (due_at, id) where processed_at is null;
 create index payment_messages_payment_idx on nexus.payment_messages (rail, payment_ref, id);
 

@@ -76,6 +76,7 @@ comment on column nexus.outbox_events.done_at is 'When it was done.';
 comment on column nexus.outbox_events.dead_at is 'When it was given up, for a person to look at.';
 comment on column nexus.outbox_events.last_error is 'Why the last try failed.';
 create index outbox_events_due_idx on nexus.outbox_events (available_at, id) where done_at is null and dead_at is null;
+create index outbox_events_dead_idx on nexus.outbox_events (dead_at) where dead_at is not null;
 
 alter table nexus.outbox_events enable row level security;
 grant select, insert, update on nexus.outbox_events to nexus_engine;

@@ -42,6 +42,7 @@ mod transfers;
 mod verification;
 mod visit;
 mod wallet;
+mod what_if;
 
 use axum::{
     Router,
@@ -135,6 +136,19 @@ fn staff() -> Router<App> {
             "/compliance/identity/{case}/documents/{id}",
             get(compliance::identity::document),
         )
+        .route(
+            "/compliance/accreditation/{case}",
+            get(compliance::requests::ask_accreditation).post(compliance::requests::accreditation),
+        )
+        .route(
+            "/compliance/tax-forms/{form}",
+            get(compliance::requests::ask_tax_form).post(compliance::requests::tax_form),
+        )
+        .route(
+            "/compliance/custody",
+            get(compliance::custody::list).post(compliance::custody::import),
+        )
+        .route("/compliance/rates", get(compliance::rates::list))
         .route("/compliance/decisions", get(compliance::decisions::list))
         .route("/compliance/evidence", get(compliance::evidence::list))
         .route(
@@ -148,6 +162,7 @@ fn staff() -> Router<App> {
         .route("/manage/{id}/documents", post(manage::house::upload).layer(files))
         .merge(pictures_of_managers())
         .route("/manage/{id}/rent", get(manage::rent::show).post(manage::rent::record))
+        .route("/manage/{id}/holders", get(manage::holders::list))
         .route("/administration", get(administration::people))
         .route("/administration/roles", post(administration::change_role))
         .route("/administration/offerings", get(administration::offerings::list))
@@ -161,7 +176,14 @@ fn staff() -> Router<App> {
             "/administration/ledger/entries/{id}",
             get(administration::ledger::entry),
         )
-        .route("/administration/health", get(administration::health))
+        .route(
+            "/administration/rules",
+            get(administration::rules::list).post(administration::rules::publish),
+        )
+        .route("/administration/rules/{id}", get(administration::rules::version))
+        .route("/administration/jobs", get(administration::jobs::list))
+        .route("/administration/health", get(administration::health::show))
+        .route("/administration/settings", get(administration::settings::list))
 }
 
 /// Pictures of a manager's property.

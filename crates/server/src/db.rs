@@ -112,6 +112,19 @@ pub enum Actor {
     Program(&'static str),
 }
 
+/// One pool at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InUse {
+    /// Whose.
+    pub role: DbRole,
+    /// Connections that somebody has.
+    pub in_use: usize,
+    /// Connections at most.
+    pub size_max: usize,
+    /// Callers that wait for one.
+    pub waiting: usize,
+}
+
 /// The pools.
 #[derive(Clone)]
 pub struct Db {
@@ -226,6 +239,21 @@ impl Db {
     /// How the pools connect.
     pub(crate) fn login(&self) -> &Login {
         &self.login
+    }
+
+    /// What the pools of this process have at work now.
+    #[must_use]
+    pub fn in_use(&self) -> Vec<InUse> {
+        let look = |role: DbRole| {
+            let status = self.pool(role).status();
+            InUse {
+                role,
+                in_use: status.size.saturating_sub(status.available),
+                size_max: status.max_size,
+                waiting: status.waiting,
+            }
+        };
+        DbRole::ALL.into_iter().map(look).collect()
     }
 
     /// Closes all connections; those in use close when they come back.

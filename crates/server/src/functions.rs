@@ -27,7 +27,7 @@ use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    compliance, currencies, distributions, documents, health, holdings, investments, offerings, payments,
+    compliance, currencies, distributions, documents, health, holdings, investments, jobs, offerings, payments,
     permission::Person,
     problem::Problem,
     properties, property_audits, reports, statements, tokenization,
@@ -90,7 +90,7 @@ functions! {
     "cancel-distribution": person => distributions::declaring::cancel;
     "declare-distribution": person => distributions::declaring::propose;
     "pay-distribution": admin => distributions::paying::pay;
-    "preview-distribution": overseer => distributions::declaring::preview;
+    "preview-distribution": person => distributions::declaring::preview;
     "record-performance": person => distributions::rent::record;
     "remit-tax": admin => distributions::paying::remit;
     "retry-payout": overseer => distributions::payouts::retry;
@@ -133,6 +133,7 @@ functions! {
     "get-kyc-case": officer => compliance::kyc::get;
     "get-register": person => holdings::register::get;
     "get-statement": person => statements::get;
+    "get-system-status": admin => health::measured::measure;
     "get-tax-form": officer => compliance::tax_forms::get;
     "import-custodian-statement": overseer => payments::custody::import;
     "invite-to-offering": person => offerings::preparing::invite;
@@ -140,6 +141,7 @@ functions! {
     "let-login-act": officer => compliance::parties::let_act;
     "list-accreditation-queue": officer => compliance::accreditation::queue;
     "list-custodian-statements": overseer => payments::custody::list;
+    "list-jobs": admin => jobs::queues::list;
     "list-kyc-queue": officer => compliance::kyc::queue;
     "list-tax-forms": officer => compliance::tax_forms::queue;
     "monitor-tokenization": person => tokenization::monitor;
@@ -159,12 +161,15 @@ functions! {
     "reject-step": overseer => tokenization::reject;
     "request-accreditation": person => compliance::accreditation::request;
     "request-gate-override": overseer => documents::gate::ask;
+    "resume-jobs": admin => jobs::queues::resume;
+    "retry-job": admin => jobs::queues::retry;
     "retry-refund": overseer => payments::unmatched::retry_refund;
     "return-escrow-from-agent": admin => offerings::closing::return_from_agent;
     "return-payment": overseer => payments::unmatched::return_payment;
     "review-document": officer => documents::review;
     "revoke-accreditation": officer => compliance::accreditation::revoke;
     "screen-party": officer => compliance::screening::screen;
+    "set-aside-job": admin => jobs::queues::set_aside;
     "submit-step": person => tokenization::submit;
     "sync-property-data": admin => analytics::asked::sync;
     "take-accreditation-case": officer => compliance::accreditation::take;
@@ -177,6 +182,8 @@ functions! {
 const ONLY_LOOK: &[&str] = &[
     "get-register",
     "get-statement",
+    "get-system-status",
+    "list-jobs",
     "preview-close",
     "preview-distribution",
     "quote-investment",

@@ -1,5 +1,7 @@
 //! `/health` says that the process is alive; `/ready` says whether it can do its work now.
 
+pub mod measured;
+
 use std::time::Instant;
 
 use axum::{
@@ -142,19 +144,19 @@ pub async fn deployment(command: &Command, _person: &Person, _body: CheckHealth)
         Pace::Paused(since, reason) => note("jobs", begun, "down", format!("paused since {since}: {reason}")),
     }
     let begun = Instant::now();
-    let text = sql!("select count(*) from nexus.payment_messages where processed_at is null and received_at < $1");
-    let late: i64 = command
-        .tx
-        .query_one(text, &[&(command.now - LATE_AFTER)])
-        .await?
-        .try_get(0)?;
-    match late {
-        0 => note("payments", begun, "healthy", "every message is worked off".to_owned()),
-        count => note(
+    let text = sql!(
+        "select count(*) filter (where m.dead_at is null and m.received_at < $1), count(*) filter (where m.dead_at is not null)
+         from nexus.payment_messages as m where m.processed_at is null"
+    );
+    let row = command.tx.query_one(text, &[&(command.now - LATE_AFTER)]).await?;
+    let (late, aside): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    match (late, aside) {
+        (0, 0) => note("payments", begun, "healthy", "every message is worked off".to_owned()),
+        (late, aside) => note(
             "payments",
             begun,
             "degraded",
-            format!("{count} messages wait for more than ten minutes"),
+            format!("{late} messages wait for more than ten minutes, {aside} are set aside"),
         ),
     }
     let count = |status| services.iter().filter(|part| part.status == status).count();

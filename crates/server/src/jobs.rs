@@ -6,6 +6,7 @@
 
 pub mod clock;
 mod mails;
+pub mod queues;
 pub mod sales;
 
 use std::time::{Duration, SystemTime};

@@ -224,7 +224,8 @@ pub async fn get(command: &Command, officer: &Officer, body: OfCase) -> Result<V
     let text = sql!(
         "select a.party_id, jsonb_build_object('caseId', a.id, 'userId', a.user_id, 'partyId', a.party_id, 'kind', a.kind,
                   'method', a.method, 'status', a.status, 'submission', a.submission, 'netWorthMinor', a.net_worth_minor,
-                  'netWorthCurrency', a.net_worth_currency, 'answersRight', a.answers_right, 'submittedAt', a.created_at,
+                  'netWorthCurrency', a.net_worth_currency,
+                  'netWorthDecimals', (select c.decimals from public.currencies as c where c.code = a.net_worth_currency), 'answersRight', a.answers_right, 'submittedAt', a.created_at,
                   'takenBy', a.taken_by, 'decidedBy', a.decided_by, 'decidedAt', a.decided_at, 'reason', a.reason,
                   'expiresAt', a.expires_at, 'documents', coalesce((
                     select jsonb_agg(jsonb_build_object('id', d.id, 'documentType', d.document_type, 'fileName', d.file_name,

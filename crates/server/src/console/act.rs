@@ -40,9 +40,13 @@ enum Kind {
     Data,
     /// A whole number of the object `data`.
     DataNumber,
+    /// A part, typed in per cent, in the body in millionths.
+    PerCent,
+    /// A box: ticked or not.
+    Flag,
 }
 
-use Kind::{Data, DataNumber, Id, Instant, Lines, Number as Count, Text};
+use Kind::{Data, DataNumber, Flag, Id, Instant, Lines, Number as Count, PerCent, Text};
 
 /// Function: the fields of its form.
 const ACTS: &[(&str, &[(&str, Kind)])] = &[
@@ -51,7 +55,22 @@ const ACTS: &[(&str, &[(&str, Kind)])] = &[
         "review-document",
         &[("documentId", Id), ("decision", Id), ("reason", Lines)],
     ),
+    (
+        "open-holding-case",
+        &[
+            ("kind", Id),
+            ("propertyId", Id),
+            ("partyId", Text),
+            ("tokenAmount", Text),
+            ("amount", Text),
+            ("accountRef", Text),
+            ("bankReference", Text),
+            ("bookedOn", Text),
+            ("reason", Lines),
+        ],
+    ),
     ("approve-holding-case", &[("caseId", Id)]),
+    ("cancel-holding-case", &[("caseId", Id)]),
     ("reject-holding-case", &[("caseId", Id), ("reason", Lines)]),
     ("clear-incident", &[("incidentId", Id), ("reason", Lines)]),
     ("withdraw-accreditation", &[("caseId", Id)]),
@@ -120,7 +139,37 @@ const ACTS: &[(&str, &[(&str, Kind)])] = &[
     ("cancel-distribution", &[("distributionId", Id)]),
     ("pay-distribution", &[("distributionId", Id)]),
     ("retry-payout", &[("payoutId", Id)]),
+    (
+        "propose-withholding-rate",
+        &[
+            ("sourceCountry", Text),
+            ("residencyCountry", Text),
+            ("ratePpm", PerCent),
+            ("form", Text),
+            ("formVersion", Text),
+            ("needsForm", Flag),
+            ("source", Lines),
+            ("isChecked", Flag),
+            ("validFrom", Instant),
+        ],
+    ),
+    (
+        "approve-withholding-rate",
+        &[("proposalId", Id), ("decision", Id), ("reason", Lines)],
+    ),
     ("retry-refund", &[("refundId", Id)]),
+    (
+        "remit-tax",
+        &[
+            ("propertyId", Id),
+            ("amount", Text),
+            ("bankReference", Text),
+            ("bookedOn", Text),
+        ],
+    ),
+    ("retry-job", &[("queue", Id), ("id", Id)]),
+    ("set-aside-job", &[("queue", Id), ("id", Id), ("reason", Lines)]),
+    ("resume-jobs", &[("reason", Lines)]),
 ];
 
 /// A form that runs a function: its hidden fields, and what stands between them and the button.
@@ -217,6 +266,8 @@ fn body(kinds: &[(&str, Kind)], fields: &Fields) -> Result<Value, Problem> {
             Instant => drop(body.insert((*name).to_owned(), instant(name, typed)?)),
             Data => drop(data.insert((*name).to_owned(), typed.into())),
             DataNumber => drop(data.insert((*name).to_owned(), number(name, typed)?)),
+            PerCent => drop(body.insert((*name).to_owned(), millionths(name, typed)?)),
+            Flag => drop(body.insert((*name).to_owned(), true.into())),
         }
     }
     if !data.is_empty() {
@@ -234,6 +285,23 @@ fn number(name: &str, typed: &str) -> Result<Value, Problem> {
         .parse()
         .map_err(|_| Problem::Invalid(format!("{name}: a whole number is wanted")))?;
     Ok(json!(number))
+}
+
+/// `12.5` as 125000: digits, and at most four behind the point.
+fn millionths(name: &str, typed: &str) -> Result<Value, Problem> {
+    let wanted = || {
+        Problem::Invalid(format!(
+            "{name}: per cent are wanted, such as 30 or 12.5, with at most four decimals"
+        ))
+    };
+    let typed = typed.trim_end_matches('%').trim_end();
+    let (whole, part) = typed.split_once('.').unwrap_or((typed, ""));
+    let is_figure = |text: &str| text.bytes().all(|letter| letter.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 3 || part.len() > 4 || !is_figure(whole) || !is_figure(part) {
+        return Err(wanted());
+    }
+    let ppm: u32 = format!("{whole}{part:0<4}").parse().map_err(|_| wanted())?;
+    Ok(json!(ppm))
 }
 
 /// As browsers send a `datetime-local`: without a zone, which is UTC here.
@@ -267,6 +335,8 @@ fn again(
                         Id => { input type="hidden" name=(name) value=(typed); }
                         Text | Data => { (Field::text(name, label(name)).value(typed).bare().show(visit)) }
                         Lines => { (Field::text(name, label(name)).kind("textarea").value(typed).bare().show(visit)) }
+                        PerCent => { (Field::text(name, label(name)).value(typed).with("inputmode", "decimal").bare().show(visit)) }
+                        Flag => { (parts::checkbox(name, "yes", html! { (label(name)) }, !typed.is_empty())) }
                         Count | DataNumber => { (Field::text(name, label(name)).value(typed).with("inputmode", "numeric").bare().show(visit)) }
                         Instant => { (Field::text(name, label(name)).kind("datetime-local").value(typed).bare().show(visit)) }
                     }
@@ -344,6 +414,12 @@ mod tests {
     fn numbers_and_instants_are_read_as_people_write_them() {
         assert_eq!(number("a", "2,500").unwrap(), json!(2500));
         assert!(number("a", "many").is_err());
+        for (typed, ppm) in [("30", 300_000), ("12.5 %", 125_000), ("0.0001", 1)] {
+            assert_eq!(millionths("a", typed).unwrap(), json!(ppm));
+        }
+        for typed in ["", ".5", "1.00001", "-3", "1e2", "1000"] {
+            assert!(millionths("a", typed).is_err(), "{typed}");
+        }
         assert_eq!(instant("a", "2026-11-28T15:00").unwrap(), json!("2026-11-28T15:00:00Z"));
         assert_eq!(kebab("minimumTokens"), "minimum-tokens");
     }

@@ -1,8 +1,12 @@
-//! `/administration`: people and their roles, offerings, money, the ledger, and how the system is.
+//! `/administration`: people and their roles, offerings, money, the ledger, rules, work that waits, settings, and how the system is.
 
+pub(super) mod health;
+pub(super) mod jobs;
 pub(super) mod ledger;
 pub(super) mod money;
 pub(super) mod offerings;
+pub(super) mod rules;
+pub(super) mod settings;
 
 use axum::{
     extract::{Query, State},
@@ -11,13 +15,11 @@ use axum::{
 use maud::{Markup, html};
 use mint_core::role::Role;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{
     act,
-    call::{call, text},
     form::Fields,
     layout::{Head, Section, page, token},
     parts::{self, Field},
@@ -42,7 +44,10 @@ pub(super) fn section(visit: &Visit, open: &str, title: &str, content: Markup) -
         ("/administration/offerings", visit.t("manage-offerings").into_owned()),
         ("/administration/money", visit.t("money-title").into_owned()),
         ("/administration/ledger", visit.t("ledger-title").into_owned()),
+        ("/administration/rules", visit.t("rules-title").into_owned()),
+        ("/administration/jobs", visit.t("jobs-title").into_owned()),
         ("/administration/health", visit.t("health-title").into_owned()),
+        ("/administration/settings", visit.t("settings-title").into_owned()),
     ];
     let content = html! {
         (parts::tabs(&visit.t("nav-administration"), &tabs, open))
@@ -61,7 +66,7 @@ pub(crate) struct Wanted {
 }
 
 const PEOPLE: &str = sql!(
-    "select p.id, coalesce(p.full_name, ''), coalesce(p.email, ''), p.kyc_status, array(select a.role from public.user_role_assignments as a where a.user_id = p.id and a.is_active order by a.role)
+    "select p.id, coalesce(nullif(p.full_name, ''), p.email, p.id::text), coalesce(p.email, ''), p.kyc_status, array(select a.role from public.user_role_assignments as a where a.user_id = p.id and a.is_active order by a.role)
      from public.user_profiles as p
      where $1 = '' or p.email ilike '%' || $1 || '%' or p.full_name ilike '%' || $1 || '%' or p.id::text = $1
      order by exists (select from public.user_role_assignments as a where a.user_id = p.id and a.is_active and a.role <> 'investor') desc, p.created_at desc, p.id limit $2"
@@ -172,35 +177,4 @@ pub(crate) async fn change_role(State(app): State<App>, visit: Visit, fields: Fi
     }
     tx.commit().await?;
     Ok(Redirect::to("/administration?did=done").into_response())
-}
-
-/// `GET /administration/health`.
-pub(crate) async fn health(State(app): State<App>, visit: Visit) -> Result<Response, Problem> {
-    visit.one_of(&ADMINS)?;
-    let answer = call(&app, &visit, "deployment-health-check", None, json!({})).await?;
-    let services = answer
-        .get("services")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let content = html! {
-        div.stack {
-            p { (parts::state(&visit, text(&answer, "/overall_status"))) }
-            (parts::table(&visit.t("health-title"), html! {
-                thead { tr { th scope="col" { (visit.t("health-part")) } th scope="col" { (visit.t("column-state")) } th.number scope="col" { (visit.t("health-time")) } th scope="col" { (visit.t("health-said")) } } }
-                tbody { @for part in &services { tr {
-                    th scope="row" lang="en" { (text(part, "/service").replace('_', " ")) }
-                    td { (parts::state(&visit, text(part, "/status"))) }
-                    td.number { (part.get("responseTime").map(ToString::to_string).unwrap_or_default()) }
-                    td lang="en" dir="ltr" { (text(part, "/message")) }
-                } } }
-            }))
-        }
-    };
-    Ok(section(
-        &visit,
-        "/administration/health",
-        &visit.t("health-title"),
-        content,
-    ))
 }

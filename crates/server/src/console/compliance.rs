@@ -1,9 +1,12 @@
 //! `/compliance`: what waits for an officer, and what was decided.
 
 pub(super) mod cases;
+pub(super) mod custody;
 pub(super) mod decisions;
 pub(super) mod evidence;
 pub(super) mod identity;
+pub(super) mod rates;
+pub(super) mod requests;
 pub(super) mod trail;
 
 use axum::{extract::State, response::Response};
@@ -17,7 +20,7 @@ use super::{
     call::{call, instant, text},
     figures,
     layout::{Head, Section, page},
-    parts,
+    parts::{self, short},
     visit::Visit,
 };
 use crate::{app::App, db::sql, problem::Problem};
@@ -32,6 +35,8 @@ pub(super) fn section(visit: &Visit, open: &str, title: &str, content: Markup) -
         ("/compliance/decisions", visit.t("decisions-title").into_owned()),
         ("/compliance/evidence", visit.t("evidence-title").into_owned()),
         ("/compliance/cases", visit.t("cases-title").into_owned()),
+        ("/compliance/custody", visit.t("custody-title").into_owned()),
+        ("/compliance/rates", visit.t("rates-title").into_owned()),
         ("/compliance/trail", visit.t("trail-title").into_owned()),
     ];
     let content = html! {
@@ -55,10 +60,13 @@ pub(crate) async fn overview(State(app): State<App>, visit: Visit) -> Result<Res
     );
     let row = tx.query_one(counts, &[&visit.asked.now]).await?;
     tx.commit().await?;
-    let queue = match visit.has(Role::ComplianceOfficer) {
-        true => Some(call(&app, &visit, "list-kyc-queue", None, json!({})).await?),
-        false => None,
-    };
+    let mut queues = Vec::new();
+    if visit.has(Role::ComplianceOfficer) {
+        for (function, queue) in &QUEUES {
+            let answer = call(&app, &visit, function, None, json!({})).await?;
+            queues.push(queue_section(&visit, queue, &answer));
+        }
+    }
     let count = |at: usize| -> Result<Markup, Problem> { Ok(html! { (figures::count(row.try_get(at)?)) }) };
     let content = html! {
         div.stack-large {
@@ -68,55 +76,94 @@ pub(crate) async fn overview(State(app): State<App>, visit: Visit) -> Result<Res
                 (parts::figure(&visit.t("compliance-cases-open"), count(2)?, None))
                 (parts::figure(&visit.t("compliance-incidents-open"), count(3)?, None))
             }
-            @if let Some(queue) = queue { (identity_queue(&visit, &queue)) }
+            @for queue in &queues { (queue) }
         }
     };
     Ok(section(&visit, "/compliance", &visit.t("nav-compliance"), content))
 }
 
-fn identity_queue(visit: &Visit, answer: &Value) -> Markup {
+/// One queue: what its cases are called, where they stand in the answer, where each leads, and what it is.
+struct Queue {
+    title: &'static str,
+    list: &'static str,
+    id: &'static str,
+    place: &'static str,
+    what: fn(&Visit, &Value) -> String,
+}
+
+const QUEUES: [(&str, Queue); 3] = [
+    (
+        "list-kyc-queue",
+        Queue {
+            title: "queue-title",
+            list: "cases",
+            id: "/caseId",
+            place: "/compliance/identity/",
+            what: |visit, case| visit.word("level", text(case, "/level")),
+        },
+    ),
+    (
+        "list-accreditation-queue",
+        Queue {
+            title: "queue-accreditation",
+            list: "cases",
+            id: "/caseId",
+            place: "/compliance/accreditation/",
+            what: |visit, case| visit.word("accreditation", text(case, "/kind")),
+        },
+    ),
+    (
+        "list-tax-forms",
+        Queue {
+            title: "queue-tax-forms",
+            list: "taxForms",
+            id: "/taxFormId",
+            place: "/compliance/tax-forms/",
+            what: |_, form| text(form, "/form").to_owned(),
+        },
+    ),
+];
+
+fn queue_section(visit: &Visit, queue: &Queue, answer: &Value) -> Markup {
     let cases = answer
-        .get("cases")
+        .get(queue.list)
         .and_then(Value::as_array)
         .cloned()
         .unwrap_or_default();
+    let title = visit.language.text(queue.title);
+    let line = |case: &Value| {
+        let id = text(case, queue.id);
+        let at = instant(case, "/submittedAt").or_else(|| instant(case, "/filedAt"));
+        html! {
+            tr {
+                th scope="row" {
+                    @if case.get("isOwn") == Some(&json!(true)) { (short(id)) " (" (visit.t("queue-own")) ")" }
+                    @else { a href={ (queue.place) (id) } { (short(id)) } }
+                }
+                td { ((queue.what)(visit, case)) }
+                td { @if let Some(at) = at { (figures::instant(at, visit.language)) } }
+                td { (parts::state(visit, if text(case, "/status").is_empty() { "filed" } else { text(case, "/status") })) }
+            }
+        }
+    };
     html! {
         section {
-            h2 { (visit.t("queue-title")) }
+            h2 { (title) }
             @if cases.is_empty() { (parts::empty(&visit.t("queue-empty"), html! { p { (visit.t("queue-empty-text")) } })) }
             @else {
                 p.fine { (visit.t("queue-text")) }
-                (parts::table(&visit.t("queue-title"), html! {
+                (parts::table(&title, html! {
                     thead { tr {
                         th scope="col" { (visit.t("queue-case")) }
-                        th scope="col" { (visit.t("verify-level")) }
+                        th scope="col" { (visit.t("queue-what")) }
                         th scope="col" { (visit.t("verify-submitted")) }
                         th scope="col" { (visit.t("column-state")) }
                     } }
-                    tbody {
-                        @for case in &cases {
-                            @let id = text(case, "/caseId");
-                            tr {
-                                th scope="row" {
-                                    @if case.get("isOwn") == Some(&json!(true)) { (short(id)) " (" (visit.t("queue-own")) ")" }
-                                    @else { a href={ "/compliance/identity/" (id) } { (short(id)) } }
-                                }
-                                td { (visit.word("level", text(case, "/level"))) }
-                                td { @if let Some(at) = instant(case, "/submittedAt") { (figures::instant(at, visit.language)) } }
-                                td { (parts::state(visit, text(case, "/status"))) }
-                            }
-                        }
-                    }
+                    tbody { @for case in &cases { (line(case)) } }
                 }))
             }
         }
     }
-}
-
-/// The end of an id: enough to tell rows of a page apart.
-pub(super) fn short(id: &str) -> Markup {
-    let end = id.len().saturating_sub(8);
-    html! { code title=(id) { "…" (id.get(end..).unwrap_or(id)) } }
 }
 
 /// An instant, where there is one.

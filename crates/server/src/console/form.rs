@@ -66,6 +66,23 @@ impl Fields {
             .collect()
     }
 
+    /// The text of the file, where one was chosen, behind what stands in a field: what does not fit can be mended there, and
+    /// nothing has to be chosen anew.
+    ///
+    /// # Errors
+    /// [`Problem::Invalid`] where it is no text.
+    pub(crate) fn file_into(&mut self, name: &str) -> Result<(), Problem> {
+        let Some(upload) = self.take_file() else {
+            return Ok(());
+        };
+        let text = std::str::from_utf8(&upload.bytes)
+            .map_err(|_| Problem::Invalid(format!("{}: this is no text in UTF-8", upload.name)))?;
+        let text = [self.get(name), text.trim_start_matches('\u{feff}').trim()].join("\n");
+        self.pairs.retain(|(known, _)| known != name);
+        self.pairs.push((name.to_owned(), text.trim().to_owned()));
+        Ok(())
+    }
+
     /// The file, where one was chosen.
     pub(crate) fn take_file(&mut self) -> Option<Upload> {
         self.take_file_of("file")

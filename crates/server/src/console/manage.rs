@@ -1,6 +1,8 @@
 //! `/manage`: the properties that a manager acts for, and filing a new one.
 
+pub(super) mod holders;
 pub(super) mod house;
+mod lines;
 pub(super) mod pictures;
 pub(super) mod rent;
 
@@ -131,15 +133,17 @@ pub(crate) async fn create(State(app): State<App>, visit: Visit, fields: Fields)
 
 /// The pages of one property.
 pub(super) fn tabs(visit: &Visit, id: Uuid, open: &str, title: &str) -> Markup {
-    let (base, pictures, rent) = (
-        format!("/manage/{id}"),
-        format!("/manage/{id}/pictures"),
-        format!("/manage/{id}/rent"),
+    let base = format!("/manage/{id}");
+    let (pictures, rent, holders) = (
+        format!("{base}/pictures"),
+        format!("{base}/rent"),
+        format!("{base}/holders"),
     );
     let pages = [
         (base.as_str(), visit.t("manage-tab-tokenization").into_owned()),
         (pictures.as_str(), visit.t("pictures-title").into_owned()),
         (rent.as_str(), visit.t("manage-tab-rent").into_owned()),
+        (holders.as_str(), visit.t("manage-tab-holders").into_owned()),
     ];
     html! {
         (parts::crumbs(visit, &[("/manage", visit.t("nav-managing").into_owned())]))

@@ -41,12 +41,12 @@ impl Tone {
         match word {
             "approved" | "accepted" | "confirmed" | "closed" | "completed" | "paid" | "active" | "open" | "clear"
             | "launched" | "succeeded" | "healthy" | "done" | "current" | "funded" | "declared" | "checked"
-            | "received" => Tone::Good,
+            | "received" | "in_force" => Tone::Good,
             "pending" | "submitted" | "in_review" | "in_progress" | "proposed" | "refund_due" | "recorded" | "due"
             | "sent" | "paying" | "opened" | "requested" | "degraded" | "draft" | "offered" | "expires_soon"
-            | "possible_match" | "unknown" => Tone::Wait,
+            | "possible_match" | "unknown" | "waiting" | "coming" | "filed" => Tone::Wait,
             "rejected" | "revoked" | "expired" | "failed" | "cancelled" | "match" | "unhealthy" | "dead"
-            | "missing" | "down" => Tone::Stop,
+            | "missing" | "down" | "set_aside" => Tone::Stop,
             _ => Tone::Plain,
         }
     }
@@ -286,6 +286,12 @@ pub(crate) fn table(caption: &str, content: Markup) -> Markup {
 /// Names and what they are, one a line.
 pub(crate) fn facts(pairs: &[(String, Markup)]) -> Markup {
     html! { dl.facts { @for (name, value) in pairs { div { dt { (name) } dd { (value) } } } } }
+}
+
+/// The end of an id: enough to tell rows of a page apart.
+pub(crate) fn short(id: &str) -> Markup {
+    let end = id.len().saturating_sub(8);
+    html! { code title=(id) { "…" (id.get(end..).unwrap_or(id)) } }
 }
 
 /// The way back through the pages above this one.

@@ -136,7 +136,10 @@ fn request_form(visit: &Visit, held: &[Row], typed: &Fields) -> Result<Markup, P
     for row in held {
         let (id, title): (Uuid, String) = (row.try_get(0)?, row.try_get(1)?);
         let (tokens, currency): (String, String) = (figures::tokens(row.try_get(2)?, row.try_get(3)?), row.try_get(4)?);
-        choices.push((id.to_string(), format!("\u{2068}{title}\u{2069} ({tokens}, {currency})")));
+        choices.push((
+            id.to_string(),
+            format!("\u{2068}{title}\u{2069} ({tokens}, {currency})"),
+        ));
     }
     let choices: Vec<(&str, String)> = choices.iter().map(|(id, text)| (id.as_str(), text.clone())).collect();
     let kinds = KINDS.map(|kind| (kind, visit.word("transfer", kind)));

@@ -253,14 +253,20 @@ pub struct Preview {
     withheld: String,
     /// The largest lines.
     lines: Value,
+    currency: String,
+    decimals: i16,
 }
 
 /// A what-if, computed on one snapshot without any lock. Who gets a unit that equal fractions compete for may differ when it
 /// is declared.
 ///
 /// # Errors
-/// [`Problem::NotFound`], `distribution.period`.
-pub async fn preview(command: &Command, _overseer: &Overseer, body: Wish) -> Result<Preview, Problem> {
+/// [`Problem::NotFound`], [`Problem::NotPermitted`] where the caller neither oversees nor manages the property,
+/// `distribution.period`.
+pub async fn preview(command: &Command, person: &Person, body: Wish) -> Result<Preview, Problem> {
+    if person.overseer().is_err() {
+        person.manager_of(command, body.property_id).await?;
+    }
     let house = House::load(command, body.property_id).await?;
     let has = of(&house.balances(command).await?, Purpose::OperatingCash);
     let total = match &body.amount {
@@ -296,6 +302,8 @@ pub async fn preview(command: &Command, _overseer: &Overseer, body: Wish) -> Res
         holders: row.try_get(0)?,
         withheld: house.currency.show(amount(row.try_get(1)?)?),
         lines: row.try_get(2)?,
+        currency: house.currency.code().to_owned(),
+        decimals: house.decimals(),
     })
 }
 

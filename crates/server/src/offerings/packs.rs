@@ -9,7 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{command::Command, db::sql, outbox, permission::Admin, problem::Problem};
+use crate::{
+    command::Command,
+    db::{OnConstraint as _, sql},
+    outbox,
+    permission::Admin,
+    problem::Problem,
+};
 
 /// Reads the rules of a pack as the database has them.
 ///
@@ -93,7 +99,23 @@ pub async fn publish(command: &Command, admin: &Admin, body: PublishRulePack) ->
                 &command.now,
             ],
         )
-        .await?;
+        .await
+        .on_constraint("rule_packs_once_a_version", || {
+            let remedy = "look at the newest version, and publish what is still to be changed";
+            Refusal::new("rule_pack.version", "somebody published this version meanwhile", remedy).into()
+        })
+        .on_constraint("rule_packs_code_is_a_name", || {
+            Problem::Invalid("code has up to 50 small letters, digits and _, such as reg_d_506c".to_owned())
+        })
+        .on_constraint("rule_packs_title_is_not_blank", || {
+            Problem::Invalid("title has 1 to 200 characters".to_owned())
+        })
+        .on_constraint("rule_packs_summary_is_bounded", || {
+            Problem::Invalid("summary has 1 to 2000 characters".to_owned())
+        })
+        .on_constraint("rule_packs_rules_are_an_array", || {
+            Problem::Invalid("rules: a list of at most 50,000 characters".to_owned())
+        })?;
     let id: Uuid = row.try_get(0)?;
     outbox::emit(
         command,

@@ -171,7 +171,7 @@ const LOCK_PAYMENTS: &str = sql!(
 
 const OPEN: &str = sql!(
     "select m.id, m.message_id, m.payment_ref, m.body from nexus.payment_messages as m
-     where m.rail = $1 and m.payment_ref = any ($2) and m.processed_at is null order by m.id for no key update"
+     where m.rail = $1 and m.payment_ref = any ($2) and m.processed_at is null and m.dead_at is null order by m.id for no key update"
 );
 
 const RECORDED: &str =

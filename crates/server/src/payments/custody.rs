@@ -126,7 +126,10 @@ pub async fn import_for(command: &Command, user_id: Option<Uuid>, body: ImportSt
         .tx
         .query_one(text, params)
         .await
-        .on_constraint("custodian_statements_once_a_day", again)?;
+        .on_constraint("custodian_statements_once_a_day", again)
+        .on_constraint("custodian_statements_texts_are_bounded", || {
+            Problem::Invalid("custodian has 1 to 200 characters, accountRef 1 to 100".to_owned())
+        })?;
     let id: Uuid = row.try_get(0)?;
     let mut differences = compare_lines(command, &body, &statement, &currency, id).await?;
     let text = sql!(

@@ -28,6 +28,9 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// about its payment.
 const WAIT: TimeDelta = TimeDelta::seconds(30);
 
+/// The longest that a message whose working off failed waits (seconds): a person may mend the cause meanwhile.
+const WAIT_SECONDS_MAX: i32 = 600;
+
 /// Who works them off.
 pub(super) const WORKER: Actor = Actor::Program("payment messages");
 
@@ -99,12 +102,36 @@ pub async fn work_off(app: &App, rail: &'static str, payment_ref: &str) -> Resul
         let settled = loop {
             match Box::pin(one_turn(app, rail, payment_ref)).await {
                 Err(problem) if runs < RUNS_MAX && was_disturbed(&problem) => runs += 1,
-                outcome => break outcome?,
+                Err(problem) => {
+                    note_failure(app, rail, payment_ref, &problem).await;
+                    return Err(problem);
+                }
+                Ok(settled) => break settled,
             }
         };
         if !settled {
             return Ok(());
         }
+    }
+}
+
+/// Keeps why it failed, for an admin to read, and waits longer each time. Where the database is away, it cannot be kept.
+async fn note_failure(app: &App, rail: &'static str, payment_ref: &str, problem: &Problem) {
+    let noted = async {
+        let command = Command::begin(app, WORKER).await?;
+        let text = sql!(
+            "update nexus.payment_messages
+             set last_error = left($3, 2000), attempts = attempts + 1,
+                 due_at = $4::timestamptz + least(1 << least(attempts, 12), $5) * interval '1 second'
+             where rail = $1 and payment_ref = $2 and processed_at is null and dead_at is null"
+        );
+        let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+            &[&rail, &payment_ref, &chain(problem), &command.now, &WAIT_SECONDS_MAX];
+        command.tx.execute(text, params).await?;
+        command.commit().await
+    };
+    if let Err(second) = noted.await {
+        tracing::warn!(cause = %chain(&second), "why a payment message failed could not be kept");
     }
 }
 
@@ -116,7 +143,7 @@ async fn one_turn(app: &App, rail: &'static str, payment_ref: &str) -> Result<bo
     command.tx.query(text, &[&rail, &payment_ref]).await?;
     let text = sql!(
         "select id, body from nexus.payment_messages
-         where rail = $1 and payment_ref = $2 and processed_at is null order by id for no key update"
+         where rail = $1 and payment_ref = $2 and processed_at is null and dead_at is null order by id for no key update"
     );
     let rows = command.tx.query(text, &[&rail, &payment_ref]).await?;
     for row in &rows {
@@ -134,7 +161,7 @@ async fn one_turn(app: &App, rail: &'static str, payment_ref: &str) -> Result<bo
     if !rows.is_empty() {
         let text = sql!(
             "update nexus.payment_messages set due_at = $3, attempts = attempts + 1
-             where rail = $1 and payment_ref = $2 and processed_at is null"
+             where rail = $1 and payment_ref = $2 and processed_at is null and dead_at is null"
         );
         let again: DateTime<Utc> = command.now + WAIT;
         command.tx.execute(text, &[&rail, &payment_ref, &again]).await?;
@@ -258,7 +285,8 @@ async fn fail_refund(command: &Command, refund: Uuid, reason: &str) -> Result<Ou
 /// What the database answered.
 pub async fn with_due(command: &Command) -> Result<Vec<String>, Problem> {
     let text = sql!(
-        "select distinct payment_ref from nexus.payment_messages where processed_at is null and due_at <= $1 limit 100"
+        "select distinct payment_ref from nexus.payment_messages
+         where processed_at is null and dead_at is null and due_at <= $1 limit 100"
     );
     let rows = command.tx.query(text, &[&command.now]).await?;
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)

@@ -135,7 +135,22 @@ async fn the_golden_month_reaches_the_holders_once() {
     shop.check().await;
 
     let body = json!({ "propertyId": shop.property_id });
-    let preview = shop.site.done(&shop.officer, "preview-distribution", body).await;
+    let preview = shop
+        .site
+        .done(&shop.officer, "preview-distribution", body.clone())
+        .await;
+    let of_manager = shop
+        .site
+        .done(&shop.manager, "preview-distribution", body.clone())
+        .await;
+    assert_eq!(of_manager, preview, "who proposes sees what whoever declares it sees");
+    for (who, status) in [
+        (shop.site.person(&["property_manager"]).await, StatusCode::NOT_FOUND),
+        (shop.buyer().await, StatusCode::FORBIDDEN),
+    ] {
+        let (got, _) = shop.site.call(&who, "preview-distribution", body.clone()).await;
+        assert_eq!(got, status, "what others hold is not for everybody");
+    }
     assert_eq!(
         (&preview["amount"], &preview["holders"]),
         (&json!("1059.50 USD"), &json!(3))

@@ -72,4 +72,5 @@ mod tidy;
 mod token_seconds;
 mod tokenization;
 mod transfers;
+mod waiting_work;
 mod world;

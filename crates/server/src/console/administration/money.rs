@@ -1,4 +1,4 @@
-//! `/administration/money`: payments that arrived, what goes back, and what is paid out.
+//! `/administration/money`: payments that arrived, what goes back, what is paid out, and tax that is owed to its office.
 
 use axum::{extract::State, response::Response};
 use chrono::{DateTime, Utc};
@@ -9,7 +9,13 @@ use uuid::Uuid;
 use super::{ADMINS, section};
 use crate::{
     app::App,
-    console::{act::Act, figures, listing::Sum, parts, visit::Visit},
+    console::{
+        act::{self, Act},
+        figures,
+        listing::Sum,
+        parts,
+        visit::Visit,
+    },
     db::sql,
     problem::Problem,
 };
@@ -29,6 +35,14 @@ const PAYOUTS: &str = sql!(
      from public.payouts as o where o.status <> 'confirmed' order by o.status = 'failed' desc, o.created_at desc limit 100"
 );
 
+/// Tax that was kept of what holders were paid, and was not remitted yet.
+const WITHHELD: &str = sql!(
+    "select p.id, p.title, b.balance, a.asset, s.decimals
+     from ledger.accounts as a join ledger.balances as b on b.account_id = a.id join ledger.assets as s on s.code = a.asset
+     join public.properties as p on p.id = a.property_id
+     where a.purpose = 'withheld' and b.balance > 0 order by p.title, p.id limit 100"
+);
+
 /// `GET /administration/money`.
 pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Response, Problem> {
     let reader = visit.one_of(&ADMINS)?.id;
@@ -36,11 +50,13 @@ pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Respons
     let payments = tx.query(PAYMENTS, &[]).await?;
     let refunds = tx.query(REFUNDS, &[]).await?;
     let payouts = tx.query(PAYOUTS, &[]).await?;
+    let withheld = tx.query(WITHHELD, &[]).await?;
     tx.commit().await?;
     let content = html! {
         div.stack-large {
             section { h2 { (visit.t("money-refunds")) } (returns(&visit, &refunds, "retry-refund", "refundId", reader)?) }
             section { h2 { (visit.t("money-payouts")) } (returns(&visit, &payouts, "retry-payout", "payoutId", reader)?) }
+            section { h2 { (visit.t("money-withheld")) } (tax(&visit, &withheld)?) }
             section { h2 { (visit.t("money-payments")) } p.fine { (visit.t("money-payments-text")) } (payment_table(&visit, &payments)?) }
         }
     };
@@ -50,6 +66,47 @@ pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Respons
         &visit.t("money-title"),
         content,
     ))
+}
+
+fn tax(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
+    if rows.is_empty() {
+        return Ok(parts::empty(
+            &visit.t("money-withheld-none"),
+            html! { p { (visit.t("money-withheld-none-text")) } },
+        ));
+    }
+    let mut lines = Vec::new();
+    for row in rows {
+        let (id, title): (Uuid, String) = (row.try_get(0)?, row.try_get(1)?);
+        let sum = Sum::read(row, 2, 3, 4)?;
+        let hidden = [("propertyId", id.to_string())];
+        let field = |name: &str, label: &str, kind: &str| {
+            html! {
+                div.field {
+                    label for={ (name) "-" (id) } { (visit.language.text(label)) }
+                    input id={ (name) "-" (id) } name=(name) type=(kind) required maxlength="200" inputmode=[(name == "amount").then_some("decimal")];
+                }
+            }
+        };
+        let fields = html! { div.form-grid { (field("amount", "column-amount", "text")) (field("bankReference", "act-field-bank-reference", "text")) (field("bookedOn", "cases-booked", "date")) } };
+        let remit = Act {
+            function: "remit-tax",
+            hidden: &hidden,
+            fields,
+            class: "button",
+            label: visit.t("money-remit").into_owned(),
+        };
+        let about = html! { a href={ "/properties/" (id) } { bdi { (title) } } };
+        let actions = act::folded(&visit.t("money-remit"), remit.show(visit));
+        lines.push(act::state_line(
+            visit,
+            html! { @if let Some(sum) = sum { (sum.show()) } },
+            "due",
+            about,
+            actions,
+        ));
+    }
+    Ok(html! { ul.notices { @for line in lines { (line) } } })
 }
 
 fn payment_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {

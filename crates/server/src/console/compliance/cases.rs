@@ -6,6 +6,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
+use mint_core::holding_case::CaseKind;
 use serde_json::{Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -20,6 +21,7 @@ use crate::{
         fault, figures,
         form::Fields,
         layout::token,
+        listing::Sum,
         parts::{self, Field},
         verification::{ACCEPTED, upload_bar},
         visit::Visit,
@@ -31,12 +33,24 @@ use crate::{
 
 const CASES: &str = sql!(
     "select c.id, c.kind, c.status, p.title, a.legal_name, b.legal_name, c.units, c.token_decimals, c.reason, c.created_at, c.opened_by, c.first_approved_by,
-            c.done_at, c.reject_reason, c.property_id
+            c.done_at, c.reject_reason, c.property_id, c.amount_minor, c.currency, c.currency_decimals, c.bank_reference
      from public.holding_cases as c
      left join public.properties as p on p.id = c.property_id
      left join public.parties as a on a.id = c.party_id
      left join public.parties as b on b.id = c.to_party_id
      order by c.status in ('done', 'rejected', 'cancelled'), c.created_at desc limit 100"
+);
+
+/// What a new case may be about: properties whose tokens are held, and freezes that last.
+pub(super) const HELD: &str = sql!(
+    "select p.id, p.title from public.properties as p
+     where exists (select from public.property_tokens as k where k.property_id = p.id and k.status = 'launched') order by p.title, p.id limit 500"
+);
+
+const FREEZES: &str = sql!(
+    "select f.id, p.title, coalesce(h.legal_name, f.party_id::text), f.frozen_at
+     from public.holding_freezes as f join public.properties as p on p.id = f.property_id left join public.parties as h on h.id = f.party_id
+     where f.released_at is null order by f.frozen_at desc limit 200"
 );
 
 const INCIDENTS: &str = sql!(
@@ -62,7 +76,9 @@ async fn shown(app: &App, visit: &Visit, typed: &Fields, problem: Option<&Proble
     let cases = tx.query(CASES, &[]).await?;
     let incidents = tx.query(INCIDENTS, &[]).await?;
     let transfers = tx.query(TRANSFERS, &[]).await?;
+    let (held, freezes) = (tx.query(HELD, &[]).await?, tx.query(FREEZES, &[]).await?);
     tx.commit().await?;
+    let new = new_case(visit, typed, &held, &freezes)?;
     let lines = |rows: &[Row], line: &dyn Fn(&Row) -> Result<Markup, Problem>| {
         rows.iter().map(line).collect::<Result<Vec<_>, _>>()
     };
@@ -79,7 +95,7 @@ async fn shown(app: &App, visit: &Visit, typed: &Fields, problem: Option<&Proble
                 p.fine { (visit.t("cases-text")) }
                 @if cases.is_empty() { (parts::empty(&visit.t("cases-none"), html! { p { (visit.t("cases-none-text")) } })) }
                 ul.notices { @for line in cases { (line) } }
-                (act::folded(&visit.t("cases-open-new"), new_case(visit, typed)))
+                details.folded open[problem.is_some()] { summary { (visit.t("cases-open-new")) } div.card.tight { (new) } }
             }
             section {
                 h2 { (visit.t("cases-transfers")) }
@@ -109,11 +125,15 @@ fn case(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
     let first: Option<Uuid> = row.try_get(11)?;
     let rejected: Option<String> = row.try_get(13)?;
     let is_open = !matches!(status.as_str(), "done" | "rejected" | "cancelled");
+    let amount = Sum::read(row, 15, 16, 17)?;
+    let reference: Option<String> = row.try_get(18)?;
     let about = html! {
         @if let Some(holder) = &holder { bdi { (holder) } }
         @if let Some(receiver) = &receiver { " → " bdi { (receiver) } }
         @if let Some(title) = &title { ", " (title) }
         @if let Some(units) = units { ", " (visit.tv("cases-units", &[("tokens", figures::tokens(units, decimals.unwrap_or(0)).into())])) }
+        @if let Some(amount) = amount { ", " (amount.show()) }
+        @if let Some(reference) = reference { ", " (visit.t("cases-bank-reference")) " " bdi { (reference) } }
         ", " (when(visit, row.try_get(9)?))
         br; q dir="auto" { (reason) }
         @if let Some(rejected) = &rejected { br; (visit.t("state-rejected")) ": " q dir="auto" { (rejected) } }
@@ -122,6 +142,7 @@ fn case(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
     let actions = html! {
         @if is_open {
             p.fine { @if first.is_some() { (visit.t("cases-one-approval")) } @else { (visit.t("cases-no-approval")) } }
+            @if row.try_get::<_, Uuid>(10)? == reader { (Act { function: "cancel-holding-case", hidden: &hidden, fields: html! {}, class: "button danger small", label: visit.t("cases-take-back").into_owned() }.show(visit)) }
             @if first == Some(reader) { p.fine { (visit.t("cases-yours")) } }
             @else {
                 div.columns {
@@ -192,32 +213,62 @@ fn transfer(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
     ))
 }
 
-fn new_case(visit: &Visit, typed: &Fields) -> Markup {
-    let kinds = ["freeze", "release", "forced_transfer", "recovery"].map(|kind| (kind, visit.word("case", kind)));
-    let id = |name, key: &str| {
+/// Choices of a list of rows that begin with an id, the first of which is none.
+pub(super) fn choices(
+    visit: &Visit,
+    rows: &[Row],
+    name: impl Fn(&Row) -> Result<String, Problem>,
+) -> Result<Vec<(String, String)>, Problem> {
+    let none = std::iter::once(Ok((String::new(), visit.t("cases-none-chosen").into_owned())));
+    let rows = rows
+        .iter()
+        .map(|row| Ok((row.try_get::<_, Uuid>(0)?.to_string(), name(row)?)));
+    none.chain(rows).collect()
+}
+
+fn new_case(visit: &Visit, typed: &Fields, held: &[Row], freezes: &[Row]) -> Result<Markup, Problem> {
+    let kinds = CaseKind::ALL.map(|kind| (kind.name(), visit.word("case", kind.name())));
+    let held = choices(visit, held, |row| Ok(row.try_get(1)?))?;
+    let freezes = choices(visit, freezes, |row| {
+        let (title, holder): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+        Ok(format!(
+            "{holder}, {title}, {}",
+            figures::instant_text(row.try_get(3)?, visit.language)
+        ))
+    })?;
+    let select = |name: &str, label: &str, choices: &[(String, String)]| {
+        let choices: Vec<(&str, String)> = choices.iter().map(|(id, name)| (id.as_str(), name.clone())).collect();
+        parts::select(name, label, &choices, typed.get(name))
+    };
+    let line = |name, key: &str, most: &'static str| {
         Field::text(name, visit.language.text(key))
             .value(typed.get(name))
             .optional()
-            .with("maxlength", "36")
+            .with("maxlength", most)
             .show(visit)
     };
-    html! {
+    Ok(html! {
         form.form method="post" action="/compliance/cases" enctype="multipart/form-data" data-upload="" {
             (token(visit))
             (parts::select("kind", &visit.t("cases-kind"), &kinds, typed.get("kind")))
             div.form-grid {
-                (id("propertyId", "cases-property-id"))
-                (id("partyId", "cases-party-id"))
-                (id("toUserId", "cases-to-user-id"))
-                (id("freezeId", "cases-freeze-id"))
+                (select("propertyId", &visit.t("column-property"), &held))
+                (line("partyId", "cases-party-id", "36"))
+                (line("toUserId", "cases-to-user-id", "36"))
+                (select("freezeId", &visit.t("cases-freeze"), &freezes))
                 (Field::text("tokenAmount", visit.t("cases-tokens")).value(typed.get("tokenAmount")).optional().with("inputmode", "numeric").show(visit))
+                (Field::text("amount", visit.t("cases-amount")).value(typed.get("amount")).hint(visit.t("cases-amount-hint")).optional().with("inputmode", "decimal").show(visit))
+                (line("accountRef", "cases-account", "200"))
+                (line("bankReference", "cases-bank-reference", "200"))
+                (Field::text("bookedOn", visit.t("cases-booked")).kind("date").value(typed.get("bookedOn")).optional().show(visit))
             }
+            (parts::facts(&CaseKind::ALL.map(|kind| (visit.word("case", kind.name()), html! { (visit.word("case-names", kind.name())) }))))
             (Field::text("reason", visit.t("act-field-reason")).kind("textarea").value(typed.get("reason")).with("maxlength", "2000").show(visit))
             (Field::text("file", visit.t("cases-paper")).kind("file").optional().hint(visit.t("cases-paper-hint")).with("accept", ACCEPTED).show(visit))
             (upload_bar(visit))
             div { button.button { (visit.t("cases-open-new")) } }
         }
-    }
+    })
 }
 
 /// `POST /compliance/cases`: files the paper, where there is one, and opens the case.
@@ -248,6 +299,10 @@ async fn opened(app: &App, visit: &Visit, fields: &mut Fields) -> Result<(), Pro
         "toUserId",
         "freezeId",
         "tokenAmount",
+        "amount",
+        "accountRef",
+        "bankReference",
+        "bookedOn",
         "reason",
     ]
     .map(|name| (name, name));

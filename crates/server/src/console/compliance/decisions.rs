@@ -3,7 +3,7 @@
 use axum::{extract::State, response::Response};
 use chrono::{DateTime, NaiveDate, Utc};
 use maud::{Markup, html};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -12,18 +12,16 @@ use crate::{
     app::App,
     console::{
         act::{self, Act},
-        call::{beside_form, call, text},
-        fault, figures,
+        call::text,
+        figures,
         listing::Sum,
         parts,
         visit::Visit,
+        what_if,
     },
     db::sql,
     problem::Problem,
 };
-
-/// Lines of a what-if that are shown.
-const LINES_SHOWN: usize = 10;
 
 const STEPS: &str = sql!(
     "select t.id, t.property_id, p.title, s.step_name, s.status, s.submitted_at, s.step_data, s.submitted_by,
@@ -237,19 +235,7 @@ async fn distribution(app: &App, visit: &Visit, row: &Row, reader: Uuid) -> Resu
     let sum = Sum::read(row, 3, 4, 5)?;
     let is_own = row.try_get::<_, Uuid>(7)? == reader;
     let amount: Option<String> = row.try_get(8)?;
-    // What it would come to, on a snapshot of its own and without a lock.
-    let preview = call(
-        app,
-        visit,
-        "preview-distribution",
-        None,
-        json!({ "propertyId": property, "amount": amount }),
-    )
-    .await;
-    let preview = match preview {
-        Ok(preview) => what_if(visit, &preview),
-        Err(problem) => fault::alert(visit, &beside_form(problem)?),
-    };
+    let preview = what_if::show(app, visit, property, amount.as_deref()).await?;
     let hidden = [("distributionId", id.to_string())];
     let actions = html! {
         (preview)
@@ -264,37 +250,4 @@ async fn distribution(app: &App, visit: &Visit, row: &Row, reader: Uuid) -> Resu
         about,
         actions,
     ))
-}
-
-fn what_if(visit: &Visit, preview: &Value) -> Markup {
-    let lines = preview
-        .get("lines")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let shown = |name: &str| {
-        let value = preview.get(name);
-        html! { bdi { (value.and_then(Value::as_str).map_or_else(|| value.map(ToString::to_string).unwrap_or_default(), str::to_owned)) } }
-    };
-    html! {
-        (parts::facts(&[
-            (visit.t("decisions-distributable").into_owned(), shown("distributable")),
-            (visit.t("figure-holders").into_owned(), shown("holders")),
-            (visit.t("rent-withheld").into_owned(), shown("withheld")),
-        ]))
-        @if let Some(reason) = preview.pointer("/refusal/reason").and_then(Value::as_str) { (parts::alert(visit, parts::Tone::Stop, html! { p lang="en" dir="ltr" { (fault::sentence(reason)) } })) }
-        @if !lines.is_empty() {
-            details {
-                summary { (visit.t("decisions-largest")) }
-                (parts::table(&visit.t("decisions-largest"), html! {
-                    thead { tr { th scope="col" { (visit.t("ledger-party")) } th.number scope="col" { (visit.t("column-tokens")) } th.number scope="col" { (visit.t("decisions-minor")) } } }
-                    tbody { @for line in lines.iter().take(LINES_SHOWN) { tr {
-                        td { (super::short(text(line, "/party_id"))) }
-                        td.number { (figures::count(line.get("entitled_units").and_then(Value::as_i64).unwrap_or(0))) }
-                        td.number { (figures::count(line.get("amount_minor").and_then(Value::as_i64).unwrap_or(0))) }
-                    } } }
-                }))
-            }
-        }
-    }
 }

@@ -100,7 +100,9 @@ fn document(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
         @if let Some(at) = expires { ", " (visit.t("evidence-until")) " " (figures::date(at, visit.language)) }
         @if let Some(source) = source { ", " (visit.t("column-source")) ": " bdi { (source) } }
     };
+    let place = format!("/properties/{property}/documents/{id}");
     let actions = html! {
+        @if status == "pending" { details { summary { (visit.t("identity-view")) } iframe.viewer src=(place) title=(name) loading="lazy" {} } }
         @if !visit.has(mint_core::role::Role::ComplianceOfficer) {}
         @else if is_own { p.fine { (visit.t("evidence-own")) } }
         @else if status == "pending" {
@@ -112,6 +114,6 @@ fn document(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
             (act::folded(&visit.t("evidence-revoke"), decide("revoked", "button danger", "evidence-revoke", act::reason(visit, &id.to_string()))))
         }
     };
-    let link = html! { a href={ "/properties/" (property) "/documents/" (id) } { bdi { (name) } } };
+    let link = html! { a href=(place) { bdi { (name) } } };
     Ok(act::state_line(visit, link, word, about, actions))
 }

@@ -33,20 +33,26 @@ use crate::{
     problem::Problem,
 };
 
-const OFFICER: [Role; 1] = [Role::ComplianceOfficer];
+/// Who is shown what people submitted.
+pub(super) const OFFICER: [Role; 1] = [Role::ComplianceOfficer];
 
 /// `GET /compliance/identity/{case}`: asks why.
 pub(crate) async fn ask(visit: Visit, Path(id): Path<String>) -> Result<Response, Problem> {
     visit.one_of(&OFFICER)?;
     let id: Uuid = id.parse().map_err(|_| Problem::NotFound)?;
-    Ok(asked(&visit, id, "", None))
+    Ok(asked(&visit, &place(id), &visit.t("identity-title"), "", None))
 }
 
-fn asked(visit: &Visit, id: Uuid, reason: &str, problem: Option<&Problem>) -> Response {
+fn place(id: Uuid) -> String {
+    format!("/compliance/identity/{id}")
+}
+
+/// Asks why somebody looks at what is at a place.
+pub(super) fn asked(visit: &Visit, place: &str, title: &str, reason: &str, problem: Option<&Problem>) -> Response {
     let content = html! {
         div.narrow.stack {
             @if let Some(problem) = problem { (fault::alert(visit, problem)) }
-            form.card.form method="post" action={ "/compliance/identity/" (id) } {
+            form.card.form method="post" action=(place) {
                 (token(visit))
                 p { (visit.t("identity-why")) }
                 (Field::text("reason", visit.t("identity-reason")).value(reason).hint(visit.t("identity-reason-hint")).with("maxlength", "1000").show(visit))
@@ -54,10 +60,7 @@ fn asked(visit: &Visit, id: Uuid, reason: &str, problem: Option<&Problem>) -> Re
             }
         }
     };
-    answered(
-        section(visit, "/compliance", &visit.t("identity-title"), content),
-        problem,
-    )
+    answered(section(visit, "/compliance", title, content), problem)
 }
 
 /// `POST /compliance/identity/{case}`: acts, if something is to be done, and shows the case.
@@ -76,7 +79,10 @@ pub(crate) async fn show(
     let body = json!({ "caseId": id, "reason": fields.get("reason") });
     let case = match call(&app, &visit, "get-kyc-case", None, body).await {
         Ok(answer) => answer.get("case").cloned().unwrap_or_default(),
-        Err(problem) => return Ok(asked(&visit, id, fields.get("reason"), Some(&beside_form(problem)?))),
+        Err(problem) => {
+            let (place, title, problem) = (place(id), visit.t("identity-title"), beside_form(problem)?);
+            return Ok(asked(&visit, &place, &title, fields.get("reason"), Some(&problem)));
+        }
     };
     Ok(shown(&visit, id, &case, &fields, refused.as_ref()))
 }
@@ -177,7 +183,8 @@ fn submitted(visit: &Visit, case: &Value) -> Markup {
     parts::facts(&known)
 }
 
-fn viewer(visit: &Visit, id: Uuid, document: &Value, reason: &str) -> Markup {
+/// A document of a case, shown on the page by the same reason.
+pub(super) fn viewer(visit: &Visit, id: Uuid, document: &Value, reason: &str) -> Markup {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("reason", reason)
         .finish();
@@ -196,7 +203,7 @@ fn viewer(visit: &Visit, id: Uuid, document: &Value, reason: &str) -> Markup {
 }
 
 fn decisions(visit: &Visit, id: Uuid, case: &Value, fields: &Fields, reason: &str) -> Markup {
-    let place = format!("/compliance/identity/{id}");
+    let place = place(id);
     let status = text(case, "/status");
     let party = text(case, "/partyId");
     let stated = |name: &str| text(case, &format!("/submission/{name}")).to_owned();

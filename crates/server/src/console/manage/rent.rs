@@ -1,16 +1,17 @@
 //! `/manage/{id}/rent`: periods of rent as the bank has them, and distributions of what they left.
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::{IntoResponse as _, Redirect, Response},
 };
 use chrono::NaiveDate;
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{MANAGERS, tabs};
+use super::{MANAGERS, lines, tabs};
 use crate::{
     app::App,
     console::{
@@ -23,15 +24,11 @@ use crate::{
         listing::Sum,
         parts::{self, Field, Tone},
         visit::Visit,
+        what_if,
     },
     db::sql,
     problem::Problem,
 };
-
-/// Columns of a line as it is pasted: the bank's account, its reference, what it was for, amount, day, and words.
-const COLUMNS: usize = 6;
-
-const KINDS: [&str; 5] = ["rent", "taxes", "insurance", "maintenance", "manager"];
 
 const PERIODS: &str = sql!(
     "select r.period_from, r.period_to, r.status, r.rent_minor, r.currency, r.currency_decimals, r.distributable_minor, r.reject_reason,
@@ -44,10 +41,23 @@ const DISTRIBUTIONS: &str = sql!(
      from public.distributions as d where d.property_id = $1 order by d.created_at desc limit 60"
 );
 
+/// Which amount somebody thinks of distributing; an empty one is everything that can be.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Thought {
+    amount: Option<String>,
+}
+
 /// `GET /manage/{id}/rent`.
-pub(crate) async fn show(State(app): State<App>, visit: Visit, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    visit: Visit,
+    Path(id): Path<String>,
+    Query(thought): Query<Thought>,
+) -> Result<Response, Problem> {
     let id: Uuid = id.parse().map_err(|_| Problem::NotFound)?;
-    shown(&app, &visit, id, &Fields::default(), &[], None).await
+    // What was just proposed is not thought of any more.
+    let thought = thought.amount.filter(|_| act::said(&visit).is_none());
+    shown(&app, &visit, id, &Fields::default(), &[], thought.as_deref(), None).await
 }
 
 async fn shown(
@@ -56,22 +66,31 @@ async fn shown(
     id: Uuid,
     typed: &Fields,
     wrong: &[String],
+    thought: Option<&str>,
     problem: Option<&Problem>,
 ) -> Result<Response, Problem> {
     let person = visit.one_of(&MANAGERS)?;
     let tx = visit.reads(app).await?;
     let member = sql!(
-        "select p.title from public.property_members as m join public.properties as p on p.id = m.property_id
+        "select p.title, exists (select from public.property_tokens as k where k.property_id = p.id and k.status = 'launched')
+         from public.property_members as m join public.properties as p on p.id = m.property_id
          where m.property_id = $1 and m.user_id = $2 and m.is_active"
     );
-    let title: String = tx
+    let row = tx
         .query_opt(member, &[&id, &person.id])
         .await?
-        .ok_or(Problem::NotFound)?
-        .try_get(0)?;
+        .ok_or(Problem::NotFound)?;
+    let (title, is_launched): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
     let periods = tx.query(PERIODS, &[&id]).await?;
     let distributions = tx.query(DISTRIBUTIONS, &[&id]).await?;
     tx.commit().await?;
+    let preview = match thought.map(str::trim) {
+        Some(amount) if is_launched => {
+            let asked = Some(amount).filter(|amount| !amount.is_empty());
+            Some((amount, what_if::show(app, visit, id, asked).await?))
+        }
+        Some(_) | None => None,
+    };
     let content = html! {
         (tabs(visit, id, &format!("/manage/{id}/rent"), &title))
         @if let Some(problem) = problem { (fault::alert(visit, problem)) }
@@ -79,7 +98,10 @@ async fn shown(
             section { h2 { (visit.t("rent-periods")) } (period_table(visit, &periods)?) }
             section.card #record { h2 { (visit.t("rent-record")) } (record_form(visit, id, typed, wrong)) }
             section { h2 { (visit.t("rent-distributions")) } (distribution_list(visit, &distributions)?) }
-            section.card { h2 { (visit.t("rent-propose")) } p.soft { (visit.t("rent-propose-text")) } (propose(visit, id)) }
+            section.card #propose { h2 { (visit.t("rent-propose")) }
+                @if is_launched { p.soft { (visit.t("rent-propose-text")) } (propose(visit, id, preview)) }
+                @else { p.soft { (visit.t("rent-not-launched")) } }
+            }
         }
     };
     let mut response = answered(
@@ -149,15 +171,14 @@ fn record_form(visit: &Visit, id: Uuid, typed: &Fields, wrong: &[String]) -> Mar
                 }))
             }
         }
-        form.form method="post" action={ "/manage/" (id) "/rent" } {
+        form.form method="post" action={ "/manage/" (id) "/rent" } enctype="multipart/form-data" {
             (token(visit))
             div.form-grid {
                 (Field::text("periodFrom", visit.t("rent-from")).kind("date").value(typed.get("periodFrom")).show(visit))
                 (Field::text("periodTo", visit.t("rent-to")).kind("date").value(typed.get("periodTo")).show(visit))
                 (Field::text("letDays", visit.t("rent-let-days")).value(typed.get("letDays")).optional().with("inputmode", "numeric").show(visit))
             }
-            (Field::text("lines", visit.t("rent-lines")).kind("textarea").value(typed.get("lines")).hint(visit.t("rent-lines-hint")).with("rows", "7").show(visit))
-            p.fine dir="ltr" lang="en" { code { "ops-1, 2026-09-1, rent, 3150.00, 2026-09-03, rent of September" } }
+            (lines::form(visit, typed))
             details {
                 summary { (visit.t("rent-aside")) }
                 div.form-grid {
@@ -170,63 +191,21 @@ fn record_form(visit: &Visit, id: Uuid, typed: &Fields, wrong: &[String]) -> Mar
     }
 }
 
-/// Lines as they were pasted; what is wrong with which.
-fn read_lines(text: &str) -> Result<Vec<Value>, Vec<String>> {
-    let (mut lines, mut wrong) = (Vec::new(), Vec::new());
-    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let separator = if line.contains('\t') {
-            '\t'
-        } else if line.contains(';') {
-            ';'
-        } else {
-            ','
-        };
-        // The words at the end may have commas of their own.
-        let cells: Vec<&str> = line
-            .splitn(COLUMNS, separator)
-            .map(|cell| cell.trim().trim_matches('"'))
-            .collect();
-        let &[account, reference, kind, amount, day, words] = cells.as_slice() else {
-            wrong.push(format!(
-                "line {number}: {} columns, and {COLUMNS} are wanted: account, reference, kind, amount, day, what for",
-                cells.len()
-            ));
-            continue;
-        };
-        if !KINDS.contains(&kind) {
-            wrong.push(format!("line {number}: kind {kind:?} is none of {}", KINDS.join(", ")));
-        }
-        if day.parse::<NaiveDate>().is_err() {
-            wrong.push(format!("line {number}: {day:?} is no day such as 2026-09-03"));
-        }
-        if amount.is_empty() || !amount.chars().all(|letter| letter.is_ascii_digit() || letter == '.') {
-            wrong.push(format!("line {number}: {amount:?} is no amount such as 3150.00"));
-        }
-        if account.is_empty() || reference.is_empty() || words.is_empty() {
-            wrong.push(format!(
-                "line {number}: account, reference and what it is for are not empty"
-            ));
-        }
-        lines.push(json!({ "accountRef": account, "bankReference": reference, "kind": kind, "amount": amount, "bookedOn": day, "paidFor": words }));
-    }
-    if lines.is_empty() && wrong.is_empty() {
-        wrong.push("paste at least one line of the bank's statement".to_owned());
-    }
-    if wrong.is_empty() { Ok(lines) } else { Err(wrong) }
-}
-
 /// `POST /manage/{id}/rent`.
 pub(crate) async fn record(
     State(app): State<App>,
     visit: Visit,
     Path(id): Path<String>,
-    fields: Fields,
+    mut fields: Fields,
 ) -> Result<Response, Problem> {
     let id: Uuid = id.parse().map_err(|_| Problem::NotFound)?;
     visit.one_of(&MANAGERS)?;
-    let lines = match read_lines(fields.get("lines")) {
+    if let Err(problem) = fields.file_into("lines") {
+        return shown(&app, &visit, id, &fields, &[], None, Some(&problem)).await;
+    }
+    let lines = match lines::read(&fields) {
         Ok(lines) => lines,
-        Err(wrong) => return shown(&app, &visit, id, &fields, &wrong, None).await,
+        Err(wrong) => return shown(&app, &visit, id, &fields, &wrong, None, None).await,
     };
     let mut body: Map<String, Value> = fields.body(&[
         ("periodFrom", "periodFrom"),
@@ -237,14 +216,18 @@ pub(crate) async fn record(
     body.insert("lines".to_owned(), lines.into());
     let aside = ["taxes", "insurance", "maintenance", "reserve"].map(|name| (name, name));
     body.insert("accrued".to_owned(), fields.body(&aside).into());
-    if let Some(days) = fields.given("letDays").and_then(|days| days.parse::<i32>().ok()) {
+    if let Some(typed) = fields.given("letDays") {
+        let Ok(days) = typed.parse::<i32>() else {
+            let problem = Problem::Invalid("letDays: a whole number of days is wanted".to_owned());
+            return shown(&app, &visit, id, &fields, &[], None, Some(&problem)).await;
+        };
         body.insert("letDays".to_owned(), days.into());
     }
     match call(&app, &visit, "record-performance", None, Value::Object(body)).await {
         Ok(_) => Ok(Redirect::to(&format!("/manage/{id}/rent?did=done")).into_response()),
         Err(problem) => {
             let problem = beside_form(problem)?;
-            shown(&app, &visit, id, &fields, &[], Some(&problem)).await
+            shown(&app, &visit, id, &fields, &[], None, Some(&problem)).await
         }
     }
 }
@@ -284,36 +267,27 @@ fn distribution_list(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
     Ok(html! { ul.notices { @for line in lines { (line) } } })
 }
 
-fn propose(visit: &Visit, id: Uuid) -> Markup {
-    let hidden = [("propertyId", id.to_string())];
-    let fields = Field::text("amount", visit.t("column-amount"))
-        .hint(visit.t("rent-amount-hint"))
-        .optional()
-        .with("inputmode", "decimal")
-        .show(visit);
-    Act {
+/// First what it would come to; then the proposal of that.
+fn propose(visit: &Visit, id: Uuid, preview: Option<(&str, Markup)>) -> Markup {
+    let (typed, preview) = match preview {
+        Some((typed, preview)) => (typed, Some(preview)),
+        None => ("", None),
+    };
+    let hidden = [("propertyId", id.to_string()), ("amount", typed.to_owned())];
+    let act = Act {
         function: "declare-distribution",
         hidden: &hidden,
-        fields,
+        fields: html! {},
         class: "button",
         label: visit.t("rent-propose").into_owned(),
-    }
-    .show(visit)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_line_says_what_is_wrong_with_it() {
-        let good = "ops-1, r-1, rent, 3150.00, 2026-09-03, rent, and parking\n\nops-1;r-2;taxes;10;2026-09-04;tax";
-        let lines = read_lines(good).unwrap();
-        assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0]["paidFor"], "rent, and parking");
-        let wrong = read_lines("a,b\nops-1, r-1, gift, 1e3, soon, x").unwrap_err();
-        assert_eq!(wrong.len(), 4, "{wrong:?}");
-        assert!(wrong[0].starts_with("line 1: 2 columns") && wrong[1].starts_with("line 2: kind \"gift\""));
-        assert_eq!(read_lines(" \n").unwrap_err().len(), 1);
+    };
+    html! {
+        form.form method="get" action={ "/manage/" (id) "/rent#propose" } {
+            (Field::text("amount", visit.t("column-amount")).value(typed).hint(visit.t("rent-amount-hint")).optional().with("inputmode", "decimal").show(visit))
+            div { button class=(if preview.is_some() { "button secondary" } else { "button" }) { (visit.t("rent-what-if")) } }
+        }
+        @if let Some(preview) = preview {
+            div.stack { h3 { (visit.t("rent-would-come-to")) } (preview) (act.show(visit)) }
+        }
     }
 }

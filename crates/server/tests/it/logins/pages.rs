@@ -130,23 +130,47 @@ fn routes() -> Vec<(&'static str, String)> {
     found
 }
 
+/// Somebody new with this role, at a browser.
+async fn signed_in_as(desk: &Desk, role: &str) -> Browser {
+    let up = desk.sign_up(&address()).await.ok();
+    let id: Uuid = up.body["user"]["id"].as_str().unwrap().parse().unwrap();
+    if role != "investor" {
+        let text = "insert into public.user_role_assignments (user_id, role) values ($1, $2)";
+        let client = desk.world.admin().await;
+        client.execute(text, &[&id, &role]).await.unwrap();
+    }
+    let fresh = desk.refresh(&up.text("refresh_token")).await.ok();
+    Browser::with_tokens(&fresh.text("access_token"), &fresh.text("refresh_token"))
+}
+
+#[tokio::test]
+async fn settings_are_shown_and_no_secret() {
+    let smtp = ("NEXUS_MINT_SMTP_URL", "smtp://mint:a-password-of-mail@127.0.0.1:1");
+    let desk = Desk::with(Confirm::AtOnce, smtp).await;
+    let page = signed_in_as(&desk, "admin")
+        .await
+        .get(&desk, "/administration/settings")
+        .await;
+    assert_eq!(page.status, 200);
+    let config = &desk.app.config;
+    for setting in &config.settings.in_force {
+        assert!(page.html.contains(setting.spec.key), "{}", setting.spec.key);
+    }
+    assert!(page.html.contains("[secret]"), "it is said that there is one");
+    for secret in [&config.jwt_secret, &config.file_key, &config.seal_key] {
+        assert!(!page.html.contains(secret.expose()), "a secret is on the page");
+    }
+    for part in ["a-password-of-mail", desk.app.keys.service_key().expose()] {
+        assert!(!page.html.contains(part), "a secret is on the page");
+    }
+}
+
 #[tokio::test]
 async fn every_visitor_at_every_page() {
     let desk = Desk::new(Confirm::AtOnce).await;
-    let client = desk.world.admin().await;
     let mut browsers = vec![("visitor", Browser::default())];
     for role in ["investor", "property_manager", "compliance_officer", "admin"] {
-        let up = desk.sign_up(&address()).await.ok();
-        let id: Uuid = up.body["user"]["id"].as_str().unwrap().parse().unwrap();
-        if role != "investor" {
-            let text = "insert into public.user_role_assignments (user_id, role) values ($1, $2)";
-            client.execute(text, &[&id, &role]).await.unwrap();
-        }
-        let fresh = desk.refresh(&up.text("refresh_token")).await.ok();
-        browsers.push((
-            role,
-            Browser::with_tokens(&fresh.text("access_token"), &fresh.text("refresh_token")),
-        ));
+        browsers.push((role, signed_in_as(&desk, role).await));
     }
     let mut page =
         String::from("Every page and form of the console as every kind of visitor, about things that are not there.\n");

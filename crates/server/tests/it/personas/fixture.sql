@@ -307,6 +307,8 @@ insert into public.refunds (id, payment_id, property_id, currency, currency_deci
 select gen_random_uuid(), id, property_id, 'USD', 2, 1, 'unmatched', 'failed', false, now(), now(), 'closed' from public.payments where session_id is null;
 insert into nexus.payment_messages (rail, message_id, kind, payment_ref, body, signature, received_at, due_at, processed_at, outcome)
 values ('sandbox', 'ev_1', 'payment.succeeded', 'pi_1', 'x', 't=1,v1=00', now(), now(), now(), 'paid');
+insert into nexus.payment_messages (rail, message_id, kind, payment_ref, body, signature, received_at, due_at, dead_at, last_error)
+values ('sandbox', 'ev_2', 'payment.settled', 'pi_2', 'x', 't=1,v1=00', now(), now(), now(), 'away');
 insert into public.incidents (property_id, kind, subject, status, opened_at, cleared_at, clear_reason, clear_asked_by, cleared_by)
 select id, 'custody_difference', 'statement:1', 'cleared', now(), now(), 'a bank fee', 'a0000000-0000-4000-8000-000000000005',
   'a0000000-0000-4000-8000-000000000006' from public.properties;
