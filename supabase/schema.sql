@@ -2627,6 +2627,7 @@ create table public.properties (
   lot_size integer,
   year_built integer,
   images jsonb default '[]'::jsonb not null,
+  image_notes jsonb default '{}'::jsonb not null,
   amenities jsonb default '[]'::jsonb not null,
   virtual_tour_url text,
   currency text default 'USD'::text not null,
@@ -2656,6 +2657,7 @@ create table public.properties (
   constraint properties_coordinates_are_lat_lng CHECK (((coordinates IS NULL) OR ((jsonb_typeof(coordinates) = 'object'::text) AND (jsonb_typeof((coordinates -> 'lat'::text)) = 'number'::text) AND (jsonb_typeof((coordinates -> 'lng'::text)) = 'number'::text) AND ((((coordinates ->> 'lat'::text))::numeric >= ('-90'::integer)::numeric) AND (((coordinates ->> 'lat'::text))::numeric <= (90)::numeric)) AND ((((coordinates ->> 'lng'::text))::numeric >= ('-180'::integer)::numeric) AND (((coordinates ->> 'lng'::text))::numeric <= (180)::numeric))))),
   constraint properties_description_is_bounded CHECK ((length(description) <= 20000)),
   constraint properties_funding_target_is_money CHECK (nexus.is_money(funding_target, (currency_decimals)::integer)),
+  constraint properties_image_notes_are_an_object CHECK (((jsonb_typeof(image_notes) = 'object'::text) AND (length((image_notes)::text) <= 50000))),
   constraint properties_images_are_an_array CHECK (((jsonb_typeof(images) = 'array'::text) AND nexus.is_list_of_texts(images))),
   constraint properties_import_is_history CHECK (((origin <> 'import'::text) OR ((NOT is_active) AND (NOT tokenization_active) AND (tokenization_status = 'not_started'::text)))),
   constraint properties_min_investment_is_money CHECK (nexus.is_money(min_investment, (currency_decimals)::integer)),
@@ -2693,6 +2695,7 @@ comment on column public.properties.sqft is 'Living area in square feet.';
 comment on column public.properties.lot_size is 'Area of the plot in square feet.';
 comment on column public.properties.year_built is 'Year in which it was built.';
 comment on column public.properties.images is 'Array of images, in the order to show them: paths in property-images, or https URLs.';
+comment on column public.properties.image_notes is 'What is said of an image, by its text in images: {"text": what it shows, "small": path of a small copy in property-images}; both may be missing.';
 comment on column public.properties.amenities is 'Array of amenities, short texts.';
 comment on column public.properties.virtual_tour_url is 'Address of a virtual tour, https.';
 comment on column public.properties.currency is 'Currency of every amount in the row.';
@@ -2720,6 +2723,11 @@ CREATE INDEX properties_active_created_at_idx ON public.properties USING btree (
 CREATE INDEX properties_active_price_figure_idx ON public.properties USING btree (price, id) WHERE is_active;
 CREATE INDEX properties_active_price_idx ON public.properties USING btree (price_minor, id) WHERE is_active;
 CREATE INDEX properties_currency_idx ON public.properties USING btree (currency, currency_decimals);
+CREATE INDEX properties_listed_area_idx ON public.properties USING btree (sqft DESC NULLS LAST, id) WHERE is_active;
+CREATE INDEX properties_listed_built_idx ON public.properties USING btree (year_built DESC NULLS LAST, id) WHERE is_active;
+CREATE INDEX properties_listed_newest_idx ON public.properties USING btree (is_featured DESC, created_at DESC, id) WHERE is_active;
+CREATE INDEX properties_listed_stage_idx ON public.properties USING btree (tokenization_status, id) WHERE is_active;
+CREATE INDEX properties_listed_title_idx ON public.properties USING btree (title, id) WHERE is_active;
 CREATE INDEX properties_location_idx ON public.properties USING btree (location);
 CREATE TRIGGER log_deletes AFTER DELETE ON public.properties REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
 CREATE TRIGGER log_inserts AFTER INSERT ON public.properties REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.log_data_modification('id');
@@ -2734,10 +2742,10 @@ alter table public.properties enable row level security;
 grant select on public.properties to anon;
 grant select on public.properties to authenticated;
 grant insert, select, update on public.properties to nexus_engine;
-grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url) on public.properties to nexus_staff;
-grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
+grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, image_notes, amenities, virtual_tour_url) on public.properties to nexus_staff;
+grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, image_notes, amenities, virtual_tour_url, currency, currency_decimals, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
 grant select on public.properties to service_role;
-grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
+grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates, bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, image_notes, amenities, virtual_tour_url, price, min_investment, funding_target, funding_deadline, is_featured) on public.properties to service_role;
 create policy "Public properties are viewable by everyone" on public.properties for select to anon, authenticated
   using ((is_active = true));
 create policy properties_engine on public.properties for all to nexus_engine

@@ -1,7 +1,7 @@
 //! `auth`: refreshes and `GET /user` a second against the same statements sent by pgbench; password sign-ins a second against
 //! what argon2 allows; how long a read of `/rest/v1` takes while people sign in by the hundred.
 
-mod client;
+pub(crate) mod client;
 mod direct;
 
 use std::time::{Duration, Instant};

@@ -5,6 +5,7 @@ mod audit;
 mod auth;
 mod chaos;
 mod cluster;
+mod console;
 mod distribution;
 mod ledger;
 mod load;
@@ -18,7 +19,7 @@ use std::{io::Write as _, process::ExitCode};
 
 use nexus_mint::problem::{AnyError, chain};
 
-const USAGE: &str = "usage: nexus-mint-bench analytics [--properties N] [--investments N] [--runs N] | audit [--writers N] [--seconds N] [--runs N] | auth [--seconds N] [--rounds N] | chaos [--seed N] [--runs N] [--rounds N] | distribution [--holders N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | overload [--milliseconds N] [--buyers N] [--connections N] | purchases [--runs N] [--milliseconds N] [--in-flight N] [--way NAME] [--open RATE] [--entries N] [--houses N] [--buyers N] | realtime [--subscribers N] [--seconds N] [--rounds N] [--filters] | rest [--seconds N] [--rounds N] [--case TEXT] [--against HOST:PORT] | rest cache [--tables N] [--rounds N] | storage [--seconds N] [--rounds N] [--objects N]";
+const USAGE: &str = "usage: nexus-mint-bench analytics [--properties N] [--investments N] [--runs N] | audit [--writers N] [--seconds N] [--runs N] | auth [--seconds N] [--rounds N] | chaos [--seed N] [--runs N] [--rounds N] | console [--properties N] [--seconds N] [--rounds N] | distribution [--holders N] [--runs N] | load [--rows N] [--runs N] | ledger [--entries N] | overload [--milliseconds N] [--buyers N] [--connections N] | purchases [--runs N] [--milliseconds N] [--in-flight N] [--way NAME] [--open RATE] [--entries N] [--houses N] [--buyers N] | realtime [--subscribers N] [--seconds N] [--rounds N] [--filters] | rest [--seconds N] [--rounds N] [--case TEXT] [--against HOST:PORT] | rest cache [--tables N] [--rounds N] | storage [--seconds N] [--rounds N] [--objects N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Some((name, rest)) if name == "audit" => audit::run(rest),
         Some((name, rest)) if name == "auth" => auth::run(rest),
         Some((name, rest)) if name == "chaos" => chaos::run(rest),
+        Some((name, rest)) if name == "console" => console::run(rest),
         Some((name, rest)) if name == "distribution" => distribution::run(rest),
         Some((name, rest)) if name == "ledger" => ledger::run(rest),
         Some((name, rest)) if name == "load" => load::run(rest),

@@ -3,7 +3,7 @@
 
 usage: conformance/console/run.py [PROGRAM]
 
-`nexus-mint demo` fills a throw-away PostgreSQL, the server runs over it, and story.mjs is what people do there. The packages
+`nexus-mint demo` fills a throw-away PostgreSQL, the server runs over it, and story.mjs and people.mjs are what people do there. The packages
 are fetched by npm at the versions named here. Where Chromium, node or PostgreSQL is missing, the cases are skipped, and said
 so. The last line is 'N passed, N failed, N skipped'.
 """
@@ -21,7 +21,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-PACKAGES = ["puppeteer-core@25.16.0", "axe-core@4.14.1"]
+PACKAGES = ["puppeteer-core@25.16.0", "axe-core@4.14.1", "viem@2.57.20"]
+SUITES = ["story.mjs", "people.mjs"]
 BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
 
 
@@ -98,10 +99,21 @@ def main():
                 break
             except OSError:
                 time.sleep(0.1)
-        done = subprocess.run(["node", str(HERE / "story.mjs"), base, str(folder), password], env=environment)
+        sums = [0, 0, 0]
+        for suite in SUITES:
+            with subprocess.Popen(
+                ["node", str(HERE / suite), base, str(folder), password], env=environment, text=True, stdout=subprocess.PIPE,
+            ) as running:
+                last = ""
+                for last in running.stdout:
+                    print(last, end="", flush=True)
+            found = re.fullmatch(r"(\d+) passed, (\d+) failed, (\d+) skipped\n", last)
+            counts = [int(count) for count in found.groups()] if found else [0, 1, 0]
+            sums = [a + b for a, b in zip(sums, counts)]
         faults = [line for line in log.read_text().splitlines() if "a request failed" in line]
         print("\n".join(faults))
-        return 1 if done.returncode or faults else 0
+        print(f"{sums[0]} passed, {sums[1] + len(faults)} failed, {sums[2]} skipped")
+        return 1 if sums[1] or faults else 0
     finally:
         for process in reversed(started):
             process.terminate()

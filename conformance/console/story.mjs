@@ -4,60 +4,17 @@
 import fs from "node:fs";
 import path from "node:path";
 import { Reader, open } from "./browser.mjs";
+import { act, check, done, mailed, main, must, sound, visit } from "./cases.mjs";
 import { staff } from "./staff.mjs";
 
 const [base, folder, password] = process.argv.slice(2);
 const browser = await open();
-let passed = 0;
-let failed = 0;
-
-async function check(name, run) {
-  try {
-    await run();
-    passed += 1;
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}: ${String(error.stack ?? error).split("\n").slice(0, 4).join(" | ")}`);
-  }
-}
-
-const must = (holds, said) => {
-  if (!holds) throw new Error(said);
-};
-
-/** The page that a reader sees now: nothing that axe finds, nothing wider than the screen, no error, nobody else asked. */
-async function sound(reader) {
-  const found = await reader.axe();
-  must(found.length === 0, `${reader.path()}: axe: ${found.join("; ")}`);
-  const over = await reader.overflow();
-  must(over <= 0, `${reader.path()}: ${over} px wider than the screen`);
-  must(reader.errors.length === 0, reader.errors.join("; "));
-  must(reader.foreign.size === 0, `asked ${[...reader.foreign]}`);
-}
-
-async function visit(reader, place, status = 200) {
-  const got = await reader.go(place);
-  must(got === status, `${place}: ${got}`);
-  await sound(reader);
-}
 
 const paper = path.join(folder, "paper.pdf");
 fs.writeFileSync(paper, "%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n2 0 obj\n<< /Type /Pages /Kids [] /Count 0 >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n");
 
 const at = (minutes) => new Date(Date.now() + minutes * 60_000).toISOString().slice(0, 16);
 const day = (days) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
-const main = (reader) => reader.text("main");
-
-/** Presses the button of the form that runs this function, after what it asks for was typed. */
-async function act(reader, name, values = {}, within = "main") {
-  const form = `${within} form[action="/act/${name}"]`;
-  await reader.page.$$eval("main details", (all) => all.forEach((details) => { details.open = true; }));
-  await reader.fill(values, form);
-  await reader.press(`${form} button`);
-  const text = await main(reader);
-  must(/It was done/.test(text), `${name}: ${text.slice(0, 400)}`);
-}
 
 const visitor = await Reader.at(browser, base, {});
 let house;
@@ -161,20 +118,13 @@ await check("a wrong password says so and keeps the address", async () => {
   await sound(investor);
 });
 
-async function mailed(to) {
-  const answer = await fetch(`${base}/auth/v1/dev/mails?to=${encodeURIComponent(to)}`, { headers: { accept: "application/json" } });
-  const mails = await answer.json();
-  const text = mails[0]?.text ?? "";
-  return { code: /\b(\d{6})\b/.exec(text)?.[1], link: /https?:\S+/.exec(text)?.[0] };
-}
-
 await check("somebody signs up, by the mailed link", async () => {
   await investor.go("/sign-up");
   await investor.fill({ name: "Nadia Newcomer", email, password: secret });
   await investor.press("main form button");
   if (investor.path().startsWith("/sign-in/code")) {
     await sound(investor);
-    const { link } = await mailed(email);
+    const { link } = await mailed(base, email);
     must(link, "no mail");
     await investor.page.goto(link, { waitUntil: "load" });
   }
@@ -190,7 +140,7 @@ await check("and out, and in again by a mailed code", async () => {
   await investor.fill({ email }, "form#by-mail");
   await investor.press("form#by-mail button");
   if (investor.path().startsWith("/sign-in/code")) {
-    const { code } = await mailed(email);
+    const { code } = await mailed(base, email);
     await investor.fill({ code });
     await investor.press("main form[action='/sign-in/code'] button");
   } else {
@@ -473,5 +423,4 @@ await check("no page had an error", async () => {
 });
 
 await browser.close();
-console.log(`${passed} passed, ${failed} failed, 0 skipped`);
-process.exit(failed ? 1 : 0);
+done();

@@ -20,6 +20,7 @@ create table public.properties (
   lot_size              integer,
   year_built            integer,
   images                jsonb not null default '[]',
+  image_notes           jsonb not null default '{}',
   amenities             jsonb not null default '[]',
   virtual_tour_url      text,
   currency              text not null default 'USD',
@@ -56,6 +57,7 @@ create table public.properties (
     bathrooms_exact is null or (bathrooms_exact between 0 and 1000 and bathrooms is not distinct from floor(bathrooms_exact)::integer)),
   constraint properties_year_built_is_a_year check (year_built between 1000 and 2200),
   constraint properties_images_are_an_array check (jsonb_typeof(images) = 'array' and nexus.is_list_of_texts(images)),
+  constraint properties_image_notes_are_an_object check (jsonb_typeof(image_notes) = 'object' and length(image_notes::text) <= 50000),
   constraint properties_amenities_are_an_array check (jsonb_typeof(amenities) = 'array' and nexus.is_list_of_texts(amenities)),
   constraint properties_virtual_tour_is_https check (virtual_tour_url ~ '^https://' and length(virtual_tour_url) <= 2000),
   constraint properties_price_is_money check (nexus.is_money(price, currency_decimals)),
@@ -92,6 +94,7 @@ comment on column public.properties.sqft is 'Living area in square feet.';
 comment on column public.properties.lot_size is 'Area of the plot in square feet.';
 comment on column public.properties.year_built is 'Year in which it was built.';
 comment on column public.properties.images is 'Array of images, in the order to show them: paths in property-images, or https URLs.';
+comment on column public.properties.image_notes is 'What is said of an image, by its text in images: {"text": what it shows, "small": path of a small copy in property-images}; both may be missing.';
 comment on column public.properties.amenities is 'Array of amenities, short texts.';
 comment on column public.properties.virtual_tour_url is 'Address of a virtual tour, https.';
 comment on column public.properties.currency is 'Currency of every amount in the row.';
@@ -121,6 +124,12 @@ create index properties_active_price_idx on public.properties (price_minor, id) 
 create index properties_active_price_figure_idx on public.properties (price, id) where is_active;
 create index properties_active_created_at_idx on public.properties (created_at desc, id) where is_active;
 create index properties_active_city_idx on public.properties (city, id) where is_active;
+-- The orders in which lists are read, so that a page of a hundred thousand sorts nothing.
+create index properties_listed_newest_idx on public.properties (is_featured desc, created_at desc, id) where is_active;
+create index properties_listed_area_idx on public.properties (sqft desc nulls last, id) where is_active;
+create index properties_listed_built_idx on public.properties (year_built desc nulls last, id) where is_active;
+create index properties_listed_title_idx on public.properties (title, id) where is_active;
+create index properties_listed_stage_idx on public.properties (tokenization_status, id) where is_active;
 
 create table public.property_members (
   id          uuid primary key default gen_random_uuid(),
@@ -179,15 +188,15 @@ grant select on public.properties to anon, authenticated, service_role, nexus_en
 grant insert, update on public.properties to nexus_engine;
 -- The service describes and prices; what is offered, and who sees it, is decided by commands.
 grant insert (id, title, description, property_type, location, address, city, state_province, country, postal_code, coordinates,
-    bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, currency, currency_decimals, price,
+    bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, image_notes, amenities, virtual_tour_url, currency, currency_decimals, price,
     min_investment, funding_target, funding_deadline, is_featured),
   update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates,
-    bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url, price,
+    bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, image_notes, amenities, virtual_tour_url, price,
     min_investment, funding_target, funding_deadline, is_featured)
   on public.properties to service_role;
 -- What describes the building. Prices, tokens and states change by commands, whoever the staff member is.
 grant update (title, description, property_type, location, address, city, state_province, country, postal_code, coordinates,
-    bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, amenities, virtual_tour_url)
+    bedrooms, bathrooms, bathrooms_exact, sqft, lot_size, year_built, images, image_notes, amenities, virtual_tour_url)
   on public.properties to nexus_staff;
 create policy "Public properties are viewable by everyone" on public.properties for select to anon, authenticated using (is_active = true);
 create policy properties_read_staff on public.properties for select to nexus_staff

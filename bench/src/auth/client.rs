@@ -20,7 +20,7 @@ pub(super) const PASSWORD: &str = "correct horse battery";
 
 /// Somebody who is signed in. The tokens change with each refresh.
 #[derive(Clone)]
-pub(super) struct Who {
+pub(crate) struct Who {
     pub(super) user_id: Uuid,
     pub(super) session_id: Uuid,
     email: String,
@@ -39,7 +39,7 @@ pub(super) struct Rate {
 }
 
 /// Signs up so many people, a few at a time.
-pub(super) async fn sign_up(address: &str, count: usize) -> Result<Vec<Who>, AnyError> {
+pub(crate) async fn sign_up(address: &str, count: usize) -> Result<Vec<Who>, AnyError> {
     let mut connection = Connection::open(address).await?;
     let mut people = Vec::with_capacity(count);
     for at in 0..count {
@@ -122,6 +122,12 @@ async fn one(address: String, who: Who, what: What, until: Instant) -> Result<Ve
 }
 
 impl Who {
+    /// The access token that holds now.
+    pub(crate) fn access(&self) -> String {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.access.clone()
+    }
+
     async fn ask(&self, connection: &mut Connection, what: What) -> Result<(), AnyError> {
         let (access, refresh) = {
             let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,7 @@
 //! Absent on purpose: pages for what the platform cannot do.
 
 mod account;
+mod accreditation;
 mod act;
 mod administration;
 mod assets;
@@ -28,14 +29,19 @@ mod layout;
 mod listing;
 mod manage;
 mod notices;
+mod papers;
 mod parts;
+mod pictures;
 mod plot;
 mod portfolio;
 mod preferences;
 mod properties;
 mod property;
+mod tax_forms;
+mod transfers;
 mod verification;
 mod visit;
+mod wallet;
 mod what_if;
 
 use axum::{
@@ -72,6 +78,8 @@ fn entrance() -> Router<App> {
         .route("/sign-in/mail", post(entry::mail))
         .route("/sign-in/code", get(entry::code_page).post(entry::code))
         .route("/sign-in/link", get(entry::link_back))
+        .route("/sign-in/wallet", post(wallet::sign_in))
+        .route("/wallet/message", get(wallet::message))
         .route("/sign-up", get(entry::sign_up_page).post(entry::sign_up))
         .route("/recover", get(entry::recover_page).post(entry::recover))
         .route("/sign-out", post(entry::sign_out))
@@ -82,7 +90,10 @@ fn entrance() -> Router<App> {
         .route("/account/factor", post(account::enroll))
         .route("/account/factor/verify", post(account::verify_factor))
         .route("/account/factor/remove", post(account::remove_factor))
-        .route("/account/sessions", post(account::end_others))
+        .route("/account/email", post(account::ways::set_address))
+        .route("/account/wallets", post(wallet::link))
+        .route("/account/ways/remove", post(account::ways::remove_way))
+        .route("/account/sessions", post(account::ways::end_sessions))
         .route("/notices", get(notices::list))
         .route("/notices/read", post(notices::read))
         .route("/notices/count", get(notices::count))
@@ -93,11 +104,15 @@ fn investors() -> Router<App> {
     Router::new()
         .route("/verification", get(verification::show).post(verification::submit))
         .route(
-            "/verification/documents",
-            post(verification::file).layer(DefaultBodyLimit::max(uploads::FORM_BYTES_MAX)),
+            "/papers",
+            post(papers::file).layer(DefaultBodyLimit::max(uploads::FORM_BYTES_MAX)),
         )
         .route("/verification/documents/{id}", get(verification::own_document))
         .route("/verification/withdraw", post(verification::withdraw))
+        .route("/accreditation", get(accreditation::show).post(accreditation::request))
+        .route("/entry-test", get(accreditation::test).post(accreditation::answer))
+        .route("/tax-forms", get(tax_forms::show).post(tax_forms::file))
+        .route("/transfers", get(transfers::show).post(transfers::request))
         .route("/properties/{id}/buy", get(buying::show).post(buying::buy))
         .route("/payments/{session}", get(investment::returned))
         .route("/investments/{id}", get(investment::show))
@@ -145,6 +160,7 @@ fn staff() -> Router<App> {
         .route("/manage", get(manage::list).post(manage::create))
         .route("/manage/{id}", get(manage::house::show))
         .route("/manage/{id}/documents", post(manage::house::upload).layer(files))
+        .merge(pictures_of_managers())
         .route("/manage/{id}/rent", get(manage::rent::show).post(manage::rent::record))
         .route("/manage/{id}/holders", get(manage::holders::list))
         .route("/administration", get(administration::people))
@@ -170,4 +186,16 @@ fn staff() -> Router<App> {
         .route("/administration/settings", get(administration::settings::list))
 }
 
+/// Pictures of a manager's property.
+fn pictures_of_managers() -> Router<App> {
+    let pictures = DefaultBodyLimit::max(manage::pictures::FORM_BYTES_MAX);
+    Router::new()
+        .route(
+            "/manage/{id}/pictures",
+            get(manage::pictures::show).merge(post(manage::pictures::add).layer(pictures)),
+        )
+        .route("/manage/{id}/pictures/arrange", post(manage::pictures::arrange))
+}
+
+pub use properties::list_query;
 pub(crate) use visit::missing;

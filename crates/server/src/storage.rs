@@ -17,6 +17,7 @@ mod downloads;
 mod links;
 mod listing;
 mod names;
+pub(crate) mod own;
 mod pictures;
 mod receiving;
 mod refusal;

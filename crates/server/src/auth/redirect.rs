@@ -8,13 +8,9 @@ use crate::app::App;
 /// Where to go: what the client asks for, else where it comes from, else the front end. What is not allowed is passed over.
 #[must_use]
 pub fn target(app: &App, asked: Option<&str>, from: &Asked) -> String {
-    let (settings, site) = (&app.config.settings, home(app));
     let wanted = [asked, from.redirect_to.as_deref(), from.referer.as_deref()];
-    let found = wanted
-        .into_iter()
-        .flatten()
-        .find(|wanted| is_allowed(wanted, site, &settings.redirect_urls));
-    found.unwrap_or(site).to_owned()
+    let found = wanted.into_iter().flatten().find(|wanted| is_target(app, wanted));
+    found.unwrap_or_else(|| home(app)).to_owned()
 }
 
 /// The front end.
@@ -28,11 +24,11 @@ pub fn home(app: &App) -> &str {
         .as_str()
 }
 
-/// Whether an address is one that tokens may be sent to.
+/// Whether an address is one that tokens may be sent to: the front end's, this server's own pages, or a listed one.
 #[must_use]
 pub fn is_target(app: &App, wanted: &str) -> bool {
-    let (settings, site) = (&app.config.settings, home(app));
-    is_allowed(wanted, site, &settings.redirect_urls)
+    is_allowed(wanted, home(app), &app.config.settings.redirect_urls)
+        || is_allowed(wanted, app.public_url.as_str(), &[])
 }
 
 /// Whether tokens may be sent to `wanted`.

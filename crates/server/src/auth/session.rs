@@ -319,18 +319,32 @@ pub async fn is_open(tx: &Tx, id: Uuid, now: DateTime<Utc>) -> Result<bool, toki
     Ok(tx.query_opt(text, &[&id, &now]).await?.is_some())
 }
 
-/// Whether the session's person has a second factor that counts, and the session does not rest on one. `tx` is the auth
-/// role's.
+/// Where a session stands that a token names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// It has ended, or never was.
+    Over,
+    /// Its person has a second factor that counts, and it does not rest on one.
+    LacksFactor,
+    /// It is open.
+    Open,
+}
+
+/// Where a session stands at `now`. `tx` is the auth role's.
 ///
 /// # Errors
 /// What the database answered.
-pub async fn lacks_factor(tx: &Tx, id: Uuid) -> Result<bool, tokio_postgres::Error> {
+pub async fn stand(tx: &Tx, id: Uuid, now: DateTime<Utc>) -> Result<Stand, tokio_postgres::Error> {
     let text = sql!(
-        "select from auth.sessions as s
-         where s.id = $1 and coalesce(s.aal::text, 'aal1') = 'aal1'
-           and exists (select from auth.mfa_factors as f where f.user_id = s.user_id and f.status = 'verified')"
+        "select coalesce(s.aal::text, 'aal1') = 'aal1'
+           and exists (select from auth.mfa_factors as f where f.user_id = s.user_id and f.status = 'verified')
+         from auth.sessions as s where s.id = $1 and coalesce(s.not_after > $2, true)"
     );
-    Ok(tx.query_opt(text, &[&id]).await?.is_some())
+    Ok(match tx.query_opt(text, &[&id, &now]).await? {
+        None => Stand::Over,
+        Some(row) if row.try_get(0)? => Stand::LacksFactor,
+        Some(_) => Stand::Open,
+    })
 }
 
 /// A session as its person sees it in a list.

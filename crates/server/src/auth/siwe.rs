@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use sha3::{Digest as _, Keccak256};
 
@@ -57,7 +57,9 @@ pub enum SiweError {
 }
 
 impl Address {
-    fn parse(text: &str) -> Option<Address> {
+    /// Reads `0x` and 40 digits; where they are of both cases, their checksum must hold.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Address> {
         let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40)?;
         let mut bytes = [0; 20];
         bytes.copy_from_slice(&bytes_of(digits)?);
@@ -157,6 +159,39 @@ impl Message {
             expires_at,
             not_before,
         })
+    }
+
+    /// The text that a wallet shows and signs; [`Message::parse`] reads it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let scheme = self
+            .scheme
+            .as_ref()
+            .map(|scheme| format!("{scheme}://"))
+            .unwrap_or_default();
+        let statement = self
+            .statement
+            .as_ref()
+            .map(|text| format!("{text}\n"))
+            .unwrap_or_default();
+        let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let mut text = format!(
+            "{scheme}{} wants you to sign in with your Ethereum account:\n{}\n\n{statement}\nURI: {}\nVersion: 1\nChain ID: {}\n\
+             Nonce: {}\nIssued At: {}",
+            self.domain,
+            self.address.checksummed(),
+            self.uri,
+            self.chain_id,
+            self.nonce,
+            instant(self.issued_at)
+        );
+        for (name, at) in [("Expiration Time", self.expires_at), ("Not Before", self.not_before)] {
+            if let Some(at) = at {
+                // Writing to a String cannot fail.
+                let _ = write!(text, "\n{name}: {}", instant(at));
+            }
+        }
+        text
     }
 
     /// Makes sure that it holds at `now`.

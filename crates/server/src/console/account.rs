@@ -1,4 +1,6 @@
-//! `/account`: the person's own login: names, password, second factor, sessions.
+//! `/account`: the person's own login: names, address, password, second factor, ways to sign in, sessions.
+
+pub(crate) mod ways;
 
 use axum::{
     Json,
@@ -12,8 +14,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    call::beside_form,
     entry::{answered, code_field, show_factor},
-    fault, figures,
+    fault,
     form::Fields,
     layout::{Head, Section, page, token},
     parts::{self, Field, Tone},
@@ -21,10 +24,25 @@ use super::{
 };
 use crate::{
     app::App,
-    auth::{account, events, factors, request::Body, session},
+    auth::{account, factors, request::Body, session},
     db::{OnConstraint as _, sql},
     problem::Problem,
 };
+
+/// What may have been done last.
+const DONE: [&str; 11] = [
+    "profile",
+    "password",
+    "factor",
+    "factor-removed",
+    "sessions",
+    "session",
+    "address",
+    "address-asked",
+    "address-half",
+    "wallet",
+    "way-removed",
+];
 
 /// What was done last, to be said once.
 #[derive(Debug, Default, Deserialize)]
@@ -90,12 +108,19 @@ async fn shown(app: &App, visit: &Visit, met: &Met<'_>) -> Result<Response, Prob
         Some((at, problem)) if at == section => fault::alert(visit, problem),
         Some(_) | None => html! {},
     };
+    let at = met.problem.map_or("profile", |(at, _)| at);
+    let typed_at = |section: &str| {
+        met.typed
+            .filter(|_| at == section)
+            .map_or("", |fields| fields.get("email"))
+    };
     let content = html! {
+        (own_tabs(visit, "/account"))
         div.page-head {
             h1 { (visit.t("account-title")) }
             p.soft { bdi { (profile.email) } }
         }
-        @if let Some(done) = met.done.filter(|done| ["profile", "password", "factor", "factor-removed", "sessions"].contains(done)) {
+        @if let Some(done) = met.done.filter(|done| DONE.contains(done)) {
             div.alert-slot { (parts::alert(visit, Tone::Good, html! { p { (visit.language.text(&format!("account-done-{done}"))) } })) }
         }
         div.columns {
@@ -103,12 +128,12 @@ async fn shown(app: &App, visit: &Visit, met: &Met<'_>) -> Result<Response, Prob
                 section.card {
                     h2 { (visit.t("account-profile")) }
                     (problem_at("profile"))
-                    (profile_form(visit, &profile, met.typed))
+                    (profile_form(visit, &profile, met.typed.filter(|_| at == "profile")))
                 }
-                section.card {
-                    h2 { (visit.t("account-verification")) }
-                    p { (parts::state(visit, &person.kyc_status)) }
-                    a.button.secondary href="/verification" { (visit.t("account-to-verification")) }
+                section.card #address {
+                    h2 { (visit.t("account-address")) }
+                    (problem_at("address"))
+                    (ways::address(visit, &user, typed_at("address")))
                 }
                 section.card #password {
                     h2 { (visit.t("account-password")) }
@@ -122,9 +147,14 @@ async fn shown(app: &App, visit: &Visit, met: &Met<'_>) -> Result<Response, Prob
                     (problem_at("factor"))
                     (factor_section(visit, &user, met.enrolment.as_ref()))
                 }
-                section.card {
+                section.card #ways {
+                    h2 { (visit.t("account-ways")) }
+                    (problem_at("ways"))
+                    (ways::ways(app, visit, &user))
+                }
+                section.card #sessions {
                     h2 { (visit.t("account-sessions")) }
-                    (session_list(visit, &sessions))
+                    (ways::sessions(visit, &sessions))
                 }
             }
         }
@@ -211,63 +241,41 @@ fn factor_section(visit: &Visit, user: &Value, enrolment: Option<&Value>) -> Mar
     }
 }
 
-fn session_list(visit: &Visit, sessions: &[session::Listed]) -> Markup {
-    let own = visit.caller.session_id();
-    html! {
-        ul.evidence {
-            @for listed in sessions {
-                li {
-                    div.what {
-                        strong lang="en" dir="ltr" { (device(listed.agent.as_deref())) }
-                        span.fine {
-                            (visit.t("session-seen")) " " (figures::instant(listed.seen_at, visit.language))
-                            @if let Some(address) = &listed.address { ", " bdi { (address) } }
-                        }
-                    }
-                    @if Some(listed.id) == own { (parts::badge(Tone::Good, &visit.t("session-this"))) }
-                }
-            }
-        }
-        @if sessions.len() > 1 {
-            form method="post" action="/account/sessions" { (token(visit)) button.button.danger { (visit.t("session-end-others")) } }
-        }
-    }
-}
-
-/// What a browser says of itself, as short as a person needs it.
-fn device(agent: Option<&str>) -> String {
-    let Some(agent) = agent else { return "?".to_owned() };
-    let known = |names: &[(&str, &'static str)]| {
-        names
-            .iter()
-            .find(|(mark, _)| agent.contains(mark))
-            .map(|(_, name)| *name)
-    };
-    let browser = known(&[
-        ("Edg/", "Edge"),
-        ("OPR/", "Opera"),
-        ("Firefox/", "Firefox"),
-        ("Chrome/", "Chrome"),
-        ("Safari/", "Safari"),
-        ("curl/", "curl"),
-    ]);
-    let system = known(&[
-        ("Android", "Android"),
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
-        ("Windows", "Windows"),
-        ("Mac OS", "macOS"),
-        ("Linux", "Linux"),
-    ]);
-    match (browser, system) {
-        (Some(browser), Some(system)) => format!("{browser}, {system}"),
-        (Some(one), None) | (None, Some(one)) => one.to_owned(),
-        (None, None) => agent.chars().take(60).collect(),
-    }
+/// The pages of a person's own, one of which is open.
+pub(crate) fn own_tabs(visit: &Visit, open: &str) -> Markup {
+    let pages = [
+        ("/account", "account-title"),
+        ("/verification", "account-verification"),
+        ("/accreditation", "accreditation-title"),
+        ("/tax-forms", "tax-title"),
+        ("/notices", "notices-title"),
+    ];
+    let pages = pages.map(|(path, key)| (path, visit.language.text(key).into_owned()));
+    parts::tabs(&visit.t("account-pages"), &pages, open)
 }
 
 fn done(what: &str) -> Response {
     Redirect::to(&format!("/account?done={what}")).into_response()
+}
+
+/// The page once more, with what was refused beside its form.
+///
+/// # Errors
+/// What is no matter of a form.
+pub(crate) async fn refused(
+    app: &App,
+    visit: &Visit,
+    section: &'static str,
+    typed: Option<&Fields>,
+    problem: Problem,
+) -> Result<Response, Problem> {
+    let problem = beside_form(problem)?;
+    let met = Met {
+        problem: Some((section, &problem)),
+        typed,
+        ..Met::default()
+    };
+    shown(app, visit, &met).await
 }
 
 /// `POST /account/profile`: with the person's own rights, as a client would.
@@ -280,27 +288,21 @@ pub(crate) async fn set_profile(State(app): State<App>, visit: Visit, fields: Fi
     let given = [fields.get("full_name"), fields.get("display_name"), fields.get("phone")];
     let [full, display, phone] = given;
     let saved = tx.execute(text, &[&person.id, &full, &display, &phone]).await;
-    let refused =
+    let too_long =
         || Problem::Invalid("a name has at most 200 characters, and a telephone number at most 50".to_owned());
     let saved = saved
-        .on_constraint("user_profiles_full_name_is_short", refused)
-        .on_constraint("user_profiles_display_name_is_short", refused)
-        .on_constraint("user_profiles_phone_is_short", refused);
+        .on_constraint("user_profiles_full_name_is_short", too_long)
+        .on_constraint("user_profiles_display_name_is_short", too_long)
+        .on_constraint("user_profiles_phone_is_short", too_long);
     match saved {
         Ok(_) => {
             tx.commit().await?;
             Ok(done("profile"))
         }
-        Err(problem @ Problem::Invalid(_)) => {
+        Err(problem) => {
             drop(tx);
-            let met = Met {
-                problem: Some(("profile", &problem)),
-                typed: Some(&fields),
-                ..Met::default()
-            };
-            shown(&app, &visit, &met).await
+            refused(&app, &visit, "profile", Some(&fields), problem).await
         }
-        Err(other) => Err(other),
     }
 }
 
@@ -314,18 +316,7 @@ pub(crate) async fn set_password(State(app): State<App>, visit: Visit, fields: F
     let change = serde_json::from_value(body).map_err(Problem::internal)?;
     match account::change(State(app.clone()), visit.bearer(), visit.asked.clone(), Body(change)).await {
         Ok(_) => Ok(done("password")),
-        Err(problem @ Problem::Auth(_)) => {
-            shown(
-                &app,
-                &visit,
-                &Met {
-                    problem: Some(("password", &problem)),
-                    ..Met::default()
-                },
-            )
-            .await
-        }
-        Err(other) => Err(other),
+        Err(problem) => refused(&app, &visit, "password", None, problem).await,
     }
 }
 
@@ -348,18 +339,7 @@ pub(crate) async fn enroll(State(app): State<App>, visit: Visit, _: Fields) -> R
             )
             .await
         }
-        Err(problem @ Problem::Auth(_)) => {
-            shown(
-                &app,
-                &visit,
-                &Met {
-                    problem: Some(("factor", &problem)),
-                    ..Met::default()
-                },
-            )
-            .await
-        }
-        Err(other) => Err(other),
+        Err(problem) => refused(&app, &visit, "factor", None, problem).await,
     }
 }
 
@@ -374,18 +354,7 @@ pub(crate) async fn verify_factor(State(app): State<App>, visit: Visit, fields: 
                 .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
             Ok(response)
         }
-        Err(problem @ Problem::Auth(_)) => {
-            shown(
-                &app,
-                &visit,
-                &Met {
-                    problem: Some(("factor", &problem)),
-                    ..Met::default()
-                },
-            )
-            .await
-        }
-        Err(other) => Err(other),
+        Err(problem) => refused(&app, &visit, "factor", None, problem).await,
     }
 }
 
@@ -395,48 +364,6 @@ pub(crate) async fn remove_factor(State(app): State<App>, visit: Visit, fields: 
     let path = axum::extract::Path(fields.get("factor").to_owned());
     match factors::unenroll(State(app.clone()), visit.bearer(), visit.asked.clone(), path).await {
         Ok(_) => Ok(done("factor-removed")),
-        Err(problem @ Problem::Auth(_)) => {
-            shown(
-                &app,
-                &visit,
-                &Met {
-                    problem: Some(("factor", &problem)),
-                    ..Met::default()
-                },
-            )
-            .await
-        }
-        Err(other) => Err(other),
-    }
-}
-
-/// `POST /account/sessions`: every other session ends.
-pub(crate) async fn end_others(State(app): State<App>, visit: Visit, _: Fields) -> Result<Response, Problem> {
-    let person = visit.person()?;
-    let own = visit.caller.session_id().ok_or(Problem::NotSignedIn)?;
-    let tx = app.db.as_auth().await?;
-    session::end(&tx, person.id, session::Ending::Others(own)).await?;
-    events::note(
-        &tx,
-        events::Event::SignedOut,
-        Some(person.id),
-        Some(own),
-        visit.asked.now,
-    )
-    .await?;
-    tx.commit().await?;
-    Ok(done("sessions"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_device_is_named_for_people() {
-        let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36";
-        assert_eq!(device(Some(agent)), "Chrome, Linux");
-        assert_eq!(device(Some("curl/8.0")), "curl");
-        assert_eq!(device(None), "?");
+        Err(problem) => refused(&app, &visit, "factor", None, problem).await,
     }
 }

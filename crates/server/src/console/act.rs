@@ -73,6 +73,10 @@ const ACTS: &[(&str, &[(&str, Kind)])] = &[
     ("cancel-holding-case", &[("caseId", Id)]),
     ("reject-holding-case", &[("caseId", Id), ("reason", Lines)]),
     ("clear-incident", &[("incidentId", Id), ("reason", Lines)]),
+    ("withdraw-accreditation", &[("caseId", Id)]),
+    ("accept-transfer", &[("transferId", Id), ("price", Text)]),
+    ("decline-transfer", &[("transferId", Id)]),
+    ("cancel-transfer", &[("transferId", Id)]),
     (
         "approve-transfer",
         &[("transferId", Id), ("decision", Id), ("reason", Lines)],

@@ -66,7 +66,7 @@ pub(crate) struct Wanted {
 }
 
 const PEOPLE: &str = sql!(
-    "select p.id, coalesce(p.full_name, ''), coalesce(p.email, ''), p.kyc_status, array(select a.role from public.user_role_assignments as a where a.user_id = p.id and a.is_active order by a.role)
+    "select p.id, coalesce(nullif(p.full_name, ''), p.email, p.id::text), coalesce(p.email, ''), p.kyc_status, array(select a.role from public.user_role_assignments as a where a.user_id = p.id and a.is_active order by a.role)
      from public.user_profiles as p
      where $1 = '' or p.email ilike '%' || $1 || '%' or p.full_name ilike '%' || $1 || '%' or p.id::text = $1
      order by exists (select from public.user_role_assignments as a where a.user_id = p.id and a.is_active and a.role <> 'investor') desc, p.created_at desc, p.id limit $2"

@@ -38,7 +38,7 @@ const JS: Asset = Asset {
     stem: "console",
     extension: "js",
     kind: "text/javascript; charset=utf-8",
-    text: include_str!("assets/console.js"),
+    text: concat!(include_str!("assets/console.js"), include_str!("assets/wallet.js")),
 };
 const ICON: Asset = Asset {
     stem: "icon",

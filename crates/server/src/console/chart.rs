@@ -8,7 +8,9 @@ const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 220.0;
 const LEFT: f64 = 8.0;
 const BOTTOM: f64 = 26.0;
-const TOP: f64 = 10.0;
+const TOP: f64 = 30.0;
+/// A point of few takes no more room than this, so that one bar alone is no wall.
+const SLOT_MAX: f64 = 110.0;
 
 /// Amounts over time, in one currency.
 pub(crate) struct Series {
@@ -57,16 +59,29 @@ impl Series {
         drawn(all.max().unwrap_or(0)).max(1.0)
     }
 
+    /// The highest amount as a line with its figure, so that heights mean something before the table is opened.
+    fn scale(&self) -> Markup {
+        let all = self.points.iter().flat_map(|(_, amounts)| amounts.iter().copied());
+        let highest = all.max().unwrap_or(0);
+        html! {
+            @if highest > 0 {
+                line.scale x1="0" y1=(TOP) x2=(WIDTH) y2=(TOP) {}
+                text x="0" y=(TOP - 7.0) { (figures::money_text(highest, &self.currency, self.decimals)) }
+            }
+        }
+    }
+
     /// Bars side by side for each point.
     pub(crate) fn bars(&self, visit: &Visit) -> Markup {
         let highest = self.highest();
-        let slot = (WIDTH - 2.0 * LEFT) / number(self.points.len().max(1));
+        let slot = ((WIDTH - 2.0 * LEFT) / number(self.points.len().max(1))).min(SLOT_MAX);
         let gap = (slot * 0.3).min(28.0);
         let each = ((slot - gap) / number(self.names.len().max(1))).min(48.0);
         let floor = HEIGHT - BOTTOM;
         self.framed(
             visit,
             html! {
+                (self.scale())
                 line.axis x1="0" y1=(floor) x2=(WIDTH) y2=(floor) {}
                 @for (at, (label, amounts)) in self.points.iter().enumerate() {
                     @let middle = LEFT + slot * (number(at) + 0.5);
@@ -108,6 +123,7 @@ impl Series {
         self.framed(
             visit,
             html! {
+                (self.scale())
                 path.area d={ (along) "L" (short(last)) " " (floor) "L" (short(first)) " " (floor) "Z" } {}
                 path.line d=(along) {}
                 line.axis x1="0" y1=(floor) x2=(WIDTH) y2=(floor) {}

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    account::ways::half_agreed,
     cookies::Cookie,
     fault,
     form::Fields,
@@ -21,6 +22,7 @@ use super::{
     parts::{self, Field, Tone},
     preferences::own_place,
     visit::Visit,
+    wallet,
 };
 use crate::{
     app::App,
@@ -41,6 +43,7 @@ pub(crate) struct Next {
     #[serde(default)]
     email: String,
     code: Option<String>,
+    message: Option<String>,
     error_code: Option<String>,
 }
 
@@ -55,7 +58,7 @@ impl Next {
 }
 
 /// A body or query of the protocol, which has no constructor of its own.
-fn made<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+pub(crate) fn made<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_json::from_value(value).map_err(Problem::internal)
 }
 
@@ -77,17 +80,18 @@ fn place_with(path: &str, pairs: &[(&str, &str)]) -> String {
 }
 
 /// `GET /sign-in`.
-pub(crate) async fn sign_in_page(visit: Visit, Query(next): Query<Next>) -> Response {
+pub(crate) async fn sign_in_page(State(app): State<App>, visit: Visit, Query(next): Query<Next>) -> Response {
     if visit.person.is_some() {
         return Redirect::to(&next.place()).into_response();
     }
     if visit.is_half_in {
         return Redirect::to(&place_with("/sign-in/second", &[("next", &next.next)])).into_response();
     }
-    sign_in_form(&visit, &next.next, "", None)
+    sign_in_form(&app, &visit, &next.next, "", None)
 }
 
-fn sign_in_form(visit: &Visit, next: &str, email: &str, problem: Option<&Problem>) -> Response {
+/// The page of every way in.
+pub(crate) fn sign_in_form(app: &App, visit: &Visit, next: &str, email: &str, problem: Option<&Problem>) -> Response {
     let content = html! {
         div.form-page.stack {
             div.page-head { h1 { (visit.t("sign-in-title")) } }
@@ -109,6 +113,13 @@ fn sign_in_form(visit: &Visit, next: &str, email: &str, problem: Option<&Problem
                 }
                 button.button.secondary.full { (visit.t("sign-in-mail-send")) }
             }
+            @if app.config.settings.logins.ethereum {
+                section.card #by-wallet {
+                    h2 { (visit.t("sign-in-wallet-title")) }
+                    p.soft { (visit.t("sign-in-wallet-text")) }
+                    (wallet::form(visit, "/sign-in/wallet", next, &visit.t("sign-in-wallet")))
+                }
+            }
             p { (visit.t("sign-in-new")) " " a href=(place_with("/sign-up", &[("next", next)])) { (visit.t("nav-sign-up")) } }
         }
     };
@@ -128,15 +139,15 @@ pub(crate) async fn sign_in(State(app): State<App>, visit: Visit, fields: Fields
     let (email, next) = (fields.get("email"), fields.get("next"));
     let body = json!({ "email": email, "password": fields.exact("password") });
     let by_password = made(json!({ "grant_type": "password" }))?;
-    match grant::token(State(app), Query(by_password), visit.asked.clone(), Body(body)).await {
+    match grant::token(State(app.clone()), Query(by_password), visit.asked.clone(), Body(body)).await {
         Ok((_, Json(answer))) => Ok(sent_on(&visit, &answer, next)),
-        Err(problem @ Problem::Auth(_)) => Ok(sign_in_form(&visit, next, email, Some(&problem))),
+        Err(problem @ Problem::Auth(_)) => Ok(sign_in_form(&app, &visit, next, email, Some(&problem))),
         Err(other) => Err(other),
     }
 }
 
 /// On to where the person was going; by way of the second factor, where there is one.
-fn sent_on(visit: &Visit, answer: &Value, next: &str) -> Response {
+pub(crate) fn sent_on(visit: &Visit, answer: &Value, next: &str) -> Response {
     let factors = answer.pointer("/user/factors").and_then(Value::as_array);
     let has_factor = factors.is_some_and(|all| {
         all.iter()
@@ -241,13 +252,21 @@ pub(crate) async fn show_factor(app: &App, visit: &Visit, id: &str, code: &str) 
 }
 
 /// A link that comes back to this server with a code, which only the browser that asked for it can turn into a session.
-struct Link {
+pub(crate) struct Link {
     verifier: String,
-    challenge: Value,
-    asked: Asked,
+    pub(crate) challenge: Value,
+    pub(crate) asked: Asked,
 }
 
-fn link(app: &App, visit: &Visit, next: &str) -> Result<Link, Problem> {
+impl Link {
+    /// Has the browser keep what turns the link's code into a session.
+    pub(crate) fn keep(&self, visit: &Visit, response: &mut Response) {
+        visit.set(response, Cookie::Link, &self.verifier);
+    }
+}
+
+/// A link of a mail that leads back to `next` in this browser.
+pub(crate) fn link(app: &App, visit: &Visit, next: &str) -> Result<Link, Problem> {
     let verifier = URL_SAFE_NO_PAD.encode(random_bytes().map_err(Problem::internal)?);
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
     let mut asked = visit.asked.clone();
@@ -263,7 +282,8 @@ fn link(app: &App, visit: &Visit, next: &str) -> Result<Link, Problem> {
     })
 }
 
-fn with(mut body: Value, more: &Value) -> Value {
+/// A body with more fields.
+pub(crate) fn with(mut body: Value, more: &Value) -> Value {
     if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
         body.extend(more.clone());
     }
@@ -283,9 +303,9 @@ pub(crate) async fn mail(State(app): State<App>, visit: Visit, fields: Fields) -
     let (email, next) = (fields.get("email"), fields.get("next"));
     let link = link(&app, &visit, next)?;
     let body = made(with(json!({ "email": email, "create_user": true }), &link.challenge))?;
-    match links::otp(State(app), link.asked, Body(body)).await {
+    match links::otp(State(app.clone()), link.asked, Body(body)).await {
         Ok(_) => Ok(mailed(&visit, &link.verifier, email, next, "email")),
-        Err(problem @ Problem::Auth(_)) => Ok(sign_in_form(&visit, next, email, Some(&problem))),
+        Err(problem @ Problem::Auth(_)) => Ok(sign_in_form(&app, &visit, next, email, Some(&problem))),
         Err(other) => Err(other),
     }
 }
@@ -356,13 +376,18 @@ pub(crate) async fn link_back(
     headers: HeaderMap,
     Query(next): Query<Next>,
 ) -> Result<Response, Problem> {
+    // One of the two addresses of a change agreed; the other one has a link of its own.
+    if next.message.is_some() && next.code.is_none() {
+        return Ok(half_agreed(&visit));
+    }
     let verifier = visit.cookie(&headers, Cookie::Link);
     let outcome = match (&next.code, verifier, &next.error_code) {
         (Some(code), Some(verifier), None) => {
             let body = json!({ "auth_code": code, "code_verifier": verifier });
             let by_link = made(json!({ "grant_type": "pkce" }))?;
-            grant::token(State(app), Query(by_link), visit.asked.clone(), Body(body)).await
+            grant::token(State(app.clone()), Query(by_link), visit.asked.clone(), Body(body)).await
         }
+        (Some(_), None, None) => Err(crate::auth::AuthRefusal::BadVerifier.into()),
         (_, _, _) => Err(crate::auth::AuthRefusal::LinkExpired.into()),
     };
     match outcome {
@@ -371,7 +396,7 @@ pub(crate) async fn link_back(
             visit.remove(&mut response, Cookie::Link);
             Ok(response)
         }
-        Err(problem @ Problem::Auth(_)) => Ok(sign_in_form(&visit, &next.next, "", Some(&problem))),
+        Err(problem @ Problem::Auth(_)) => Ok(sign_in_form(&app, &visit, &next.next, "", Some(&problem))),
         Err(other) => Err(other),
     }
 }

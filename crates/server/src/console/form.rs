@@ -13,6 +13,9 @@ use crate::{app::App, problem::Problem};
 /// Fields of a form, at most: no page has more.
 const FIELDS_MAX: usize = 200;
 
+/// Files of a form, at most: a picture and its small copy.
+const FILES_MAX: usize = 2;
+
 /// The name of the field that carries the token.
 pub(crate) const TOKEN_FIELD: &str = "form_token";
 
@@ -28,7 +31,7 @@ pub(crate) struct Upload {
 #[derive(Default)]
 pub(crate) struct Fields {
     pairs: Vec<(String, String)>,
-    file: Option<Upload>,
+    files: Vec<(String, Upload)>,
 }
 
 impl Fields {
@@ -47,6 +50,11 @@ impl Fields {
     /// What was typed, where something was.
     pub(crate) fn given(&self, name: &str) -> Option<&str> {
         Some(self.get(name)).filter(|text| !text.is_empty())
+    }
+
+    /// Every field and what was typed into it, without blanks around it.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.trim()))
     }
 
     /// Every value of a field that may come more than once.
@@ -77,7 +85,13 @@ impl Fields {
 
     /// The file, where one was chosen.
     pub(crate) fn take_file(&mut self) -> Option<Upload> {
-        self.file.take()
+        self.take_file_of("file")
+    }
+
+    /// The file of a field, where there is one.
+    pub(crate) fn take_file_of(&mut self, name: &str) -> Option<Upload> {
+        let at = self.files.iter().position(|(known, _)| known == name)?;
+        Some(self.files.swap_remove(at).1)
     }
 
     /// These fields, where something was typed, as a body for a function: field, its name in the body.
@@ -137,8 +151,8 @@ async fn multipart(request: Request, app: &App, visit: &Visit) -> Result<Fields,
         if let Some(file_name) = field.file_name().map(str::to_owned) {
             must_have_come(is_own)?;
             let bytes = field.bytes().await.map_err(unreadable)?;
-            if !bytes.is_empty() {
-                fields.file = Some(Upload { name: file_name, bytes });
+            if !bytes.is_empty() && fields.files.len() < FILES_MAX {
+                fields.files.push((name, Upload { name: file_name, bytes }));
             }
             continue;
         }

@@ -45,24 +45,23 @@ async fn totals(tx: &Tx) -> Result<Totals, Problem> {
                 (select count(*) from public.offerings as o where o.status in ('open', 'funded')),
                 (select count(*) from public.offerings as o where o.status = 'closed')"
     );
-    let row = tx.query_one(text, &[]).await?;
-    let text = sql!(
+    let invested = sql!(
         "select sum(m.total_invested * 10::numeric ^ p.currency_decimals)::bigint, p.currency, p.currency_decimals
          from public.investment_opportunities_mv as m join public.properties as p on p.id = m.property_id
          where m.total_invested > 0 group by p.currency, p.currency_decimals order by 1 desc"
     );
-    let invested = sums(&tx.query(text, &[]).await?)?;
-    let text = sql!(
+    let rent = sql!(
         "select sum(f.rental_income_minor)::bigint, f.currency, f.currency_decimals from public.property_performance as f
          group by f.currency, f.currency_decimals having sum(f.rental_income_minor) > 0 order by 1 desc"
     );
-    let rent = sums(&tx.query(text, &[]).await?)?;
+    let (row, invested, rent) =
+        tokio::try_join!(tx.query_one(text, &[]), tx.query(invested, &[]), tx.query(rent, &[]))?;
     Ok(Totals {
         listed: row.try_get(0)?,
         offered: row.try_get(1)?,
         sold: row.try_get(2)?,
-        invested,
-        rent,
+        invested: sums(&invested)?,
+        rent: sums(&rent)?,
     })
 }
 

@@ -134,9 +134,13 @@ mod tests {
         );
         let lines = language.source().lines();
         let keys = lines.filter_map(|line| line.split_once(" =")).map(|(key, _)| key);
-        keys.filter(|key| !key.is_empty() && !key.starts_with([' ', '#', '.', '-']))
+        let keys: Vec<String> = keys
+            .filter(|key| !key.is_empty() && !key.starts_with([' ', '#', '.', '-']))
             .map(str::to_owned)
-            .collect()
+            .collect();
+        let once: BTreeSet<String> = keys.iter().cloned().collect();
+        assert_eq!(once.len(), keys.len(), "{language:?} has a text twice");
+        once
     }
 
     fn sources(folder: &Path, found: &mut Vec<String>) {

@@ -170,6 +170,8 @@ fn header(visit: &Visit, section: Option<Section>) -> Markup {
                 a.brand href="/" { (parts::mark()) span { (visit.t("brand")) } }
                 nav.sections aria-label=(visit.t("nav-main")) { (links) }
                 div.session { (session(visit, section)) }
+                // What the bell counts anew is said to whoever does not see it.
+                @if visit.person.is_some() { p.hidden-text #bell-said role="status" {} }
                 details.menu.narrow-only {
                     summary aria-label=(visit.t("nav-menu")) { (parts::icon("menu")) }
                     div.sheet {
@@ -195,7 +197,10 @@ fn session(visit: &Visit, section: Option<Section>) -> Markup {
             (parts::icon("bell"))
             span.badge-count hidden[person.unread == 0] aria-hidden="true" { (person.unread.min(99)) }
         }
-        a.account href="/account" aria-current=[(section == Some(Section::Account)).then_some("true")] { (person.name) }
+        a.account href="/account" aria-current=[(section == Some(Section::Account)).then_some("true")] {
+            // Whoever signed in by a wallet may have no name yet.
+            @if person.name.is_empty() { (visit.t("nav-account")) } @else { (person.name) }
+        }
         form method="post" action="/sign-out" { (token(visit)) button.button.quiet.small { (visit.t("nav-sign-out")) } }
     }
 }

@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use maud::{Markup, html};
+use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{figures, parts, visit::Visit};
+use super::{figures, parts, pictures::Picture, visit::Visit};
 use crate::{
     app::App,
     db::{Tx, sql},
@@ -26,6 +27,7 @@ pub(crate) struct Card {
     price: Option<Sum>,
     valued: Option<(Sum, NaiveDate, String)>,
     pub(crate) sale: Option<Sale>,
+    picture: Option<Picture>,
 }
 
 /// An amount with its currency.
@@ -74,7 +76,8 @@ const CARDS: &str = sql!(
             v.amount_minor, v.currency, v.currency_decimals, v.valued_on, v.basis,
             o.status, o.price_minor, o.currency, o.currency_decimals, o.closes_at,
             coalesce((m.total_invested * 10::numeric ^ o.currency_decimals)::bigint, 0),
-            (o.hard_cap_units::numeric * o.price_minor / 10::numeric ^ o.token_decimals)::bigint, coalesce(m.total_investors, 0)::bigint
+            (o.hard_cap_units::numeric * o.price_minor / 10::numeric ^ o.token_decimals)::bigint, coalesce(m.total_investors, 0)::bigint,
+            i.image, p.image_notes -> i.image
      from unnest($1::uuid[]) with ordinality as w (id, place)
      join public.properties as p on p.id = w.id
      left join lateral (select v.amount_minor, v.currency, v.currency_decimals, v.valued_on, v.basis from public.property_valuations as v
@@ -83,6 +86,8 @@ const CARDS: &str = sql!(
                         from public.offerings as o where o.property_id = p.id and o.status not in ('draft', 'cancelled')
                         order by o.status in ('open', 'funded') desc, o.opened_at desc nulls last, o.id limit 1) as o on true
      left join public.investment_opportunities_mv as m on m.property_id = p.id
+     left join lateral (select i.image from jsonb_array_elements_text(p.images) with ordinality as i (image, at)
+                        where i.image like 'property-images/%' order by i.at limit 1) as i on true
      order by w.place"
 );
 
@@ -111,6 +116,7 @@ fn read(row: &Row) -> Result<Card, Problem> {
         }),
         (None, _) | (_, None) => None,
     };
+    let (image, note): (Option<String>, Option<Value>) = (row.try_get(25)?, row.try_get(26)?);
     Ok(Card {
         id: row.try_get(0)?,
         title: row.try_get(1)?,
@@ -123,6 +129,7 @@ fn read(row: &Row) -> Result<Card, Problem> {
         price: Sum::read(row, 9, 10, 11)?,
         valued,
         sale,
+        picture: image.map(|image| Picture::of(&image, note.as_ref())),
     })
 }
 
@@ -136,6 +143,9 @@ impl Card {
     pub(crate) fn show(&self, visit: &Visit) -> Markup {
         html! {
             article.card.property-card {
+                @if let Some(picture) = &self.picture {
+                    img.card-picture src=(picture.small_path()) alt=(picture.told(visit, &self.title, 0)) loading="lazy" width="300" height="200";
+                }
                 div.row.spread {
                     p.fine { bdi { (self.place) } }
                     @if let Some(sale) = &self.sale { (parts::state(visit, &sale.status)) }

@@ -3,6 +3,7 @@
 pub(super) mod holders;
 pub(super) mod house;
 mod lines;
+pub(super) mod pictures;
 pub(super) mod rent;
 
 use axum::{
@@ -133,9 +134,14 @@ pub(crate) async fn create(State(app): State<App>, visit: Visit, fields: Fields)
 /// The pages of one property.
 pub(super) fn tabs(visit: &Visit, id: Uuid, open: &str, title: &str) -> Markup {
     let base = format!("/manage/{id}");
-    let (rent, holders) = (format!("{base}/rent"), format!("{base}/holders"));
+    let (pictures, rent, holders) = (
+        format!("{base}/pictures"),
+        format!("{base}/rent"),
+        format!("{base}/holders"),
+    );
     let pages = [
         (base.as_str(), visit.t("manage-tab-tokenization").into_owned()),
+        (pictures.as_str(), visit.t("pictures-title").into_owned()),
         (rent.as_str(), visit.t("manage-tab-rent").into_owned()),
         (holders.as_str(), visit.t("manage-tab-holders").into_owned()),
     ];

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 
 use super::{
+    account::own_tabs,
+    fault::sentence,
     figures,
     form::Fields,
     layout::{Head, Section, page, token},
@@ -34,14 +36,17 @@ pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Respons
         items.push(item(&visit, row)?);
     }
     let content = html! {
-        div.narrow.stack {
-            div.page-head { h1 { (visit.t("notices-title")) } }
+        (own_tabs(&visit, "/notices"))
+        div.narrow.stack #notices data-live-notices="" {
+            div.page-head.row.spread {
+                h1 { (visit.t("notices-title")) }
+                @if person.unread > 0 {
+                    form method="post" action="/notices/read" { (token(&visit)) button.button.secondary.small { (visit.t("notices-read-all")) } }
+                }
+            }
             @if items.is_empty() {
                 (parts::empty(&visit.t("notices-empty"), html! { p { (visit.t("notices-empty-text")) } a.button.secondary href="/properties" { (visit.t("home-see-properties")) } }))
             } @else {
-                @if person.unread > 0 {
-                    form method="post" action="/notices/read" { (token(&visit)) button.button.secondary { (visit.t("notices-read-all")) } }
-                }
                 ul.notices { @for item in items { (item) } }
             }
         }
@@ -61,10 +66,10 @@ fn item(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
         li.card.tight.notice-item.unread[!is_read] {
             div.row.spread {
                 // What the platform says is in English, whatever the page speaks.
-                h2 lang="en" dir="ltr" { @if let Some(place) = place { a href=(place) { bdi { (title) } } } @else { bdi { (title) } } }
+                h2 lang="en" { @if let Some(place) = place { a href=(place) { bdi { (title) } } } @else { bdi { (title) } } }
                 @if !is_read { (parts::badge(parts::Tone::Wait, &visit.t("notices-new"))) }
             }
-            p lang="en" dir="ltr" { (message) }
+            p { bdi lang="en" { (sentence(&message)) } }
             p.fine { (figures::instant(at, visit.language)) }
         }
     })

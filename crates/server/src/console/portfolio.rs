@@ -7,7 +7,7 @@ use axum::{
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use maud::{Markup, html};
 use serde_json::json;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 use super::{
@@ -55,11 +55,15 @@ const INCOME: &str = sql!(
      from public.property_returns as r where r.user_id = $1 and r.status = 'paid' group by 1, r.currency, r.currency_decimals order by 1"
 );
 
-/// Declared for properties that the person holds, and not paid yet.
+/// Declared for properties that the person holds, and not paid yet: the own part after tax, or the whole where there is none.
 const COMING: &str = sql!(
-    "select p.title, d.status, d.declared_minor, d.currency, d.currency_decimals, d.record_at
+    "select p.title, coalesce(l.status, d.status), coalesce(l.amount_minor - l.withheld_minor, d.declared_minor), d.currency, d.currency_decimals,
+            d.record_at, l.id is not null
      from public.distributions as d join public.properties as p on p.id = d.property_id
-     where d.status in ('declared', 'paying') and d.property_id in (select l.property_id from public.lots as l where l.user_id = $1)
+     left join public.distribution_lines as l on l.distribution_id = d.id
+       and l.party_id = (select u.party_id from public.user_profiles as u where u.id = $1)
+     where d.status in ('declared', 'paying') and coalesce(l.status, '') <> 'paid'
+       and d.property_id in (select l.property_id from public.lots as l where l.user_id = $1)
      order by d.record_at, d.id limit 20"
 );
 
@@ -67,14 +71,19 @@ const COMING: &str = sql!(
 pub(crate) async fn show(State(app): State<App>, visit: Visit) -> Result<Response, Problem> {
     let person = visit.person()?;
     let tx = visit.reads(&app).await?;
-    let holdings = tx.query(HOLDINGS, &[&person.id]).await?;
-    let lots = tx.query(LOTS, &[&person.id]).await?;
-    let investments = tx.query(INVESTMENTS, &[&person.id]).await?;
-    let income = tx.query(INCOME, &[&person.id]).await?;
-    let coming = tx.query(COMING, &[&person.id]).await?;
+    // Asked together: one wait for all of them.
+    let own: &[&(dyn ToSql + Sync)] = &[&person.id];
+    let (holdings, lots, investments, income, coming) = tokio::try_join!(
+        tx.query(HOLDINGS, own),
+        tx.query(LOTS, own),
+        tx.query(INVESTMENTS, own),
+        tx.query(INCOME, own),
+        tx.query(COMING, own),
+    )?;
     let years = years(&tx, person.id, visit.asked.now).await?;
     tx.commit().await?;
     let content = html! {
+        (portfolio_tabs(&visit, "/portfolio"))
         div.page-head { h1 { (visit.t("nav-portfolio")) } p.lead { (visit.t("portfolio-lead")) } }
         @if investments.is_empty() && lots.is_empty() {
             (parts::empty(&visit.t("portfolio-empty"), html! {
@@ -101,6 +110,13 @@ pub(crate) async fn show(State(app): State<App>, visit: Visit) -> Result<Respons
         &Head::titled(visit.t("nav-portfolio")).within(Section::Portfolio),
         content,
     ))
+}
+
+/// The pages about what somebody holds, one of which is open.
+pub(crate) fn portfolio_tabs(visit: &Visit, open: &str) -> Markup {
+    let pages = [("/portfolio", "nav-portfolio"), ("/transfers", "transfers-title")];
+    let pages = pages.map(|(path, key)| (path, visit.language.text(key).into_owned()));
+    parts::tabs(&visit.t("nav-portfolio"), &pages, open)
 }
 
 /// Years in which something of the person's moved, the newest first.
@@ -152,10 +168,16 @@ fn next(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
     for row in rows {
         let (title, status): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let record: Option<DateTime<Utc>> = row.try_get(5)?;
-        let sum = Sum::read(row, 2, 3, 4)?;
+        let (sum, is_own) = (Sum::read(row, 2, 3, 4)?, row.try_get::<_, bool>(6)?);
         lines.push(html! {
             li {
-                div.what { strong { bdi { (title) } } span.fine { @if let Some(at) = record { (visit.t("portfolio-record")) " " (figures::instant(at, visit.language)) } } }
+                div.what {
+                    strong { bdi { (title) } }
+                    span.fine {
+                        @if is_own { (visit.t("portfolio-own-part")) } @else { (visit.t("portfolio-whole")) }
+                        @if let Some(at) = record { ", " (visit.t("portfolio-record")) " " (figures::instant(at, visit.language)) }
+                    }
+                }
                 div.row { @if let Some(sum) = sum { (sum.show()) } (parts::state(visit, &status)) }
             }
         });

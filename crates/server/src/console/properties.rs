@@ -2,6 +2,7 @@
 
 use axum::{
     extract::{Query, State},
+    http::Uri,
     response::Response,
 };
 use maud::{Markup, html};
@@ -155,6 +156,14 @@ impl Wanted {
     }
 }
 
+/// What a page of the list asks `/rest/v1` for; nothing where the address is none of the list. For measuring it beside its SQL.
+#[must_use]
+pub fn list_query(place: &str) -> Option<String> {
+    let uri = place.parse::<Uri>().ok().filter(|uri| uri.path() == "/properties")?;
+    let Query(wanted) = Query::<Wanted>::try_from_uri(&uri).ok()?;
+    Some(wanted.query())
+}
+
 /// `GET /properties`.
 pub(crate) async fn list(
     State(app): State<App>,
@@ -249,17 +258,19 @@ fn filters(visit: &Visit, wanted: &Wanted) -> Markup {
                     (parts::select("kind", &visit.t("filter-kind"), &kinds, &wanted.kind))
                     (parts::select("sort", &visit.t("filter-sort"), &sorts, &wanted.sort))
                 }
-                details open[[&wanted.bedrooms, &wanted.area_min, &wanted.built_from].iter().any(|text| !text.is_empty())] {
-                    summary { (visit.t("filter-more")) }
-                    div.form-grid {
-                        (number("bedrooms", "filter-bedrooms", &wanted.bedrooms))
-                        (number("area_min", "filter-area", &wanted.area_min))
-                        (number("built_from", "filter-built", &wanted.built_from))
+                div.filter-foot {
+                    details open[[&wanted.bedrooms, &wanted.area_min, &wanted.built_from].iter().any(|text| !text.is_empty())] {
+                        summary { (visit.t("filter-more")) }
+                        div.form-grid {
+                            (number("bedrooms", "filter-bedrooms", &wanted.bedrooms))
+                            (number("area_min", "filter-area", &wanted.area_min))
+                            (number("built_from", "filter-built", &wanted.built_from))
+                        }
                     }
-                }
-                div.button-row {
-                    button.button { (parts::icon("search")) (visit.t("filter-apply")) }
-                    @if wanted.is_narrowed() { a.button.quiet href="/properties" { (visit.t("properties-clear")) } }
+                    div.button-row {
+                        button.button { (parts::icon("search")) (visit.t("filter-apply")) }
+                        @if wanted.is_narrowed() { a.button.quiet href="/properties" { (visit.t("properties-clear")) } }
+                    }
                 }
             }
         }

@@ -7,7 +7,8 @@ use axum::{
 };
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use maud::{Markup, html};
-use tokio_postgres::Row;
+use serde_json::{Map, Value};
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
     figures,
     layout::{Head, Section, page},
     listing::{self, Card, Sum},
-    parts, plot,
+    parts, pictures, plot,
     verification::readable,
     visit::Visit,
 };
@@ -43,13 +44,18 @@ pub(crate) async fn show(State(app): State<App>, visit: Visit, Path(id): Path<St
         .into_iter()
         .next()
         .ok_or(Problem::NotFound)?;
-    let row = tx.query_one(DESCRIBED, &[&id]).await?;
-    let offering = tx.query_opt(OFFERING, &[&id]).await?;
-    let evidence = tx.query(EVIDENCE, &[&id]).await?;
-    let income = tx.query(INCOME, &[&id, &MONTHS_MAX]).await?;
-    let valuations = tx.query(VALUATIONS, &[&id]).await?;
-    let papers = tx.query(DOCUMENTS, &[&id]).await?;
-    let figures_row = tx.query_opt(FIGURES, &[&id]).await?;
+    // Asked together: one wait for all of them.
+    let of_id: &[&(dyn ToSql + Sync)] = &[&id];
+    let of_months: &[&(dyn ToSql + Sync)] = &[&id, &MONTHS_MAX];
+    let (row, offering, evidence, income, valuations, papers, figures_row) = tokio::try_join!(
+        tx.query_one(DESCRIBED, of_id),
+        tx.query_opt(OFFERING, of_id),
+        tx.query(EVIDENCE, of_id),
+        tx.query(INCOME, of_months),
+        tx.query(VALUATIONS, of_id),
+        tx.query(DOCUMENTS, of_id),
+        tx.query_opt(FIGURES, of_id),
+    )?;
     let held = held_of(&tx, &visit, id).await?;
     tx.commit().await?;
     let map = plot::map(&app, &visit, std::slice::from_ref(&card)).await?;
@@ -92,7 +98,7 @@ pub(crate) async fn show(State(app): State<App>, visit: Visit, Path(id): Path<St
 const DESCRIBED: &str = sql!(
     "select p.description, p.address, p.city, p.state_province, p.country, p.postal_code, p.bathrooms_exact::text, p.bathrooms, p.lot_size,
             array(select jsonb_array_elements_text(p.amenities)), array(select jsonb_array_elements_text(p.images)), p.total_tokens::text,
-            p.tokens_issued::text, p.tokenization_status
+            p.tokens_issued::text, p.tokenization_status, p.image_notes
      from public.properties as p where p.id = $1"
 );
 
@@ -153,22 +159,20 @@ async fn held_of(tx: &Tx, visit: &Visit, id: Uuid) -> Result<Option<String>, Pro
     Ok(units.map(|units| figures::tokens(units, decimals.unwrap_or(0))))
 }
 
-/// Pictures that this server has. Those of other servers are not shown: a page asks nobody else.
 fn gallery(visit: &Visit, card: &Card, row: &Row) -> Result<Markup, Problem> {
-    let images: Vec<String> = row.try_get(10)?;
-    let own: Vec<&String> = images
-        .iter()
-        .filter(|image| image.starts_with("property-images/"))
-        .collect();
+    let (images, notes): (Vec<String>, Value) = (row.try_get(10)?, row.try_get(14)?);
+    let shown = pictures::of(&images, notes.as_object().unwrap_or(&Map::new()));
     Ok(html! {
-        @if !own.is_empty() {
+        @if !shown.is_empty() {
             section {
                 h2.hidden-text { (visit.t("property-gallery")) }
-                ul.gallery tabindex="0" aria-label=(visit.t("property-gallery")) {
-                    @for (at, image) in own.iter().enumerate() {
+                ul.gallery.single[shown.len() == 1] tabindex="0" aria-label=(visit.t("property-gallery")) {
+                    @for (at, picture) in shown.iter().enumerate() {
                         li {
-                            img src={ "/storage/v1/object/public/" (image) } loading=(if at == 0 { "eager" } else { "lazy" })
-                                alt=(visit.tv("property-picture", &[("number", i64::try_from(at + 1).unwrap_or(1).into()), ("title", card.title.clone().into())]));
+                            figure {
+                                img src=(picture.path()) alt=(picture.told(visit, &card.title, at)) loading=(if at == 0 { "eager" } else { "lazy" });
+                                @if !picture.text.is_empty() { figcaption.fine aria-hidden="true" dir="auto" { (picture.text) } }
+                            }
                         }
                     }
                 }

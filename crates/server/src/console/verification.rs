@@ -10,43 +10,22 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    account::own_tabs,
     call::{beside_form, call, instant, text},
     entry::answered,
     fault, figures,
     form::Fields,
     layout::{Head, Section, page, token},
+    papers::{self, Asker, Paper},
     parts::{self, Field, Tone},
-    property::file_size,
     visit::Visit,
 };
 use crate::{
-    app::App,
-    command::Command,
-    compliance,
-    db::{Actor, sql},
-    functions::{content, uploads},
-    permission::Person,
-    problem::Problem,
+    app::App, command::Command, compliance, db::Actor, functions::content, permission::Person, problem::Problem,
 };
-
-/// Kinds of documents that show who somebody is.
-const KINDS: [&str; 5] = [
-    "passport",
-    "national_id",
-    "driving_licence",
-    "proof_of_address",
-    "other",
-];
 
 /// What a browser offers to choose from; what a file is, its content says.
 pub(crate) const ACCEPTED: &str = "application/pdf,image/jpeg,image/png,image/webp";
-
-struct Paper {
-    id: Uuid,
-    kind: String,
-    name: String,
-    size: Option<i64>,
-}
 
 /// `GET /verification`.
 pub(crate) async fn show(State(app): State<App>, visit: Visit) -> Result<Response, Problem> {
@@ -57,24 +36,8 @@ async fn shown(app: &App, visit: &Visit, typed: &Fields, problem: Option<&Proble
     let person = visit.person()?;
     let status = call(app, visit, "verify-kyc", None, json!({ "action": "status" })).await?;
     let tx = visit.reads(app).await?;
-    let query = sql!(
-        "select d.id, d.document_type, d.file_name, d.file_size from public.kyc_documents as d
-         where d.user_id = $1 and num_nonnulls(d.kyc_case_id, d.accreditation_case_id, d.tax_form_id, d.holding_case_id) = 0
-         order by d.created_at, d.id"
-    );
-    let rows = tx.query(query, &[&person.id]).await?;
+    let papers = papers::free(&tx, person.id).await?;
     tx.commit().await?;
-    let papers = rows
-        .iter()
-        .map(|row| {
-            Ok(Paper {
-                id: row.try_get(0)?,
-                kind: row.try_get(1)?,
-                name: row.try_get(2)?,
-                size: row.try_get(3)?,
-            })
-        })
-        .collect::<Result<Vec<_>, tokio_postgres::Error>>()?;
     let state = text(&status, "/kycStatus");
     let is_open = matches!(text(&status, "/case/status"), "submitted" | "in_review");
     let is_approved = state == "approved";
@@ -86,6 +49,7 @@ async fn shown(app: &App, visit: &Visit, typed: &Fields, problem: Option<&Proble
         2
     };
     let content = html! {
+        (own_tabs(visit, "/verification"))
         div.narrow.stack {
             div.page-head { h1 { (visit.t("verify-title")) } p.lead { (visit.t("verify-lead")) } }
             ol.wizard aria-label=(visit.t("verify-steps")) {
@@ -96,7 +60,7 @@ async fn shown(app: &App, visit: &Visit, typed: &Fields, problem: Option<&Proble
             @if let Some(problem) = problem { (fault::alert(visit, problem)) }
             (decision(visit, &status))
             @if !is_open && !is_approved {
-                (documents(visit, &papers))
+                (papers::section(visit, Asker::Verification, &visit.t("verify-documents-text"), &papers))
                 @if !papers.is_empty() { (details(visit, &papers, typed)) }
             }
         }
@@ -144,36 +108,6 @@ fn decision(visit: &Visit, status: &Value) -> Markup {
     }
 }
 
-fn documents(visit: &Visit, papers: &[Paper]) -> Markup {
-    let kinds: Vec<(&str, String)> = KINDS.iter().map(|kind| (*kind, visit.word("document", kind))).collect();
-    html! {
-        section.card aria-labelledby="verify-documents" {
-            h2 #verify-documents { (visit.t("verify-step-documents")) }
-            p.soft { (visit.t("verify-documents-text")) }
-            @if !papers.is_empty() {
-                ul.evidence {
-                    @for paper in papers {
-                        li {
-                            div.what {
-                                a href={ "/verification/documents/" (paper.id) } { bdi { (paper.name) } }
-                                span.fine { (visit.word("document", &paper.kind)) @if let Some(size) = paper.size { ", " (file_size(size)) } }
-                            }
-                            (parts::badge(Tone::Good, &visit.t("verify-filed")))
-                        }
-                    }
-                }
-            }
-            form.form method="post" action="/verification/documents" enctype="multipart/form-data" data-upload="" {
-                (token(visit))
-                (parts::select("kind", &visit.t("verify-kind"), &kinds, "passport"))
-                (Field::text("file", visit.t("verify-file")).kind("file").hint(visit.t("verify-file-hint")).with("accept", ACCEPTED).show(visit))
-                (upload_bar(visit))
-                div { button class=(if papers.is_empty() { "button" } else { "button secondary" }) { (visit.t("verify-upload")) } }
-            }
-        }
-    }
-}
-
 /// A bar that a script fills while a file goes up.
 pub(crate) fn upload_bar(visit: &Visit) -> Markup {
     html! {
@@ -185,7 +119,6 @@ pub(crate) fn upload_bar(visit: &Visit) -> Markup {
 }
 
 fn details(visit: &Visit, papers: &[Paper], typed: &Fields) -> Markup {
-    let chosen = typed.all("document");
     let levels = [
         ("basic", visit.word("level", "basic")),
         ("enhanced", visit.word("level", "enhanced")),
@@ -203,37 +136,9 @@ fn details(visit: &Visit, papers: &[Paper], typed: &Fields) -> Markup {
                 (Field::text("address", visit.t("field-address")).value(typed.get("address")).autocomplete("street-address").with("maxlength", "500").show(visit))
                 (parts::select("level", &visit.t("verify-level"), &levels, typed.get("level")))
                 (Field::text("source_of_funds", visit.t("field-source-of-funds")).value(typed.get("source_of_funds")).optional().hint(visit.t("field-source-of-funds-hint")).with("maxlength", "500").show(visit))
-                fieldset {
-                    legend.field-label { (visit.t("verify-which")) }
-                    @for paper in papers {
-                        (parts::checkbox("document", &paper.id.to_string(), html! { bdi { (paper.name) } }, chosen.is_empty() || chosen.contains(&paper.id.to_string().as_str())))
-                    }
-                }
+                (papers::choice(visit, papers, typed))
                 div { button.button { (visit.t("verify-submit")) } }
             }
-        }
-    }
-}
-
-/// `POST /verification/documents`.
-pub(crate) async fn file(State(app): State<App>, visit: Visit, mut fields: Fields) -> Result<Response, Problem> {
-    visit.person()?;
-    let Some(upload) = fields.take_file() else {
-        let problem = Problem::Invalid("choose a file that is not empty".to_owned());
-        return shown(&app, &visit, &fields, Some(&problem)).await;
-    };
-    let kind = KINDS
-        .iter()
-        .find(|kind| **kind == fields.get("kind"))
-        .unwrap_or(&"other");
-    let body = [("documentType", json!(kind)), ("fileName", json!(upload.name))];
-    let body = body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let _turn = app.files.turn().await?;
-    match uploads::run(&app, "upload-kyc-document", &visit.caller, None, body, upload.bytes).await {
-        Ok(_) => Ok(Redirect::to("/verification?filed").into_response()),
-        Err(problem) => {
-            let problem = beside_form(problem)?;
-            shown(&app, &visit, &fields, Some(&problem)).await
         }
     }
 }

@@ -19,7 +19,12 @@ use uuid::Uuid;
 use super::{cookies::Cookie, fault, language::Language};
 use crate::{
     app::App,
-    auth::{refresh, request::Asked, session, token::Caller},
+    auth::{
+        refresh,
+        request::Asked,
+        session::{self, Stand},
+        token::Caller,
+    },
     config::secret::random_bytes,
     db::{Tx, sql},
     problem::Problem,
@@ -348,7 +353,7 @@ async fn begin(app: &App, parts: &mut Parts) -> Result<(Visit, Vec<HeaderValue>)
     let asked = Asked::from_request_parts(parts, app).await?;
     let headers = &parts.headers;
     let read = |cookie: Cookie| cookie.read(headers, is_https);
-    let (session, mut cookies) = session_of(app, &asked, read(Cookie::Access), read(Cookie::Refresh), is_https).await?;
+    let (held, mut cookies) = held(app, &asked, read(Cookie::Access), read(Cookie::Refresh), is_https).await?;
     let seed = match read(Cookie::Seed) {
         Some(seed) => seed,
         None => {
@@ -363,19 +368,16 @@ async fn begin(app: &App, parts: &mut Parts) -> Result<(Visit, Vec<HeaderValue>)
     let language = read(Cookie::Language)
         .and_then(|tag| Language::of_tag(&tag))
         .or_else(|| Language::accepted(accepted?));
+    let session_id = held
+        .as_ref()
+        .and_then(|held| held.caller.session_id())
+        .unwrap_or_default();
+    let access = held.as_ref().map(|held| held.token.clone());
+    let is_half_in = held.as_ref().is_some_and(|held| held.is_half_in);
     // Until the second factor was shown, whoever has the password is a visitor.
-    let is_half_in = match &session {
-        Some((caller, _)) => lacks_factor(app, caller).await?,
-        None => false,
-    };
-    let (session_id, access) = match &session {
-        Some((caller, access)) => (caller.session_id().unwrap_or_default(), Some(access.clone())),
-        None => (Uuid::nil(), None),
-    };
-    let caller = session
-        .filter(|_| !is_half_in)
-        .map_or_else(Caller::visitor, |(caller, _)| caller);
-    let person = person(app, &caller).await?;
+    let (caller, person) = held
+        .filter(|held| !held.is_half_in)
+        .map_or_else(|| (Caller::visitor(), None), |held| (held.caller, held.person));
     let place = parts
         .uri
         .path_and_query()
@@ -399,19 +401,29 @@ async fn begin(app: &App, parts: &mut Parts) -> Result<(Visit, Vec<HeaderValue>)
     Ok((visit, cookies))
 }
 
-/// Whoever the cookies prove, and the access token; with the cookies to set where the session was refreshed, or has ended.
-async fn session_of(
+/// Whoever the cookies prove.
+struct Held {
+    caller: Caller,
+    /// The access token.
+    token: String,
+    /// Whether a second factor must be shown first.
+    is_half_in: bool,
+    person: Option<Person>,
+}
+
+/// Whoever the cookies prove, with the cookies to set where the session was refreshed, or has ended.
+async fn held(
     app: &App,
     asked: &Asked,
     access: Option<String>,
     refresh_token: Option<String>,
     is_https: bool,
-) -> Result<(Option<(Caller, String)>, Vec<HeaderValue>), Problem> {
-    let held = access.and_then(|token| Some((app.keys.verify(&token, asked.now).ok()?, token)));
-    if let Some((caller, token)) = held
-        && is_open(app, &caller, asked.now).await?
+) -> Result<(Option<Held>, Vec<HeaderValue>), Problem> {
+    if let Some(token) = access
+        && let Ok(caller) = app.keys.verify(&token, asked.now)
+        && let Some(held) = held_by(app, caller, token, asked.now).await?
     {
-        return Ok((Some((caller, token)), Vec::new()));
+        return Ok((Some(held), Vec::new()));
     }
     let over = [Cookie::Access, Cookie::Refresh]
         .into_iter()
@@ -434,29 +446,34 @@ async fn session_of(
         .into_iter()
         .filter_map(|(cookie, value)| cookie.set(value, is_https))
         .collect();
-    Ok((Some((caller, token)), set))
+    Ok((held_by(app, caller, token, asked.now).await?, set))
 }
 
-/// Whether the person has a second factor that counts and this session does not rest on it.
-async fn lacks_factor(app: &App, caller: &Caller) -> Result<bool, Problem> {
-    let Some(session_id) = caller.session_id() else {
-        return Ok(false);
+/// Whoever a token names, while its session is open: one that was ended, on another device as well, is over at once. The two
+/// questions are of two roles; they are asked side by side.
+async fn held_by(app: &App, caller: Caller, token: String, now: DateTime<Utc>) -> Result<Option<Held>, Problem> {
+    let (stand, person) = tokio::try_join!(stand(app, &caller, now), person(app, &caller))?;
+    let is_half_in = match stand {
+        Stand::Over => return Ok(None),
+        Stand::LacksFactor => true,
+        Stand::Open => false,
     };
-    let tx = app.db.as_auth().await?;
-    let lacks = session::lacks_factor(&tx, session_id).await?;
-    tx.commit().await?;
-    Ok(lacks)
+    Ok(Some(Held {
+        caller,
+        token,
+        is_half_in,
+        person,
+    }))
 }
 
-/// A session that was ended, on another device as well, is over at once, whatever its tokens say.
-async fn is_open(app: &App, caller: &Caller, now: DateTime<Utc>) -> Result<bool, Problem> {
+async fn stand(app: &App, caller: &Caller, now: DateTime<Utc>) -> Result<Stand, Problem> {
     let Some(session_id) = caller.session_id() else {
-        return Ok(false);
+        return Ok(Stand::Over);
     };
     let tx = app.db.as_auth().await?;
-    let is_open = session::is_open(&tx, session_id, now).await?;
+    let stand = session::stand(&tx, session_id, now).await?;
     tx.commit().await?;
-    Ok(is_open)
+    Ok(stand)
 }
 
 async fn person(app: &App, caller: &Caller) -> Result<Option<Person>, Problem> {

@@ -348,7 +348,8 @@ pub(super) async fn pay(command: &Command, offering: &Offering, paying: &[Paying
         "Your payment arrived and is in escrow until the offering closes.".to_owned()
     } else {
         format!(
-            "Your payment arrived and is in escrow until the offering closes. You can withdraw until {withdraw_until}."
+            "Your payment arrived and is in escrow until the offering closes. You can withdraw until {}.",
+            withdraw_until.format("%-d %b %Y, %H:%M UTC")
         )
     };
     let users: Vec<Uuid> = paying.iter().map(|one| one.target.user_id).collect();

@@ -42,6 +42,17 @@ impl Asked {
         }
     }
 
+    /// Of a page of this server, for whoever looks at it.
+    pub(super) fn of_page(app: &App, caller: &Caller, method: &str) -> Asked {
+        Asked {
+            app: app.clone(),
+            caller: caller.clone(),
+            headers: HeaderMap::new(),
+            method: method.to_owned(),
+            path: String::new(),
+        }
+    }
+
     /// Begins a transaction as the caller. Policies find the operation under `storage.operation`.
     pub(super) async fn begin(&self, operation: &'static str) -> Result<Tx, Refusal> {
         let tx = self.app.db.as_caller(&self.caller).await?;

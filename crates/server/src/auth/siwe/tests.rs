@@ -122,6 +122,7 @@ proptest! {
             address.checksummed(), issued_at.to_rfc3339(),
         );
         let read = Message::parse(&text).unwrap();
+        prop_assert_eq!(Message::parse(&read.text()), Ok(read.clone()));
         prop_assert_eq!(read.address, address);
         prop_assert_eq!(read.domain.as_str(), "mint.example:3000");
         prop_assert_eq!((read.nonce, read.chain_id, read.statement, read.issued_at), (nonce, chain_id, statement, issued_at));

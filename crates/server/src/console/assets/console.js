@@ -25,55 +25,92 @@
   document.querySelectorAll("form[data-live] select").forEach((select) =>
     select.addEventListener("change", () => select.form.requestSubmit()));
 
-  // Files go up with a bar that shows how far they are.
-  document.querySelectorAll("form[data-upload]").forEach((form) =>
-    form.addEventListener("submit", (event) => {
-      const file = form.querySelector("input[type=file]");
-      if (!file?.files.length || !window.XMLHttpRequest) return;
-      event.preventDefault();
-      event.stopPropagation();
-      const shown = form.querySelector(".upload-progress");
-      const bar = shown?.querySelector("progress");
-      if (shown) shown.hidden = false;
-      const request = new XMLHttpRequest();
-      request.upload.addEventListener("progress", (step) => {
-        if (bar && step.lengthComputable) bar.value = Math.floor((100 * step.loaded) / step.total);
-      });
-      request.addEventListener("load", () => {
-        if (request.responseURL && request.status < 400 && request.responseURL !== form.action) {
-          location.assign(request.responseURL);
-          return;
-        }
-        const answer = new DOMParser().parseFromString(request.responseText, "text/html");
-        const main = answer.querySelector("main");
-        if (!main) { location.reload(); return; }
-        document.querySelector("main").replaceWith(document.importNode(main, true));
-        document.querySelector("[data-focus]")?.focus();
-      });
-      request.addEventListener("error", () => { form.removeAttribute("data-upload"); form.submit(); });
-      request.open("POST", form.action);
-      request.send(new FormData(form));
-    }));
+  // A picture no larger than anybody sees it, without where and by what it was taken.
+  const shrunk = async (file, side) => {
+    const picture = await createImageBitmap(file);
+    const scale = Math.min(1, side / Math.max(picture.width, picture.height));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.max(1, Math.round(picture.width * scale));
+    canvas.height = Math.max(1, Math.round(picture.height * scale));
+    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    return new Promise((done, fail) => canvas.toBlob((blob) => (blob ? done(blob) : fail(new Error("no picture"))), "image/webp", 0.82));
+  };
 
-  // The bell counts while the page is looked at.
+  const content = async (form, file) => {
+    const data = new FormData(form);
+    if (!form.dataset.shrink) return data;
+    try {
+      const [large, small] = await Promise.all(form.dataset.shrink.split(" ").map((side) => shrunk(file, Number(side))));
+      data.set("file", large, "picture.webp");
+      data.set("small", small, "small.webp");
+    } catch { /* What is no picture, the server refuses. */ }
+    return data;
+  };
+
+  // Files go up with a bar that shows how far they are.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    const file = form.dataset.upload === undefined ? undefined : form.querySelector("input[type=file]");
+    if (event.defaultPrevented || !file?.files.length) return;
+    event.preventDefault();
+    const shown = form.querySelector(".upload-progress");
+    const bar = shown?.querySelector("progress");
+    if (shown) shown.hidden = false;
+    const request = new XMLHttpRequest();
+    request.upload.addEventListener("progress", (step) => {
+      if (bar && step.lengthComputable) bar.value = Math.floor((100 * step.loaded) / step.total);
+    });
+    request.addEventListener("load", () => {
+      if (request.responseURL && request.status < 400 && request.responseURL !== form.action) {
+        location.assign(request.responseURL);
+        return;
+      }
+      const answer = new DOMParser().parseFromString(request.responseText, "text/html");
+      const main = answer.querySelector("main");
+      if (!main) { location.reload(); return; }
+      document.querySelector("main").replaceWith(document.importNode(main, true));
+      document.querySelector("[data-focus]")?.focus();
+    });
+    request.addEventListener("error", () => { form.removeAttribute("data-upload"); form.submit(); });
+    content(form, file.files[0]).then((data) => {
+      request.open("POST", form.action);
+      request.send(data);
+    });
+  });
+
+  // The bell counts while the page is looked at, and the page of notifications shows what is new.
   const bells = document.querySelectorAll(".bell");
+  const notices = document.querySelector("[data-live-notices]");
+  const ask = async (path) => {
+    const answer = await fetch(path);
+    if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
+    return answer;
+  };
+  const renew = async () => {
+    const text = await (await ask(location.href)).text();
+    const fresh = new DOMParser().parseFromString(text, "text/html").querySelector("[data-live-notices]");
+    if (fresh) notices.replaceChildren(...document.importNode(fresh, true).childNodes);
+  };
+  const count = async () => {
+    if (document.hidden) return;
+    try {
+      const { unread, label } = await (await ask("/notices/count")).json();
+      const isNew = unread > Number(bells[0].dataset.unread);
+      bells.forEach((bell) => {
+        const badge = bell.querySelector(".badge-count");
+        badge.textContent = Math.min(unread, 99);
+        badge.hidden = unread === 0;
+        bell.dataset.unread = unread;
+        bell.setAttribute("aria-label", label);
+        bell.title = label;
+      });
+      if (isNew) document.getElementById("bell-said").textContent = label;
+      if (isNew && notices) await renew();
+    } catch { /* The next turn asks again. */ }
+  };
   if (bells.length) {
-    const count = async () => {
-      if (document.hidden) return;
-      try {
-        const answer = await fetch("/notices/count", { headers: { accept: "application/json" } });
-        if (!answer.ok) return;
-        const { unread, label } = await answer.json();
-        bells.forEach((bell) => {
-          const badge = bell.querySelector(".badge-count");
-          badge.textContent = Math.min(unread, 99);
-          badge.hidden = unread === 0;
-          bell.setAttribute("aria-label", label);
-          bell.title = label;
-        });
-      } catch { /* The next turn asks again. */ }
-    };
-    setInterval(count, 20000);
+    setInterval(count, 10000);
+    document.addEventListener("visibilitychange", count);
   }
 
   // What an amount comes to is shown while it is typed, as the server says it.

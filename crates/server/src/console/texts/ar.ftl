@@ -341,6 +341,11 @@ auth-reauthentication-needed = دخلت منذ وقت طويل. أدخل كلم�
 auth-user-already-exists = يوجد حساب بهذا البريد. سجّل الدخول.
 auth-validation-failed = شيء في النموذج لا يناسب: عنوان مثل ada@example.com وكلمة مرور من 6 إلى 72 حرفًا.
 auth-signup-disabled = لا يمكن لأحد إنشاء حساب هنا بنفسه.
+auth-bad-code-verifier = طُلب هذا الرابط في متصفح آخر وأدّى عمله. سجّل الدخول هنا للمتابعة.
+auth-identity-already-exists = أحدٌ يدخل بهذه الطريقة: أنت أو غيرك.
+auth-single-identity-not-deletable = هذه طريقتك الوحيدة للدخول. أضف غيرها أولًا.
+auth-email-exists = يوجد حساب بهذا البريد.
+auth-insufficient-aal = لديك عامل ثانٍ. سجّل الدخول به من جديد ثم أعد المحاولة.
 
 ## Account
 
@@ -369,6 +374,53 @@ factor-turn-on = فعّله
 session-seen = آخر ظهور
 session-this = هذه
 session-end-others = أنهِ كل ما عداها
+account-address = البريد الإلكتروني
+account-ways = طرق تسجيل الدخول
+account-done-session = انتهت تلك الجلسة.
+account-done-address = تغيّر بريدك.
+account-done-address-asked = أرسلنا رابطًا إلى العنوانين. يتم التغيير بعد اتباع الرابطين في هذا المتصفح.
+account-done-address-half = وافق هذا العنوان. اتبع الآن الرابط الذي أرسلناه إلى العنوان الآخر.
+account-done-wallet = يمكنك الآن تسجيل الدخول بهذه المحفظة.
+account-done-way-removed = لم يعد بإمكانك الدخول بهذه الطريقة.
+address-none = ليس لحسابك بريد بعد. به نخبرك بما يحدث وتستعيد الدخول.
+address-waits = ينتظر موافقة العنوانين:
+address-new = العنوان الجديد
+address-hint = يجب أن يوافق العنوان الحالي والجديد، كلٌّ برابط.
+address-change = غيّر البريد
+way-email = البريد الإلكتروني
+way-wallet = محفظة (إيثيريوم)
+way-remove = أزل
+way-add-wallet = أضف محفظة
+session-since = منذ
+session-end = أنهِ
+sign-in-wallet-title = بمحفظة رقمية
+sign-in-wallet-text = توقّع محفظتك رسالة تسمّي هذا الموقع. لا تكلف شيئًا ولا تنقل شيئًا.
+sign-in-wallet = سجّل الدخول بمحفظة
+wallet-none = لا توجد محفظة في هذا المتصفح. ثبّت واحدة كإضافة (مثل MetaMask أو Rabby) أو افتح هذه الصفحة في متصفح محفظتك.
+wallet-refused = لم يُوقَّع شيء. أعد المحاولة متى شئت.
+wallet-failed = لم توقّع المحفظة. افتح قفلها وأعد المحاولة.
+
+## صور العقار
+
+pictures-title = الصور
+pictures-text = الصورة الأولى تظهر في كل القوائم. يصغّر المتصفح الصور قبل رفعها ويحذف موضع التقاطها.
+pictures-elsewhere = { $count ->
+    [one] صورة واحدة على خادم آخر ولا تُعرض.
+   *[other] { $count } صور على خوادم أخرى ولا تُعرض.
+}
+pictures-none = لا صور بعد
+pictures-none-text = ينظر الناس إلى البيت قبل أن يقرؤوا عنه. أضف الصورة الأولى أدناه.
+pictures-add = أضف صورة
+pictures-full = لهذا العقار أكبر عدد مسموح من الصور. أزل واحدة لتضيف غيرها.
+pictures-first = في كل القوائم
+pictures-shows = ماذا تُظهر
+pictures-shows-hint = لمن لا يراها، وتحتها لمن يراها: «المطبخ المطل على الحديقة».
+pictures-file = الصورة
+pictures-file-hint = JPEG أو PNG أو WebP أو AVIF أو GIF، 10 ميغابايت على الأكثر.
+pictures-save = احفظ النص
+pictures-earlier = قدّم
+pictures-later = أخّر
+pictures-remove = أزل
 
 ## Notifications
 
@@ -377,6 +429,82 @@ notices-new = جديد
 notices-read-all = علّم الكل مقروءًا
 notices-empty = لا شيء نخبرك به بعد
 notices-empty-text = حين يتغير شيء يخصك، شراء أو تحقق أو دفعة، تجده هنا.
+
+## ما ليس للجميع: الاعتماد واختبار الدخول والنماذج الضريبية
+
+account-pages = صفحاتك
+papers-again = لم يُقبل هذا الملف
+document-proof-of-income = إثبات الدخل
+document-proof-of-assets = إثبات الأصول
+document-professional-letter = خطاب من محامٍ أو محاسب أو وسيط
+document-licence = رخصة مهنية
+document-tax-form = نموذج ضريبي موقّع
+document-tax-residency = شهادة إقامة ضريبية
+accreditation-lead = بعض العروض للمستثمرين المعتمدين أو المتمرسين وحدهم. أثبت أنك منهم فتُفتح لك.
+accreditation-cases = أين وصل الأمر
+accreditation-none = لم تطلب شيئًا بعد. معظم العروض لا تحتاج إلى شيء من هذا.
+accreditation-withdraw = اسحب الطلب
+accreditation-papers = ما يثبت ذلك: إثبات دخل أو أصول أو رخصة أو خطاب ممن يعرف.
+accreditation-ask = اطلبه
+accreditation-kind = بأي صفة
+accreditation-method = كيف تثبته
+accreditation-worth = صافي الثروة دون مسكنك
+accreditation-about = بكلماتك
+accreditation-about-hint = ما تكسبه أو تملكه، أو ما تعرفه عن هذه الاستثمارات.
+accreditation-send = أرسل إلى مسؤول الامتثال
+method-income = الدخل
+method-net-worth = صافي الثروة
+method-professional-licence = رخصة مهنية
+method-third-party-letter = خطاب طرف ثالث
+method-self-assessment = تقديري الشخصي
+test-title = اختبار الدخول
+test-text = بضعة أسئلة عما قد يحدث للمال في مبنى. تطلبها قواعد الاتحاد الأوروبي قبل الشراء وفقها.
+test-begin = ابدأ الاختبار
+test-send = أرسل إجاباتي
+test-failed = لم تنجح هذه المرة
+test-count = { $right } من إجاباتك صحيحة؛ والمطلوب { $least }. فكّر فيها ثم أرسل من جديد.
+tax-title = النماذج الضريبية
+tax-lead = ما تودعه هنا يحدد كم يُقتطع من الضريبة من إيجارك. بلا نموذج يُقتطع المعدل الكامل.
+tax-filed = المودَع حتى الآن
+tax-none = لا نموذج مودَع. يُقتطع المعدل الكامل حيث وُجد.
+tax-papers = النموذج الموقّع ملفًا، وما تطلبه تعليماته معه.
+tax-file = أودع نموذجًا
+tax-file-first = ارفع أولًا النموذج الموقّع أعلاه.
+tax-form = النموذج
+tax-version = إصدار النموذج
+tax-country = بلد الإقامة الضريبية
+tax-signed = وُقّع
+tax-signed-on = تاريخ التوقيع
+tax-hint = الإصدار مكتوب على النموذج مثل 2021-10. والبلد حرفان مثل US.
+tax-send = أودع النموذج
+state-declined = رُفض
+
+## التحويلات
+
+act-field-price = الثمن
+transfers-title = التحويلات
+transfers-lead = امنح رموزًا أو بعها لمن يجوز له حيازتها. توافقان معًا ثم يوافق شخص ثالث ثم تنتقل.
+transfers-own = الجارية والسابقة
+transfers-none = لا تحويل بعد
+transfers-none-text = ما تعرضه من رموز على غيرك، أو يعرضه غيرك عليك، يظهر هنا حتى ينتقل.
+transfers-number = رقمك
+transfers-number-text = به يسمّيك من يعطيك رموزًا. لا يفتح شيئًا.
+transfers-ask = اعرض رموزًا
+transfers-kind = بأي صفة
+transfers-price = الثمن كله إن كان بيعًا
+transfers-price-again = الثمن كله كما تعرفه
+transfers-to = رقم من يحصل عليها
+transfers-to-hint = تجده في صفحة تحويلاته.
+transfers-reason = السبب
+transfers-send = اعرضها
+transfers-given = تعطي
+transfers-got = تحصل على
+transfers-tokens = { $tokens } رمزًا
+transfers-due = مفتوح حتى
+transfers-decided = القرار:
+transfers-accept = اقبل
+transfers-decline = ارفض
+transfers-cancel = استرجعه
 
 ## Verification
 
@@ -483,6 +611,8 @@ portfolio-holdings = الحيازات
 portfolio-none-held = لا رموز لك بعد
 portfolio-none-held-text = تصبح لك حين يُغلق عرض اشتريت فيه.
 portfolio-next = أُعلن ولم يُدفع بعد
+portfolio-own-part = نصيبك بعد الضريبة
+portfolio-whole = لكل الحائزين معًا
 portfolio-record = تاريخ التسجيل
 portfolio-income-chart = الدخل حسب الشهر، { $currency }
 portfolio-no-income = لم يُدفع لك إيجار بعد
@@ -514,6 +644,7 @@ state-degraded = بطيء
 state-down = متوقف
 state-sent = أُرسل
 state-due = مستحق
+state-payable = ستُدفع
 state-none = لا شيء
 
 ## Short forms

@@ -352,6 +352,11 @@ auth-reauthentication-needed = You signed in long ago. Enter your present passwo
 auth-user-already-exists = Somebody has an account with this address already. Sign in instead.
 auth-validation-failed = Something in the form does not fit: an address such as ada@example.com, and a password of 6 to 72 characters.
 auth-signup-disabled = Nobody can sign up here by themselves.
+auth-bad-code-verifier = This link was asked for in another browser, and did its work. Sign in here to go on.
+auth-identity-already-exists = Somebody signs in by this already: you, or somebody else.
+auth-single-identity-not-deletable = This is your only way to sign in. Add another one first.
+auth-email-exists = Somebody has an account with this address already.
+auth-insufficient-aal = You have a second factor. Sign in with it once more, then do this.
 
 ## Account
 
@@ -380,6 +385,53 @@ factor-turn-on = Turn it on
 session-seen = last seen
 session-this = this one
 session-end-others = End all others
+account-address = E-mail address
+account-ways = Ways to sign in
+account-done-session = That session has ended.
+account-done-address = Your address is changed.
+account-done-address-asked = We sent a link to both addresses. The change is made once both were followed, in this browser.
+account-done-address-half = This address agrees. Now follow the link that we sent to the other one.
+account-done-wallet = You can sign in by this wallet now.
+account-done-way-removed = You cannot sign in that way any more.
+address-none = Your login has no address yet. With one we can tell you what happens, and you find back in.
+address-waits = Waits until both addresses agree:
+address-new = New address
+address-hint = Both the present and the new address must agree, by a link each.
+address-change = Change address
+way-email = E-mail address
+way-wallet = Wallet (Ethereum)
+way-remove = Remove
+way-add-wallet = Add a wallet
+session-since = since
+session-end = End
+sign-in-wallet-title = With a wallet
+sign-in-wallet-text = Your wallet signs a message that names this site. It costs nothing, and moves nothing.
+sign-in-wallet = Sign in with a wallet
+wallet-none = There is no wallet in this browser. Install one as an extension (MetaMask, Rabby and others), or open this page in your wallet's own browser.
+wallet-refused = Nothing was signed. Try again when you like.
+wallet-failed = The wallet did not sign. Unlock it, and try again.
+
+## Pictures of a property
+
+pictures-title = Pictures
+pictures-text = The first one stands on every list. A browser with a script makes them smaller before they go up, and leaves out where they were taken.
+pictures-elsewhere = { $count ->
+    [one] One picture lies on another server and is not shown.
+   *[other] { $count } pictures lie on other servers and are not shown.
+}
+pictures-none = No pictures yet
+pictures-none-text = People look at a house before they read about it. Add the first picture below.
+pictures-add = Add a picture
+pictures-full = This property has as many pictures as it may have. Remove one to add another.
+pictures-first = On every list
+pictures-shows = What it shows
+pictures-shows-hint = For everybody who does not see it, and below it for everybody who does: "The kitchen, looking to the garden".
+pictures-file = Picture
+pictures-file-hint = JPEG, PNG, WebP, AVIF or GIF, at most 10 MB.
+pictures-save = Save text
+pictures-earlier = Earlier
+pictures-later = Later
+pictures-remove = Remove
 
 ## Notifications
 
@@ -388,6 +440,85 @@ notices-new = New
 notices-read-all = Mark all as read
 notices-empty = Nothing to tell you yet
 notices-empty-text = When something of yours changes, a purchase, a verification, a payment, it is told here.
+
+## What is not for everybody: accreditation, entry test, tax forms
+
+account-pages = Your pages
+papers-again = This file was not taken
+document-proof-of-income = Proof of income
+document-proof-of-assets = Proof of assets
+document-professional-letter = Letter of a lawyer, accountant or broker
+document-licence = Professional licence
+document-tax-form = Signed tax form
+document-tax-residency = Certificate of tax residence
+accreditation-lead = Some offerings are for accredited or sophisticated investors only. Show that you are one, and they open to you.
+accreditation-cases = Where it stands
+accreditation-none = You have asked for nothing yet. Most offerings need nothing of this kind.
+accreditation-withdraw = Withdraw
+accreditation-papers = What shows it: proof of income or assets, a licence, or a letter of somebody who knows.
+accreditation-ask = Ask for it
+accreditation-kind = As what
+accreditation-method = How you show it
+accreditation-worth = Net worth, without your home
+accreditation-about = In your own words
+accreditation-about-hint = What you earn or own, or what you know of investments of this kind.
+accreditation-send = Send to a compliance officer
+method-income = Income
+method-net-worth = Net worth
+method-professional-licence = Professional licence
+method-third-party-letter = Letter of a third party
+method-self-assessment = My own assessment
+test-title = Entry test
+test-text = A few questions on what can happen to money in a building. Rules of the European Union ask for it before you buy under them.
+test-begin = Take the test
+test-send = Send my answers
+test-failed = Not passed this time
+test-count = { $right } of your answers were right; { $least } are needed. Think them over and send again.
+tax-title = Tax forms
+tax-lead = What you file here decides how much tax is withheld from your rent. Without a form, the full rate is.
+tax-filed = Filed so far
+tax-none = No form is filed. The full rate is withheld where there is one.
+tax-papers = The signed form as a file, and what its instructions ask for beside it.
+tax-file = File a form
+tax-file-first = First upload the signed form above.
+tax-form = Form
+tax-version = Version of the form
+tax-country = Country of tax residence
+tax-signed = signed
+tax-signed-on = Signed on
+tax-hint = The version stands on the form, such as 2021-10. The country is two letters, such as US.
+tax-send = File the form
+state-declined = Declined
+
+## Transfers
+
+act-field-price = Price
+transfers-title = Transfers
+transfers-lead = Give or sell tokens to somebody who may hold them. Both of you agree, a third person approves, and then they move.
+transfers-own = On their way, and before
+transfers-none = No transfer yet
+transfers-none-text = Tokens that you offer to others, or others to you, stand here until they have moved.
+transfers-number = Your number
+transfers-number-text = Whoever gives you tokens names you by it. It opens nothing.
+transfers-ask = Offer tokens
+transfers-kind = As what
+transfers-price = Price for all of them, of a sale
+transfers-price-again = The price for all of them, as you know it
+transfers-to = Number of who gets them
+transfers-to-hint = It stands on their page of transfers.
+transfers-reason = Reason
+transfers-send = Offer them
+transfers-given = You give
+transfers-got = You get
+transfers-tokens = { $tokens } { $count ->
+    [one] token
+   *[other] tokens
+}
+transfers-due = open until
+transfers-decided = Decided:
+transfers-accept = Accept
+transfers-decline = Decline
+transfers-cancel = Take it back
 
 ## Verification
 
@@ -498,6 +629,8 @@ portfolio-holdings = Holdings
 portfolio-none-held = No tokens are yours yet
 portfolio-none-held-text = They are once an offering in which you bought has closed.
 portfolio-next = Declared, and not paid yet
+portfolio-own-part = your part, after tax
+portfolio-whole = for all holders together
 portfolio-record = Record date
 portfolio-income-chart = Income by month, { $currency }
 portfolio-no-income = No rent was paid to you yet
@@ -529,6 +662,7 @@ state-degraded = Slow
 state-down = Down
 state-sent = Sent
 state-due = Due
+state-payable = To be paid
 state-none = None
 
 ## Short forms

@@ -1,11 +1,16 @@
 //! Signing in with an Ethereum wallet.
 
+use axum::http::HeaderMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use k256::ecdsa::SigningKey;
+use nexus_mint::{
+    auth::{AuthRefusal, request::Asked, siwe::Address, web3},
+    problem::Problem,
+};
 use serde_json::{Value, json};
 use sha3::{Digest as _, Keccak256};
 
-use super::{Answer, Confirm, Desk};
+use super::{Answer, Confirm, Desk, address};
 
 struct Wallet(SigningKey);
 
@@ -101,5 +106,71 @@ async fn a_message_that_does_not_hold_is_refused() {
     assert_eq!(
         show(&closed, &message, &wallet.sign(&message)).await.told(),
         (422, "web3_provider_disabled")
+    );
+}
+
+/// What the account page does: the wallet signs what the server wrote, and the login has it.
+async fn link(desk: &Desk, token: &str, text: &str, signature: &str) -> Result<(), Problem> {
+    let headers = HeaderMap::from_iter([(
+        "authorization".parse().unwrap(),
+        format!("Bearer {token}").parse().unwrap(),
+    )]);
+    let asked = Asked {
+        now: desk.now(),
+        address: None,
+        agent: None,
+        redirect_to: None,
+        referer: None,
+    };
+    let body = json!({ "chain": "ethereum", "message": text, "signature": signature });
+    web3::link(&desk.app, &headers, &asked, &serde_json::from_value(body).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_login_gets_one_more_wallet_and_nobody_elses() {
+    let desk = Desk::new(Confirm::AtOnce).await;
+    let wallet = Wallet::new();
+    let written = || {
+        let wallet = Address::parse(&wallet.address()).unwrap();
+        web3::message(&desk.app, wallet, 1, desk.now()).unwrap().text()
+    };
+    let up = desk.sign_up(&address()).await.ok();
+    let text = written();
+    link(&desk, &up.text("access_token"), &text, &wallet.sign(&text))
+        .await
+        .unwrap();
+    let again = link(&desk, &up.text("access_token"), &text, &wallet.sign(&text)).await;
+    assert!(
+        matches!(again, Err(Problem::Auth(AuthRefusal::Invalid(_)))),
+        "a message is taken once: {again:?}"
+    );
+    let text = written();
+    let inside = show(&desk, &text, &wallet.sign(&text)).await.ok();
+    assert_eq!(
+        inside.body["user"]["id"], up.body["user"]["id"],
+        "the wallet opens the login"
+    );
+    assert_eq!(
+        inside.body["user"]["app_metadata"]["providers"],
+        json!(["email", "web3"])
+    );
+
+    let stranger = desk.sign_up(&address()).await.ok();
+    let text = written();
+    let taken = link(&desk, &stranger.text("access_token"), &text, &wallet.sign(&text)).await;
+    assert!(
+        matches!(taken, Err(Problem::Auth(AuthRefusal::IdentityExists))),
+        "{taken:?}"
+    );
+    let unsigned = link(
+        &desk,
+        &stranger.text("access_token"),
+        &written(),
+        &Wallet::new().sign(&text),
+    )
+    .await;
+    assert!(
+        matches!(unsigned, Err(Problem::Auth(AuthRefusal::Web3Invalid))),
+        "{unsigned:?}"
     );
 }
