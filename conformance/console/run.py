@@ -86,6 +86,7 @@ def main():
         environment = dict(
             os.environ, DATABASE_URL=f"postgres://postgres@127.0.0.1:{port}/postgres",
             NEXUS_MINT_DATA_DIR=str(folder / "home"), NEXUS_MINT_LISTEN=f"127.0.0.1:{listen}", CONSOLE_MODULES=str(folder),
+            CONSOLE_PROGRAM=program,
         )
         demo = subprocess.run([program, "demo"], env=environment, text=True, capture_output=True, check=True, cwd="/")
         password = re.search(r'password is "([^"]+)"', demo.stdout).group(1)

@@ -1,6 +1,8 @@
 // Staff's pages beside the story: rules and their versions, settings, jobs, health; rates of withholding, tax forms and
 // accreditations; cases that are opened and taken back.
 
+import { execFileSync } from "node:child_process";
+
 /** Runs a function as a person by the API, as front ends of their own do. */
 async function call(base, token, name, body) {
   const answer = await fetch(`${base}/functions/v1/${name}`, {
@@ -102,6 +104,17 @@ export async function staff({ base, check, must, sound, visit, act, main, at, pe
     await officer.press(`${form} button`);
     must(/differs from the ledger/.test(await main(officer)), (await main(officer)).slice(0, 400));
     await sound(officer);
+  });
+
+  await check("money that fits nothing is sent back", async () => {
+    const property = managed.replace("/manage/", "");
+    execFileSync(process.env.CONSOLE_PROGRAM, ["sandbox", "pay", "--property", property, "--amount", "7.00"]);
+    await visit(admin, "/administration/money");
+    must(/7\.00/.test(await main(admin)), "no such payment");
+    await act(admin, "return-payment");
+    const rows = await admin.page.$$eval("main tbody tr", (all) => all.map((row) => row.innerText));
+    must(rows.some((row) => row.includes("7.00") && /Fits nothing/.test(row)), rows.join(" | "));
+    await sound(admin);
   });
 
   const token = await signedIn(base, buyer.email, buyer.password);

@@ -276,12 +276,14 @@ await check("the chain is verified from the page", async () => {
   await sound(officer);
 });
 
+let nadia;
 await check("an admin gives a role and ends it", async () => {
   await admin.go(`/administration?q=${encodeURIComponent(email)}`);
   await admin.fill({ role: "compliance_officer" }, "form:has(input[value=give])");
   await admin.press("form:has(input[value=give]) button");
   await admin.go(`/administration?q=${encodeURIComponent(email)}`);
   must(/Compliance officer/.test(await main(admin)), "not given");
+  nadia = await admin.page.$eval("main input[name=user]", (input) => input.value);
   await admin.press("form:has(input[value=end]) button");
 });
 
@@ -311,6 +313,14 @@ await check("an offering is prepared by the manager and opened by an admin", asy
   await act(manager, "create-offering", {
     rulePack: "open", kind: "issuer_owns", softCap: "10", hardCap: "20", opensAt: at(-5), closesAt: at(600), longStopAt: at(60 * 24 * 10),
   });
+  await sound(manager);
+  await act(manager, "invite-to-offering", { userId: nadia });
+  await manager.page.$$eval("main details", (all) => all.forEach((details) => { details.open = true; }));
+  const form = "main form[action='/act/invite-to-offering']";
+  await manager.fill({ userId: "00000000-0000-4000-8000-000000000000" }, form);
+  await manager.press(`${form} button`);
+  must(/is not there/.test(await main(manager)), await main(manager));
+  must((await manager.page.$eval("[name=userId]", (input) => input.value)).endsWith("000"), "what was typed is gone");
   await sound(manager);
   await opener.go("/administration/offerings");
   await sound(opener);

@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Number, Value, json};
 
 use super::{
-    call::{beside_form, call},
+    call::{beside_ids, call},
     entry::answered,
     fault,
     form::Fields,
@@ -122,6 +122,7 @@ const ACTS: &[(&str, &[(&str, Kind)])] = &[
         ],
     ),
     ("open-offering", &[("offeringId", Id)]),
+    ("invite-to-offering", &[("offeringId", Id), ("userId", Text)]),
     ("cancel-offering", &[("offeringId", Id)]),
     ("close-offering", &[("offeringId", Id)]),
     ("fail-offering", &[("offeringId", Id), ("reason", Lines)]),
@@ -158,6 +159,7 @@ const ACTS: &[(&str, &[(&str, Kind)])] = &[
         &[("proposalId", Id), ("decision", Id), ("reason", Lines)],
     ),
     ("retry-refund", &[("refundId", Id)]),
+    ("return-payment", &[("paymentId", Id), ("propertyId", Text)]),
     (
         "remit-tax",
         &[
@@ -222,7 +224,7 @@ pub(crate) async fn act(
             let problem = if matches!(problem, Problem::NotPermitted(_)) {
                 problem
             } else {
-                beside_form(problem)?
+                beside_ids(problem)?
             };
             Ok(again(&visit, function, kinds, &fields, &back, &problem))
         }

@@ -44,6 +44,18 @@ pub(crate) fn beside_form(problem: Problem) -> Result<Problem, Problem> {
     }
 }
 
+/// The same of a form into which names of things are typed: one that is not there is beside the form too.
+///
+/// # Errors
+/// Those others.
+pub(crate) fn beside_ids(problem: Problem) -> Result<Problem, Problem> {
+    if matches!(problem, Problem::NotFound) {
+        let text = "something of what was named is not there, or is not yours to name";
+        return Ok(Problem::Invalid(text.to_owned()));
+    }
+    beside_form(problem)
+}
+
 /// A text of an answer.
 pub(crate) fn text<'a>(answer: &'a Value, place: &str) -> &'a str {
     answer.pointer(place).and_then(Value::as_str).unwrap_or_default()

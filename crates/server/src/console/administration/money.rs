@@ -21,7 +21,7 @@ use crate::{
 };
 
 const PAYMENTS: &str = sql!(
-    "select p.id, p.received_at, p.rail, p.provider_ref, p.amount_minor, p.currency, p.currency_decimals, p.matched_minor, p.unmatched_minor, p.returned_minor, p.settled_at
+    "select p.id, p.received_at, p.rail, p.provider_ref, p.amount_minor, p.currency, p.currency_decimals, p.matched_minor, p.unmatched_minor, p.returned_minor, p.settled_at, p.property_id
      from public.payments as p order by p.unmatched_minor > 0 desc, p.received_at desc limit 100"
 );
 
@@ -120,6 +120,8 @@ fn payment_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
     for row in rows {
         let (rail, reference): (String, String) = (row.try_get(2)?, row.try_get(3)?);
         let settled: Option<DateTime<Utc>> = row.try_get(10)?;
+        let (id, property): (Uuid, Option<Uuid>) = (row.try_get(0)?, row.try_get(11)?);
+        let waits = row.try_get::<_, i64>(8)? > 0;
         let sum = |at: usize| -> Result<Markup, Problem> {
             Ok(html! { @if let Some(sum) = Sum::read(row, at, 5, 6)? { (sum.show()) } })
         };
@@ -129,7 +131,7 @@ fn payment_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
                 td { (rail) " " code { (reference) } }
                 td.number { (sum(4)?) }
                 td.number { (sum(7)?) }
-                td.number { (sum(8)?) }
+                td.number { (sum(8)?) @if waits { (send_back(visit, id, property)) } }
                 td.number { (sum(9)?) }
                 td { @if let Some(at) = settled { (figures::date(at, visit.language)) } @else { (visit.t("money-not-settled")) } }
             }
@@ -146,6 +148,28 @@ fn payment_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
             tbody { @for line in lines { (line) } }
         },
     ))
+}
+
+/// What fits nothing goes back. Where nobody knows yet whose account it came to, the property is named.
+fn send_back(visit: &Visit, id: Uuid, property: Option<Uuid>) -> Markup {
+    let hidden = [("paymentId", id.to_string())];
+    let fields = match property {
+        Some(property) => html! { input type="hidden" name="propertyId" value=(property); },
+        None => html! {
+            div.field {
+                label for={ "property-" (id) } { (visit.t("cases-property-id")) }
+                input id={ "property-" (id) } name="propertyId" required maxlength="36";
+            }
+        },
+    };
+    let act = Act {
+        function: "return-payment",
+        hidden: &hidden,
+        fields,
+        class: "button secondary small",
+        label: visit.t("money-send-back").into_owned(),
+    };
+    act::folded(&visit.t("money-send-back"), act.show(visit))
 }
 
 fn returns(

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     console::{
         act::{self, Act},
-        call::{beside_form, call, text},
+        call::{beside_ids, call, text},
         entry::answered,
         fault, figures,
         form::Fields,
@@ -277,7 +277,7 @@ pub(crate) async fn open(State(app): State<App>, visit: Visit, mut fields: Field
     match opened(&app, &visit, &mut fields).await {
         Ok(()) => Ok(Redirect::to("/compliance/cases?did=done").into_response()),
         Err(problem) => {
-            let problem = beside_form(problem)?;
+            let problem = beside_ids(problem)?;
             shown(&app, &visit, &fields, Some(&problem)).await
         }
     }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     app::App,
     console::{
-        call::{beside_form, call, text},
+        call::{beside_ids, call, text},
         entry::answered,
         fault, figures,
         form::Fields,
@@ -156,7 +156,7 @@ pub(crate) async fn import(State(app): State<App>, visit: Visit, mut fields: Fie
     match call(&app, &visit, "import-custodian-statement", None, Value::Object(body)).await {
         Ok(answer) => shown(&app, &visit, &Fields::default(), Some(&answer), None).await,
         Err(problem) => {
-            let problem = beside_form(problem)?;
+            let problem = beside_ids(problem)?;
             shown(&app, &visit, &fields, None, Some(&problem)).await
         }
     }

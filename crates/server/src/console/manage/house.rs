@@ -344,6 +344,10 @@ fn offering_section(
                 p.fine { (visit.t("manage-offering-waits")) }
                 (Act { function: "cancel-offering", hidden: &hidden, fields: html! {}, class: "button danger small", label: visit.t("manage-offering-cancel").into_owned() }.show(visit))
             }
+            @if matches!(status.as_str(), "draft" | "open") {
+                @let label = visit.t("manage-invite");
+                (act::folded(&label, Act { function: "invite-to-offering", hidden: &hidden, fields: guest(visit, offering), class: "button secondary small", label: label.clone().into_owned() }.show(visit)))
+            }
         };
         lines.push(act::state_line(
             visit,
@@ -363,6 +367,17 @@ fn offering_section(
             @if is_launched { (act::folded(&visit.t("manage-offering-new"), new_offering(visit, id, packs)?)) }
         }
     })
+}
+
+/// Whom to invite: an offering that is not public is seen by its guests, and by who acts for the property.
+fn guest(visit: &Visit, offering: Uuid) -> Markup {
+    html! {
+        div.field {
+            label for={ "guest-" (offering) } { (visit.t("act-field-user-id")) }
+            p.hint id={ "guest-" (offering) "-hint" } { (visit.t("manage-invite-hint")) }
+            input id={ "guest-" (offering) } name="userId" required maxlength="36" aria-describedby={ "guest-" (offering) "-hint" };
+        }
+    }
 }
 
 fn new_offering(visit: &Visit, id: Uuid, packs: &[Row]) -> Result<Markup, Problem> {

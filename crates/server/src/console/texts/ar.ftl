@@ -1310,3 +1310,10 @@ money-withheld = ضريبة استُقطعت ولم تُحوَّل
 money-withheld-none = لا ضريبة مستحقة
 money-withheld-none-text = ما يُستقطع من دخل الحائزين يبقى هنا حتى يُدفع لمكتب الضرائب.
 money-remit = سجّل تحويلًا
+
+## الموظفون: الإعادة والدعوة
+
+money-send-back = أعده
+manage-invite = ادعُ شخصًا
+manage-invite-hint = معرّف حساب. يرى الضيوف عرضًا غير عام.
+act-field-property-id = معرّف العقار

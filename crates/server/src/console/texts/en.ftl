@@ -1334,3 +1334,10 @@ money-withheld = Tax withheld, and not remitted
 money-withheld-none = No tax is owed
 money-withheld-none-text = What is kept of holders' income stays here until it was paid to the tax office.
 money-remit = Record a remittance
+
+## Staff: sending back, inviting
+
+money-send-back = Send it back
+manage-invite = Invite somebody
+manage-invite-hint = The id of a login. Guests see an offering that is not public.
+act-field-property-id = Id of the property
