@@ -6573,10 +6573,12 @@ create table nexus.resumable_uploads (
   created_at timestamp with time zone not null,
   expires_at timestamp with time zone not null,
   finished_at timestamp with time zone,
+  told text default ''::text not null,
   constraint resumable_uploads_pkey PRIMARY KEY (id),
   constraint resumable_uploads_expire_after_they_begin CHECK ((expires_at > created_at)),
   constraint resumable_uploads_length_is_a_size CHECK ((length >= 0)),
   constraint resumable_uploads_object_name_is_bounded CHECK (((length(object_name) >= 1) AND (length(object_name) <= 1024))),
+  constraint resumable_uploads_told_is_bounded CHECK ((length(told) <= 65536)),
   constraint resumable_uploads_user_metadata_is_an_object CHECK ((jsonb_typeof(user_metadata) = 'object'::text))
 );
 comment on table nexus.resumable_uploads is 'An upload that may be cut off and go on. The object is written when the last byte has come; until it expires the upload still tells that it is finished.';
@@ -6592,6 +6594,7 @@ comment on column nexus.resumable_uploads.may_replace is 'Whether it may take th
 comment on column nexus.resumable_uploads.created_at is 'When it began.';
 comment on column nexus.resumable_uploads.expires_at is 'When it is forgotten.';
 comment on column nexus.resumable_uploads.finished_at is 'When the object was written; null: bytes are missing.';
+comment on column nexus.resumable_uploads.told is 'Upload-Metadata as it came: it is told again to whoever asks where the upload stands.';
 CREATE INDEX resumable_uploads_expires_at_idx ON nexus.resumable_uploads USING btree (expires_at);
 alter table nexus.resumable_uploads enable row level security;
 grant delete, insert, select, update on nexus.resumable_uploads to nexus_engine;

@@ -428,7 +428,8 @@ test('GET /verify, GET /authorize: never on to another site', async () => {
 });
 test('what is off says so', async () => {
   await refused(visitor().signInWithSSO({ domain: 'example.com' }), 422, 'saml_provider_disabled');
-  await refused(visitor().signInWithIdToken({ provider: 'google', token: 'x' }), 400, 'validation_failed');
+  const off = await refused(visitor().signInWithIdToken({ provider: 'google', token: 'x' }), 400, 'provider_disabled');
+  assert.equal(off.message, 'Provider (issuer "https://accounts.google.com") is not enabled');
 });
 test('rows are the person\'s own', async () => {
   const client = createClient(url, anonKey, quiet());

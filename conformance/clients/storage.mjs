@@ -2,6 +2,7 @@
 // usage: node storage.mjs URL ANON_KEY SERVICE_KEY
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { crc32, deflateSync } from 'node:zlib';
 import { createClient } from '@supabase/supabase-js';
 import * as tus from 'tus-js-client';
 
@@ -237,6 +238,8 @@ test('3.4 POST /object/list-v2: pages', async () => {
   }
   const level = await given(files.listV2({ with_delimiter: true }));
   assert.deepEqual([level.folders.map((entry) => entry.name), level.objects.map((entry) => entry.name)], [['f0/', 'f1/'], ['top.txt']]);
+  const dated = await given(files.listV2({ with_delimiter: true, sortBy: { column: 'created_at', order: 'desc' } }));
+  assert.deepEqual(dated.folders.map((entry) => entry.name), level.folders.map((entry) => entry.name));
   const below = await given(files.listV2({ prefix: 'f1/n', with_delimiter: true, limit: 1 }));
   assert.deepEqual([below.objects.length, below.hasNext], [1, true]);
 });
@@ -381,6 +384,73 @@ test('3.6 HTML is served as text', async () => {
   assert.match(picture.headers.get('content-security-policy'), /sandbox/);
 });
 
+// 3.7
+/** A PNG of one colour. */
+const png = (width, height) => {
+  const chunk = (name, data) => {
+    const body = Buffer.concat([Buffer.from(name), data]);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(data.length);
+    const sum = Buffer.alloc(4);
+    sum.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, sum]);
+  };
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width, 0);
+  head.writeUInt32BE(height, 4);
+  head.set([8, 2, 0, 0, 0], 8);
+  const rows = Buffer.alloc(height * (1 + 3 * width), 0);
+  return Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), chunk('IHDR', head), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))]);
+};
+/** Type and sides of a PNG or a WebP without losses. */
+const sides = (bytes) => {
+  if (bytes.subarray(12, 16).toString() === 'IHDR') return ['png', bytes.readUInt32BE(16), bytes.readUInt32BE(20)];
+  assert.equal(bytes.subarray(8, 16).toString(), 'WEBPVP8L');
+  const packed = bytes.readUInt32LE(21);
+  return ['webp', (packed & 0x3fff) + 1, ((packed >> 14) & 0x3fff) + 1];
+};
+const fetched = async (address, headers = {}) => {
+  const answer = await fetch(address, { headers });
+  assert.equal(answer.status, 200, address);
+  return sides(Buffer.from(await answer.arrayBuffer()));
+};
+test('3.7 GET /render/image/public, /authenticated: width, height, resize, format', async () => {
+  const name = await bucket({ public: true });
+  const files = service.from(name);
+  await given(files.upload('a b/c.png', png(300, 200), { contentType: 'image/png' }));
+  const address = (transform) => visitor.from(name).getPublicUrl('a b/c.png', { transform }).data.publicUrl;
+  assert.match(address({ width: 100 }), /\/render\/image\/public\//);
+  assert.deepEqual(await fetched(address({ width: 100, height: 100 })), ['png', 100, 100]);
+  assert.deepEqual(await fetched(address({ width: 100, height: 100, resize: 'contain' })), ['png', 100, 67]);
+  assert.deepEqual(await fetched(address({ width: 90, height: 100, resize: 'fill' })), ['png', 90, 100]);
+  assert.deepEqual(await fetched(address({ width: 2500 })), ['png', 300, 200], 'never larger');
+  assert.deepEqual(await fetched(address({ width: 100 }), { accept: 'image/avif,image/webp,*/*' }), ['webp', 100, 67]);
+  assert.deepEqual(await fetched(address({ width: 100, format: 'origin' }), { accept: 'image/webp' }), ['png', 100, 67]);
+  const got = await given(files.download('a b/c.png', { transform: { width: 60, quality: 50 } }));
+  assert.deepEqual(sides(Buffer.from(await got.arrayBuffer())), ['png', 60, 40]);
+  assert.equal((await fetch(address({ width: 60, quality: 10 }))).status, 400);
+  const answer = await fetch(address({ width: 60 }));
+  const same = await fetch(address({ width: 60 }), { headers: { 'if-none-match': answer.headers.get('etag') } });
+  assert.equal(same.status, 304);
+});
+test('3.7 GET /render/image/sign: the token says how', async () => {
+  const files = service.from(await bucket());
+  await given(files.upload('a.png', png(300, 200), { contentType: 'image/png' }));
+  await refused(visitor.from(files.bucketId).download('a.png', { transform: { width: 10 } }), 400, '404', 'Object not found');
+  const { signedUrl } = await given(files.createSignedUrl('a.png', 60, { transform: { width: 30, height: 30 } }));
+  assert.match(signedUrl, /\/render\/image\/sign\//);
+  assert.deepEqual(await fetched(signedUrl), ['png', 30, 30]);
+  assert.deepEqual(await fetched(`${signedUrl}&width=300&height=200`), ['png', 30, 30]);
+  assert.equal((await fetch(signedUrl)).headers.get('x-transformations'), 'height:30,width:30,resizing_type:fill');
+  const whole = await fetch(signedUrl.replace('/render/image/sign/', '/object/sign/'));
+  assert.deepEqual([whole.status, (await whole.json()).error], [400, 'InvalidJWT']);
+});
+test('3.7 what is no picture is not drawn', async () => {
+  const files = service.from(await bucket());
+  await given(files.upload('a.txt', 'text'));
+  await refused(files.download('a.txt', { transform: { width: 10 } }), 400, '422', 'Source image type not supported');
+});
+
 // 3.8
 /** Sends a file by tus-js-client; resolves to the upload when it is done. */
 const resumable = (content, metadata, options = {}) =>
@@ -466,6 +536,30 @@ test('3.8 HEAD, wrong offset, DELETE, x-upsert', async () => {
   assert.equal((await fetch(upsert.headers.get('location'), { method: 'HEAD', headers: own })).status, 404);
   const large = await raw('/upload/resumable', { method: 'POST', headers: { ...headers, 'upload-length': '99999999999999', 'x-upsert': 'true' } });
   assert.equal(large.status, 413);
+});
+test('3.8 two at once: the one before is told 423, the later one goes on', async () => {
+  const name = await bucket();
+  const b64 = (text) => Buffer.from(text).toString('base64');
+  const metadata = `bucketName ${b64(name)},objectName ${b64('a.txt')},of ${b64('mine')}`;
+  const own = { ...asService, 'tus-resumable': '1.0.0' };
+  const created = await raw('/upload/resumable', { method: 'POST', headers: { ...own, 'upload-length': '10', 'upload-metadata': metadata } });
+  const place = created.headers.get('location');
+  const headers = { ...own, 'content-type': 'application/offset+octet-stream' };
+  let say;
+  const silent = new ReadableStream({ start: (controller) => { say = controller; controller.enqueue(Buffer.from('0123')); } });
+  const first = fetch(place, { method: 'PATCH', body: silent, duplex: 'half', headers: { ...headers, 'upload-offset': '0' } });
+  const stands = async () => fetch(place, { method: 'HEAD', headers: own });
+  await new Promise((done) => setTimeout(done, 300));
+  const late = await fetch(place, { method: 'PATCH', body: '0123456789', headers: { ...headers, 'upload-offset': '0' } });
+  assert.equal((await first).status, 423);
+  say.close();
+  assert.equal(late.status, 409, 'what came over the old connection is kept');
+  const at = await stands();
+  assert.deepEqual([at.headers.get('upload-offset'), at.headers.get('upload-metadata')], ['4', metadata]);
+  const overridden = { ...headers, 'upload-offset': '4', 'x-http-method-override': 'PATCH' };
+  const done = await fetch(place, { method: 'POST', body: '456789', headers: overridden });
+  assert.deepEqual([done.status, done.headers.get('upload-offset')], [204, '10']);
+  assert.equal(await (await given(service.from(name).download('a.txt'))).text(), '0123456789');
 });
 test('3.8 policies decide; /upload/resumable/sign', async () => {
   const ann = await person();

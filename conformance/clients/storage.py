@@ -1,7 +1,9 @@
 """Cases of /storage/v1 by the PyPI package supabase. usage: storage.py URL ANON_KEY SERVICE_KEY"""
+import struct
 import sys
 import urllib.request
 import uuid
+import zlib
 
 from storage3.exceptions import StorageApiError
 from supabase import create_client
@@ -84,6 +86,23 @@ def links():
     signed = files.create_signed_upload_url("c.txt")
     files.upload_to_signed_url("c.txt", signed["token"], b"by link")
     assert files.download("c.txt") == b"by link"
+
+
+@case
+def pictures():
+    files = service.from_(bucket(public=True))
+    pixels = zlib.compress(b"".join(b"\0" + bytes(3 * 300) for _ in range(200)))
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 300, 200, 8, 2, 0, 0, 0)), (b"IDAT", pixels), (b"IEND", b"")]
+    chunk = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    files.upload("a.png", b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in chunks), {"content-type": "image/png"})
+    sides = lambda png: struct.unpack(">II", png[16:24])
+    assert sides(files.download("a.png", {"transform": {"width": 100, "height": 100, "resize": "contain"}})) == (100, 67)
+    for url in (
+        files.get_public_url("a.png", {"transform": {"width": 60}}),
+        files.create_signed_url("a.png", 60, {"transform": {"width": 60}})["signedURL"],
+    ):
+        with urllib.request.urlopen(url) as answer:
+            assert sides(answer.read()) == (60, 40), url
 
 
 @case

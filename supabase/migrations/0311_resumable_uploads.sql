@@ -14,7 +14,9 @@ create table nexus.resumable_uploads (
   created_at    timestamptz not null,
   expires_at    timestamptz not null,
   finished_at   timestamptz,
+  told          text not null default '',
   constraint resumable_uploads_user_metadata_is_an_object check (jsonb_typeof(user_metadata) = 'object'),
+  constraint resumable_uploads_told_is_bounded check (length(told) <= 65536),
   constraint resumable_uploads_length_is_a_size check (length >= 0),
   constraint resumable_uploads_object_name_is_bounded check (length(object_name) between 1 and 1024),
   constraint resumable_uploads_expire_after_they_begin check (expires_at > created_at)
@@ -32,6 +34,7 @@ comment on column nexus.resumable_uploads.may_replace is 'Whether it may take th
 comment on column nexus.resumable_uploads.created_at is 'When it began.';
 comment on column nexus.resumable_uploads.expires_at is 'When it is forgotten.';
 comment on column nexus.resumable_uploads.finished_at is 'When the object was written; null: bytes are missing.';
+comment on column nexus.resumable_uploads.told is 'Upload-Metadata as it came: it is told again to whoever asks where the upload stands.';
 create index resumable_uploads_expires_at_idx on nexus.resumable_uploads (expires_at);
 
 create table nexus.resumable_parts (

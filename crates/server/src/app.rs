@@ -20,6 +20,7 @@ use crate::{
     queue::{Limits, Queue},
     realtime::Realtime,
     rest::{self, engine::Engine},
+    storage::{Pictures, resumable::Turns},
 };
 
 /// Tells the time. Tests set theirs.
@@ -42,6 +43,10 @@ pub struct App {
     pub mails: Arc<Templates>,
     /// Stored files.
     pub files: Files,
+    /// Makes pictures smaller, a few at a time.
+    pub pictures: Arc<Pictures>,
+    /// Who writes which resumable upload.
+    pub uploads: Arc<Turns>,
     /// Answers `/rest/v1`.
     pub rest: Arc<Engine>,
     /// Answers `/realtime/v1`.
@@ -98,6 +103,8 @@ impl App {
             keys,
             hashing: Arc::new(Hashing::of_machine()),
             files,
+            pictures: Arc::new(Pictures::of_machine()),
+            uploads: Arc::default(),
             public_url,
             clock,
             is_time_set: false,

@@ -57,7 +57,7 @@ enum Command {
         #[arg(long)]
         no_migrate: bool,
     },
-    /// Tell the whole story of two houses in a database of its own, in under a minute: people, evidence, launch, sale, refund,
+    /// Tell the whole story of two houses in a database of its own, in about a minute: people, evidence, launch, sale, refund,
     /// close, rent, transfer, recovery, statement; `serve --demo` shows it then
     Demo {
         /// Tell it once more, from nothing: what the last demo left is dropped

@@ -9,12 +9,14 @@
 //! - [`http`]: requests and answers as axum has them.
 //! - [`routes`]: `/rest/v1` of the server.
 //! - [`alone`]: the engine alone, on any database.
+//! - `metrics`: what it tells those who watch it.
 
 pub mod alone;
 pub mod catalogue;
 pub mod engine;
 pub mod http;
 pub mod listen;
+mod metrics;
 pub mod routes;
 mod run;
 pub mod session;

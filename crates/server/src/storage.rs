@@ -18,13 +18,18 @@ mod links;
 mod listing;
 mod names;
 pub(crate) mod own;
+mod pictures;
 mod receiving;
 mod refusal;
+mod rendering;
 pub mod resumable;
 mod rows;
 mod serving;
 mod tokens;
+mod transformation;
 mod uploads;
+
+pub use pictures::Pictures;
 
 use axum::{
     Json, Router,
@@ -60,6 +65,9 @@ pub fn routes() -> Router<App> {
         .route("/object/info/public/{bucket}/{*name}", get(downloads::public_info))
         .route("/object/info/authenticated/{bucket}/{*name}", get(downloads::own_info))
         .route("/object/info/{bucket}/{*name}", get(downloads::own_info))
+        .route("/render/image/public/{bucket}/{*name}", get(rendering::public))
+        .route("/render/image/authenticated/{bucket}/{*name}", get(rendering::own))
+        .route("/render/image/sign/{bucket}/{*name}", get(rendering::signed))
         .route("/upload/resumable", post(resumable::create).layer(streamed()))
         .route("/upload/resumable/sign", post(resumable::create).layer(streamed()))
         .route("/upload/resumable/{id}", resumable())
@@ -77,6 +85,7 @@ pub fn routes() -> Router<App> {
 
 fn resumable() -> MethodRouter<App> {
     MethodRouter::new()
+        .post(resumable::overridden)
         .head(resumable::head)
         .patch(resumable::patch)
         .delete(resumable::remove)

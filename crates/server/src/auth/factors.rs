@@ -73,8 +73,11 @@ pub async fn enroll(
     bearer(&app, &headers)?;
     match body.factor_type.as_deref() {
         Some("totp") => {}
-        Some("phone" | "webauthn") => return Err(AuthRefusal::FactorKindDisabled.into()),
-        Some(_) | None => return Err(AuthRefusal::Invalid("factor_type needs to be totp".into()).into()),
+        Some("phone") => return Err(AuthRefusal::PhoneFactorsDisabled.into()),
+        Some("webauthn") => return Err(AuthRefusal::WebAuthnFactorsDisabled.into()),
+        Some(_) | None => {
+            return Err(AuthRefusal::Invalid("factor_type needs to be totp, phone, or webauthn".into()).into());
+        }
     }
     let tx = app.db.as_auth().await?;
     let Person { user, standing } = person(&app, &headers, &tx, asked.now).await?;

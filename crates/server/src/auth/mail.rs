@@ -82,7 +82,16 @@ pub fn link(app: &App, token: &str, kind: &str, asked: &Asked) -> String {
 #[must_use]
 pub fn link_to(app: &App, token: &str, kind: &str, target: &str) -> String {
     let base = format!("{}/auth/v1/verify", app.public_url);
-    redirect::with_query(&base, &[("token", token), ("type", kind), ("redirect_to", target)])
+    let link = redirect::with_query(&base, &[("token", token), ("type", kind)]);
+    // A plain address stands as it is, so that people and programs can read it in the link.
+    let is_plain = target
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b":/.-_~".contains(&byte));
+    if is_plain {
+        format!("{link}&redirect_to={target}")
+    } else {
+        redirect::with_query(&link, &[("redirect_to", target)])
+    }
 }
 
 /// Writes a mail into the outbox. `tx` is the auth role's.

@@ -31,6 +31,9 @@ macro_rules! refusals {
             /// Too many mails to one address; the number of seconds to wait.
             #[error("For security purposes, you can only request this after {0} seconds.")]
             MailTooSoon(i64),
+            /// A provider's ID token, and the provider is not configured: its issuer.
+            #[error("Provider (issuer \"{0}\") is not enabled")]
+            IssuerDisabled(&'static str),
             /// A request in the form that OAuth gives to errors.
             #[error("{0}")]
             OAuth(&'static str),
@@ -45,6 +48,7 @@ macro_rules! refusals {
                     AuthRefusal::BadToken(_) => "bad_jwt",
                     AuthRefusal::BadJson(_) => "bad_json",
                     AuthRefusal::Invalid(_) | AuthRefusal::OAuth(_) => "validation_failed",
+                    AuthRefusal::IssuerDisabled(_) => "provider_disabled",
                     AuthRefusal::WeakPassword { .. } => "weak_password",
                     AuthRefusal::MailTooSoon(_) => "over_email_send_rate_limit",
                     $(AuthRefusal::$name => $code,)*
@@ -56,7 +60,10 @@ macro_rules! refusals {
             pub fn status(&self) -> StatusCode {
                 let number = match self {
                     AuthRefusal::BadToken(_) => 403,
-                    AuthRefusal::BadJson(_) | AuthRefusal::Invalid(_) | AuthRefusal::OAuth(_) => 400,
+                    AuthRefusal::BadJson(_)
+                    | AuthRefusal::Invalid(_)
+                    | AuthRefusal::IssuerDisabled(_)
+                    | AuthRefusal::OAuth(_) => 400,
                     AuthRefusal::WeakPassword { .. } => 422,
                     AuthRefusal::MailTooSoon(_) => 429,
                     $(AuthRefusal::$name => $status,)*
@@ -159,7 +166,9 @@ refusals! {
     /// Somebody has this identity.
     IdentityExists: 422, "identity_already_exists", "Identity is already linked";
     /// A kind of factor that is not here.
-    FactorKindDisabled: 422, "mfa_phone_enroll_not_enabled", "MFA enroll is disabled for this factor type";
+    PhoneFactorsDisabled: 422, "mfa_phone_enroll_not_enabled", "MFA enroll is disabled for Phone";
+    /// A kind of factor that is not here.
+    WebAuthnFactorsDisabled: 422, "mfa_webauthn_enroll_not_enabled", "MFA enroll is disabled for WebAuthn";
     /// Two factors of one name.
     FactorNameTaken: 422, "mfa_factor_name_conflict", "A factor with this friendly name already exists for this user";
     /// More than enough factors.

@@ -51,6 +51,13 @@ impl ApiRole {
             ApiRole::Service => "service_role",
         }
     }
+
+    fn is_a_persons(self) -> bool {
+        match self {
+            ApiRole::Authenticated | ApiRole::Staff => true,
+            ApiRole::Anon | ApiRole::Service => false,
+        }
+    }
 }
 
 /// Somebody whose token was verified, or a visitor without one. Only this module makes it.
@@ -129,7 +136,7 @@ pub enum TokenError {
     /// `iat` has not come.
     #[error("JWT issued at future")]
     IssuedAtFuture,
-    /// A token that never ends cannot be withdrawn.
+    /// A person's token that never ends cannot be withdrawn.
     #[error("JWT has no exp claim")]
     NoExpiry,
     /// A claim has a wrong type.
@@ -183,7 +190,7 @@ pub(super) struct Verified {
 /// Between which instants a token holds (s).
 #[derive(Debug, Clone, Copy)]
 struct Times {
-    expires: f64,
+    expires: Option<f64>,
     from: Option<f64>,
     issued: Option<f64>,
 }
@@ -302,7 +309,14 @@ fn caller_of(mut claims: Map<String, Value>) -> Result<Caller, TokenError> {
             .find(|role| role.name() == name)
             .ok_or_else(|| TokenError::Role(name.to_owned()))?,
     };
-    let user_id = id(&claims, "sub")?;
+    if role.is_a_persons() && !claims.contains_key("exp") {
+        return Err(TokenError::NoExpiry);
+    }
+    // Who else signs tokens may name itself as it likes.
+    let user_id = match id(&claims, "sub") {
+        Err(_) if role == ApiRole::Service => None,
+        known => known?,
+    };
     let session_id = id(&claims, "session_id")?;
     claims.insert("role".to_owned(), Value::from(role.name()));
     let claims = Arc::from(Value::Object(claims).to_string());
@@ -317,7 +331,7 @@ fn caller_of(mut claims: Map<String, Value>) -> Result<Caller, TokenError> {
 impl Times {
     fn of(claims: &Map<String, Value>) -> Result<Times, TokenError> {
         Ok(Times {
-            expires: number(claims, "exp")?.ok_or(TokenError::NoExpiry)?,
+            expires: number(claims, "exp")?,
             from: number(claims, "nbf")?,
             issued: number(claims, "iat")?,
         })
@@ -326,7 +340,7 @@ impl Times {
     fn check(self, now: DateTime<Utc>) -> Result<(), TokenError> {
         // As seconds in a float: exact for every instant that a clock can show, and no claim can overflow it.
         let now = f64::from(u32::try_from(now.timestamp()).unwrap_or(u32::MAX));
-        if now - LEEWAY_S > self.expires {
+        if self.expires.is_some_and(|expires| now - LEEWAY_S > expires) {
             return Err(TokenError::Expired);
         }
         if self.from.is_some_and(|from| now + LEEWAY_S < from) {

@@ -56,7 +56,7 @@ const HALF_AGREED: &str = "Confirmation link accepted. Please proceed to confirm
 pub async fn post(State(app): State<App>, asked: Asked, Body(proof): Body<Proof>) -> Result<Json<Value>, Problem> {
     let purposes = purposes(proof.kind.as_deref())?;
     if proof.phone.as_deref().is_some_and(|phone| !phone.is_empty()) {
-        return Err(AuthRefusal::PhoneDisabled.into());
+        return Err(AuthRefusal::CodeExpired.into());
     }
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let tx = app.db.as_auth().await?;
@@ -192,7 +192,8 @@ fn purposes(kind: Option<&str>) -> Result<&'static [Purpose], AuthRefusal> {
             Ok(&[Purpose::Confirmation, Purpose::Recovery])
         }
         Some("email_change") => Ok(&[Purpose::EmailChangeNew, Purpose::EmailChangeCurrent]),
-        Some("sms" | "phone_change") => Err(AuthRefusal::PhoneDisabled),
+        // Nobody has one: no message was ever sent.
+        Some("sms" | "phone_change") => Err(AuthRefusal::CodeExpired),
         Some("") | None => Err(AuthRefusal::Invalid("Verify requires a verification type".into())),
         Some(_) => Err(AuthRefusal::Invalid("Unsupported verification type".into())),
     }

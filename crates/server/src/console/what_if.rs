@@ -15,16 +15,30 @@ use crate::{app::App, problem::Problem};
 /// Lines that are shown.
 const LINES_SHOWN: usize = 10;
 
+/// What it would come to.
+pub(crate) struct Come {
+    /// The figures, and the refusal where there is one.
+    pub(crate) shown: Markup,
+    /// Whether nothing refuses it now.
+    pub(crate) passes: bool,
+}
+
 /// What would happen, on a snapshot of its own and without a lock; or the refusal that it would meet. Nothing: everything
 /// that can be distributed.
 ///
 /// # Errors
 /// What is no refusal.
-pub(crate) async fn show(app: &App, visit: &Visit, property: Uuid, amount: Option<&str>) -> Result<Markup, Problem> {
+pub(crate) async fn show(app: &App, visit: &Visit, property: Uuid, amount: Option<&str>) -> Result<Come, Problem> {
     let body = json!({ "propertyId": property, "amount": amount });
     match call(app, visit, "preview-distribution", None, body).await {
-        Ok(preview) => Ok(shown(visit, &preview)),
-        Err(problem) => Ok(fault::alert(visit, &beside_form(problem)?)),
+        Ok(preview) => Ok(Come {
+            shown: shown(visit, &preview),
+            passes: preview.get("refusal").is_none_or(Value::is_null),
+        }),
+        Err(problem) => Ok(Come {
+            shown: fault::alert(visit, &beside_form(problem)?),
+            passes: false,
+        }),
     }
 }
 

@@ -7,6 +7,7 @@
 //! [decision 26]: ../../../../docs/decisions/0026-realtime.md
 
 pub mod asking;
+mod audience;
 pub mod checking;
 pub mod filter;
 pub mod payload;
@@ -65,8 +66,15 @@ const QUESTION_MS_MAX: u32 = 1_000;
 /// Changes that are told together.
 const BATCH_MAX: usize = 256;
 
-/// How often PostgreSQL is told how far everything was done, and whether anybody is still there is looked at.
-const TICK: Duration = Duration::from_secs(10);
+/// How long PostgreSQL waits at most, while changes come, to be told how far everything was done: so much log it keeps.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+
+/// How often PostgreSQL is told how far everything was done in any case, and whether anybody is still there is looked at.
+const TICK: Duration = Duration::from_secs(5);
+
+/// How long what comes after changes is left to gather, so that many commits wake nobody for each of them: this process
+/// and PostgreSQL's sender have the same cores as those who write. Whatever comes alone is told at once.
+const GATHER: Duration = Duration::from_millis(4);
 
 /// How long the log is followed when nobody is connected.
 const IDLE_MAX: Duration = Duration::from_secs(60);
@@ -366,11 +374,13 @@ async fn once(realtime: &Weak<Realtime>, inner: &Inner) -> Result<(), Failure> {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_seen = Instant::now();
     let mut at = 0;
+    let mut last_told = Instant::now();
     loop {
         let first = tokio::select! {
             piece = heard.next() => piece?,
             _ = tick.tick() => {
                 told.done(at).await?;
+                last_told = Instant::now();
                 let Some(realtime) = realtime.upgrade() else { return Ok(()) };
                 // Under the lock that a new client starts with: either it is seen here, or it starts anew.
                 let mut is_running = lock(&inner.is_running);
@@ -383,17 +393,34 @@ async fn once(realtime: &Weak<Realtime>, inner: &Inner) -> Result<(), Failure> {
                 continue;
             }
         };
-        let mut changes = Vec::new();
-        at = following.read(first, &mut changes)?;
-        while changes.len() < BATCH_MAX {
+        let mut batch = Batch::default();
+        following.read(first, &mut batch)?;
+        while batch.changes.len() < BATCH_MAX {
             let Some(piece) = heard.at_hand()? else { break };
-            at = at.max(following.read(piece, &mut changes)?);
+            following.read(piece, &mut batch)?;
         }
-        if !changes.is_empty() {
-            following.tell(&changes, &mut told, at).await?;
+        if !batch.changes.is_empty() {
+            following.tell(&batch.changes, &mut told, at).await?;
         }
-        told.done(at).await?;
+        at = at.max(batch.at);
+        if batch.is_asked || last_told.elapsed() > TOLD_EVERY {
+            told.done(at).await?;
+            last_told = Instant::now();
+        }
+        if !batch.changes.is_empty() && batch.changes.len() < BATCH_MAX {
+            tokio::time::sleep(GATHER).await;
+        }
     }
+}
+
+/// What is read at once.
+#[derive(Default)]
+struct Batch {
+    changes: Vec<Change>,
+    /// Where the log is after it.
+    at: u64,
+    /// Whether PostgreSQL waits for an answer.
+    is_asked: bool,
 }
 
 struct Following<'a> {
@@ -404,15 +431,19 @@ struct Following<'a> {
 }
 
 impl Following<'_> {
-    /// Reads a piece; gives where the log is.
-    fn read(&mut self, piece: Piece, changes: &mut Vec<Change>) -> Result<u64, Failure> {
+    /// Reads a piece.
+    fn read(&mut self, piece: Piece, batch: &mut Batch) -> Result<(), Failure> {
         match piece {
-            Piece::Alive { at } => Ok(at),
+            Piece::Alive { at, is_asked } => {
+                batch.at = batch.at.max(at);
+                batch.is_asked |= is_asked;
+            }
             Piece::Data { at, message } => {
-                changes.extend(self.reader.read(&message)?);
-                Ok(at)
+                batch.at = batch.at.max(at);
+                batch.changes.extend(self.reader.read(&message)?);
             }
         }
+        Ok(())
     }
 
     /// Tells changes, and meanwhile PostgreSQL that somebody is there.

@@ -11,7 +11,7 @@ use axum::{
     Router,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::get,
     serve::ListenerExt as _,
 };
@@ -134,11 +134,12 @@ impl Current {
         Router::new().fallback(answer).with_state(self.clone())
     }
 
-    /// What those ask who watch it: `/live` and `/ready`.
+    /// What those ask who watch it: `/live`, `/ready` and `/metrics`.
     pub fn admin_routes(&self) -> Router {
         Router::new()
             .route("/live", get(async || StatusCode::OK))
             .route("/ready", get(is_ready))
+            .route("/metrics", get(metrics))
             .with_state(self.clone())
     }
 
@@ -192,6 +193,11 @@ async fn in_database(login: &Login, pre_config: Option<&str>) -> Result<Vec<(Str
     let rows = client.query(SETTINGS, &[&IN_DATABASE.as_slice()]).await?;
     let pairs = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
     Ok(pairs.collect::<Result<_, tokio_postgres::Error>>()?)
+}
+
+async fn metrics(State(current): State<Current>) -> impl IntoResponse {
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, current.engine().metrics())
 }
 
 async fn is_ready(State(current): State<Current>) -> StatusCode {

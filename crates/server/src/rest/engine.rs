@@ -20,6 +20,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::{
     catalogue,
+    metrics::{self, Loads},
     run::{self, Failure, Setup},
     session::{NoSession, Sessions},
     wire::{Fault, Row, WireError},
@@ -96,6 +97,7 @@ pub struct Engine {
     sessions: Sessions,
     schema: RwLock<Option<Arc<Schema>>>,
     loading: Mutex<Option<Loaded>>,
+    loads: Loads,
     timezones: OnceCell<Vec<String>>,
 }
 
@@ -141,6 +143,7 @@ impl Engine {
             sessions,
             schema: RwLock::default(),
             loading: Mutex::default(),
+            loads: Loads::default(),
             timezones: OnceCell::new(),
         }
     }
@@ -161,6 +164,12 @@ impl Engine {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.schema().is_some()
+    }
+
+    /// Figures of the pool and the schema cache, as Prometheus reads them.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        metrics::text(&self.loads, self.sessions.load())
     }
 
     /// Closes what nobody uses.
@@ -206,6 +215,13 @@ impl Engine {
     }
 
     async fn load(&self, loading: &mut Option<Loaded>) -> Result<(), LoadError> {
+        let begun = Instant::now();
+        let loaded = self.load_once(loading).await;
+        self.loads.note(loaded.is_ok().then(|| begun.elapsed()));
+        loaded
+    }
+
+    async fn load_once(&self, loading: &mut Option<Loaded>) -> Result<(), LoadError> {
         let begun = Instant::now();
         let client = self.login.connect().await?;
         let timezones = self

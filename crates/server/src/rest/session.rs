@@ -61,6 +61,37 @@ pub struct Sessions {
     all: Arc<Semaphore>,
     roles: Mutex<HashMap<Arc<str>, Arc<Role>>>,
     live: Arc<AtomicUsize>,
+    waiting: AtomicUsize,
+    timeouts: AtomicUsize,
+}
+
+/// How much of the connections is in use.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// Connections of all roles at most.
+    pub connections_max: usize,
+    /// How many more requests could be served right away, if their roles may.
+    pub available: usize,
+    /// Requests that wait for one.
+    pub waiting: usize,
+    /// Requests that waited in vain, so far.
+    pub timeouts: usize,
+}
+
+/// Counts one who waits, whether or not he stays to the end.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Waiting<'a> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Role {
@@ -175,6 +206,19 @@ impl Sessions {
             role_settings: Mutex::default(),
             roles: Mutex::default(),
             live: Arc::default(),
+            waiting: AtomicUsize::default(),
+            timeouts: AtomicUsize::default(),
+        }
+    }
+
+    /// How much is in use now.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            connections_max: self.limits.connections_max,
+            available: self.all.available_permits(),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            timeouts: self.timeouts.load(Ordering::Relaxed),
         }
     }
 
@@ -221,6 +265,7 @@ impl Sessions {
         role: &Role,
         of_role: Option<OwnedSemaphorePermit>,
     ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), NoSession> {
+        let _waiting = Waiting::begin(&self.waiting);
         let permits = tokio::time::timeout(self.limits.wait, async {
             let of_role = match of_role {
                 Some(permit) => permit,
@@ -229,7 +274,10 @@ impl Sessions {
             let of_all = self.all.clone().acquire_owned().await.map_err(|_| NoSession::Busy)?;
             Ok((of_role, of_all))
         });
-        permits.await.map_err(|_| NoSession::Busy)?
+        permits.await.map_err(|_| {
+            self.timeouts.fetch_add(1, Ordering::Relaxed);
+            NoSession::Busy
+        })?
     }
 
     /// Closes every session that nobody uses.

@@ -24,6 +24,9 @@ use crate::{
     files::{StoredFile, note_read},
 };
 
+const GET_OWN: &str = "storage.object.get_authenticated";
+const GET_PUBLIC: &str = "storage.object.get_public";
+
 /// What may stand behind the `?` of a read.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Asks {
@@ -40,7 +43,7 @@ pub(super) async fn own(
     method: Method,
     Query(asks): Query<Asks>,
 ) -> Result<Response, Refusal> {
-    let object = see(&asked, &at).await?;
+    let object = see(&asked, &at, GET_OWN).await?;
     // HEAD shows no byte of it.
     if method != Method::HEAD {
         note(&app, &at, &object, asked.noted_reader()).await?;
@@ -61,7 +64,7 @@ pub(super) async fn public(
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, _) = request.into_parts();
-    let object = see_public(&Asked::openly(&parts, &app), &at).await?;
+    let object = see_public(&Asked::openly(&parts, &app), &at, GET_PUBLIC).await?;
     let reading = Reading {
         method: &parts.method,
         headers: &parts.headers,
@@ -72,22 +75,24 @@ pub(super) async fn public(
 }
 
 pub(super) async fn own_info(asked: Asked, at: At) -> Result<Json<Value>, Refusal> {
-    Ok(Json(told_of(&see(&asked, &at).await?, &at)))
+    Ok(Json(told_of(&see(&asked, &at, GET_OWN).await?, &at)))
 }
 
 pub(super) async fn public_info(State(app): State<App>, at: At, request: Request) -> Result<Json<Value>, Refusal> {
     let (parts, _) = request.into_parts();
-    let object = see_public(&Asked::openly(&parts, &app), &at).await?;
+    let object = see_public(&Asked::openly(&parts, &app), &at, GET_PUBLIC).await?;
     Ok(Json(told_of(&object, &at)))
 }
 
-async fn see(asked: &Asked, at: &At) -> Result<Object, Refusal> {
-    let tx = asked.begin("storage.object.get_authenticated").await?;
+/// The object, as far as the caller's policies show it to him for this operation.
+pub(super) async fn see(asked: &Asked, at: &At, operation: &'static str) -> Result<Object, Refusal> {
+    let tx = asked.begin(operation).await?;
     Object::visible(&tx, at).await
 }
 
-pub(super) async fn see_public(asked: &Asked, at: &At) -> Result<Object, Refusal> {
-    let tx = asked.begin("storage.object.get_public").await?;
+/// The object, where its bucket is public.
+pub(super) async fn see_public(asked: &Asked, at: &At, operation: &'static str) -> Result<Object, Refusal> {
+    let tx = asked.begin(operation).await?;
     Object::public(&tx, at).await
 }
 

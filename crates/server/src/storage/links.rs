@@ -21,6 +21,7 @@ use super::{
     rows::{Object, Rules},
     serving::{Reading, serve},
     tokens::{Link, Scope},
+    transformation::Wished,
     uploads::{Way, keep, limits, may_put},
 };
 use crate::{
@@ -47,6 +48,7 @@ struct ToSign {
     #[serde(deserialize_with = "number")]
     expires_in: i64,
     paths: Option<Vec<String>>,
+    transform: Option<Wished>,
 }
 
 fn number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
@@ -93,11 +95,21 @@ fn to_download(asked: &Asked, url: String, (iat, exp): (i64, i64), is_public: bo
 
 pub(super) async fn sign(State(app): State<App>, asked: Asked, at: At, body: Bytes) -> Result<Json<Value>, Refusal> {
     let wish: ToSign = json_of(&body)?;
+    let transformation = wish.transform.map(|wished| wished.read("body/transform")).transpose()?;
+    let transformations = transformation.map(|wish| wish.told()).filter(|told| !told.is_empty());
     let tx = asked.begin("storage.object.sign").await?;
     let object = Object::visible(&tx, &at).await?;
-    let link = to_download(&asked, at.key(), expiry(&app, wish.expires_in)?, object.is_public);
+    let below = if transformations.is_some() {
+        "/render/image/sign"
+    } else {
+        "/object/sign"
+    };
+    let link = Link {
+        transformations,
+        ..to_download(&asked, at.key(), expiry(&app, wish.expires_in)?, object.is_public)
+    };
     let token = link.sign(&app.config.jwt_secret)?;
-    Ok(Json(json!({ "signedURL": path("/object/sign", &at.key(), &token) })))
+    Ok(Json(json!({ "signedURL": path(below, &at.key(), &token) })))
 }
 
 pub(super) async fn sign_many(
@@ -154,6 +166,10 @@ pub(super) async fn read(
 ) -> Result<Response, Refusal> {
     let token = asks.token.as_deref().ok_or_else(no_token)?;
     let link = Link::verify(token, &app.config.jwt_secret, &at.key(), Scope::Download, app.now())?;
+    // Whoever was given a picture of it was not given all of it.
+    if link.transformations.is_some() {
+        return Err(Refusal::Link("InvalidSignature".to_owned()));
+    }
     let object = linked(&app, &at).await?;
     note(&app, &at, &object, link.reader).await?;
     let (parts, _) = request.into_parts();

@@ -257,20 +257,29 @@ pub(super) async fn pages(asked: Asked, InBucket(bucket): InBucket, body: Bytes)
         ];
         tx.query(text, params).await?
     } else {
-        if wish.with_delimiter {
-            return Err(Refusal::Invalid("body/sortBy: with_delimiter lists by name".to_owned()));
-        }
+        // A folder has no instant: folders come first, by name, and a cursor without an instant stands at one of them.
         let text = sql!(
-            "with listed as (
+            "with found as (
                select o.name, o.id, o.created_at, o.updated_at, o.last_accessed_at, o.metadata,
-                      case $3 when 'created_at' then o.created_at when 'updated_at' then o.updated_at else o.last_accessed_at end as at
+                      case $3 when 'created_at' then o.created_at when 'updated_at' then o.updated_at else o.last_accessed_at end as at,
+                      case when $8 then strpos(substr(o.name, length($2) + 1), '/') else 0 end as folder
                from storage.objects as o
                where o.bucket_id = $1 and o.name collate \"C\" >= $2 collate \"C\" and o.name collate \"C\" < $2 || chr(1114111) collate \"C\"
+             ), listed as (
+               select distinct substr(name, 1, length($2) + folder) as name, null::uuid as id, null::timestamptz as created_at,
+                      null::timestamptz as updated_at, null::timestamptz as last_accessed_at, null::jsonb as metadata, null::timestamptz as at
+               from found where folder > 0
+               union all
+               select name, id, created_at, updated_at, last_accessed_at, metadata, at from found where folder = 0
              )
              select name, id, created_at, updated_at, last_accessed_at, metadata from listed
-             where $5::timestamptz is null
-                or case when $4 then (at, name collate \"C\") < ($5, $6 collate \"C\") else (at, name collate \"C\") > ($5, $6 collate \"C\") end
-             order by case when not $4 then at end, case when $4 then at end desc, case when not $4 then name collate \"C\" end,
+             where $6::text is null
+                or case when $5::timestamptz is null then id is not null or name collate \"C\" > $6 collate \"C\"
+                        when id is null then false
+                        when $4 then (at, name collate \"C\") < ($5, $6 collate \"C\")
+                        else (at, name collate \"C\") > ($5, $6 collate \"C\") end
+             order by id is not null, case when id is null then name collate \"C\" end,
+               case when not $4 then at end, case when $4 then at end desc, case when not $4 then name collate \"C\" end,
                case when $4 then name collate \"C\" end desc
              limit $7"
         );
@@ -284,6 +293,7 @@ pub(super) async fn pages(asked: Asked, InBucket(bucket): InBucket, body: Bytes)
             &instant,
             &after,
             &wanted,
+            &wish.with_delimiter,
         ];
         tx.query(text, params).await?
     };

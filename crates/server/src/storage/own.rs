@@ -74,9 +74,10 @@ fn problem(refusal: Refusal) -> Problem {
         | Refusal::Invalid(_)
         | Refusal::Link(_)
         | Refusal::Range(_)
+        | Refusal::Picture(_)
         | Refusal::Slow => Problem::Invalid(refusal.to_string()),
         Refusal::DatabaseTimeout => Problem::Timeout,
-        Refusal::Busy => Problem::TooBusy,
+        Refusal::Busy | Refusal::PicturesBusy => Problem::TooBusy,
         Refusal::Internal(cause) => Problem::Internal(cause),
     }
 }

@@ -63,6 +63,12 @@ pub(super) enum Refusal {
     /// No byte of the object is in the range.
     #[error("The requested range cannot be satisfied")]
     Range(u64),
+    /// The picture cannot be drawn.
+    #[error("{0}")]
+    Picture(String),
+    /// Too many pictures are asked for.
+    #[error("Too many images are being processed")]
+    PicturesBusy,
     /// The client was too slow.
     #[error("the body did not come in time")]
     Slow,
@@ -101,6 +107,8 @@ impl Refusal {
             Refusal::Invalid(_) => (BAD, "400", "Error", "InvalidRequest"),
             Refusal::Link(_) => (BAD, "400", "InvalidJWT", "InvalidJWT"),
             Refusal::Range(_) => (StatusCode::RANGE_NOT_SATISFIABLE, "416", "InvalidRange", "InvalidRange"),
+            Refusal::Picture(_) => (BAD, "422", "InvalidRequest", "InvalidRequest"),
+            Refusal::PicturesBusy => (StatusCode::TOO_MANY_REQUESTS, "429", "too_many_requests", "SlowDown"),
             Refusal::Slow => (StatusCode::REQUEST_TIMEOUT, "408", "timeout", "RequestTimeout"),
             Refusal::DatabaseTimeout => (
                 StatusCode::from_u16(544).unwrap_or(StatusCode::GATEWAY_TIMEOUT),

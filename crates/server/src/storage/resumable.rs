@@ -6,6 +6,7 @@
 //! object is there and not before; where it breaks off, what was written becomes a part.
 
 mod rows;
+mod turns;
 
 use axum::{
     body::{Body, BodyDataStream},
@@ -24,6 +25,8 @@ use uuid::Uuid;
 
 pub use rows::forget_expired;
 use rows::{Upload, offset_of};
+use turns::Turn;
+pub use turns::Turns;
 
 use super::{
     asked::{Asked, At},
@@ -69,6 +72,12 @@ pub(super) enum No {
     /// Bytes that do not follow those that have come.
     #[error("Upload-Offset is not where the upload stands")]
     Offset,
+    /// Another request writes it.
+    #[error("another request goes on with the upload")]
+    Locked,
+    /// A method that an upload has not.
+    #[error("X-HTTP-Method-Override must be PATCH, HEAD or DELETE")]
+    Method,
     /// A body that is none of TUS.
     #[error("Content-Type must be application/offset+octet-stream")]
     ContentType,
@@ -82,6 +91,8 @@ impl IntoResponse for No {
             No::Upload => (StatusCode::NOT_FOUND, "NoSuchUpload"),
             No::Expired => (StatusCode::GONE, "NoSuchUpload"),
             No::Offset => (StatusCode::CONFLICT, "InvalidOffset"),
+            No::Locked => (StatusCode::LOCKED, "ResourceLocked"),
+            No::Method => (StatusCode::METHOD_NOT_ALLOWED, "InvalidRequest"),
             No::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidContentType"),
         };
         let body = json!({ "statusCode": status.as_str(), "error": code, "code": code, "message": self.to_string() });
@@ -193,7 +204,9 @@ pub(super) async fn create(State(app): State<App>, request: Request) -> Result<R
         Ok((by, at, rules, upload)) => {
             let is_with_upload = is_of_bytes(&parts.headers) || upload.length == 0;
             let offset = if is_with_upload {
-                go_on(&app, &by, &at, &rules, &upload, 0, body.into_data_stream()).await?
+                let turn = app.uploads.take(upload.id).await.ok_or(No::Locked)?;
+                let coming = Coming::of(body, &turn);
+                go_on(&app, &by, &at, &rules, &upload, 0, coming).await?
             } else {
                 0
             };
@@ -239,6 +252,7 @@ async fn begin(app: &App, parts: &mut Parts) -> Result<(By, At, Rules, Upload), 
         owner: by.owner(),
         content_type: field("contentType").map(|kind| kind.chars().take(200).collect()),
         cache_control: cache_control(told_cache.as_deref()),
+        told: text(&parts.headers, "upload-metadata").unwrap_or_default().to_owned(),
         user_metadata: field("metadata").map_or(Ok(json!({})), |text| metadata_of(text.as_bytes()))?,
         may_replace,
         expires_at: rows::expiry(app.now()),
@@ -298,22 +312,32 @@ pub(super) async fn head(State(app): State<App>, Path(id): Path<String>, request
     let (_, _, upload) = find(&app, &mut parts, &id).await?;
     let mut response = stands(StatusCode::OK, &upload, offset(&app, &upload).await?);
     set(&mut response, "upload-length", &upload.length.to_string());
+    if !upload.told.is_empty() {
+        set(&mut response, "upload-metadata", &upload.told);
+    }
     Ok(response)
 }
 
 pub(super) async fn remove(State(app): State<App>, Path(id): Path<String>, request: Request) -> Result<Response, No> {
     let (mut parts, _) = request.into_parts();
     let (_, _, upload) = find(&app, &mut parts, &id).await?;
+    let _turn = app.uploads.take(upload.id).await.ok_or(No::Locked)?;
     rows::forget(&app, upload.id).await?;
     Ok(as_tus(StatusCode::NO_CONTENT.into_response()))
 }
 
 pub(super) async fn patch(State(app): State<App>, Path(id): Path<String>, request: Request) -> Result<Response, No> {
     let (mut parts, body) = request.into_parts();
-    let (by, at, upload) = find(&app, &mut parts, &id).await?;
+    let (by, at, found) = find(&app, &mut parts, &id).await?;
     if !is_of_bytes(&parts.headers) {
         return Err(No::ContentType);
     }
+    let Some(turn) = app.uploads.take(found.id).await else {
+        let _ = drain(body, Refusal::NoObject).await;
+        return Err(No::Locked);
+    };
+    // Whoever had the turn before may have brought it to its end.
+    let (_, upload) = rows::find(&app, found.id).await?.ok_or(No::Upload)?;
     let stands_at = offset(&app, &upload).await?;
     let told: Option<u64> = text(&parts.headers, "upload-offset").and_then(|offset| offset.parse().ok());
     if told != Some(stands_at) || upload.is_finished {
@@ -321,8 +345,46 @@ pub(super) async fn patch(State(app): State<App>, Path(id): Path<String>, reques
         return Err(No::Offset);
     }
     let rules = by.rules(&app, &at, upload.may_replace).await?;
-    let offset = go_on(&app, &by, &at, &rules, &upload, stands_at, body.into_data_stream()).await?;
+    let coming = Coming::of(body, &turn);
+    let offset = go_on(&app, &by, &at, &rules, &upload, stands_at, coming).await?;
     Ok(stands(StatusCode::NO_CONTENT, &upload, offset))
+}
+
+/// `POST` with `X-HTTP-Method-Override`, for clients that can do no other one.
+pub(super) async fn overridden(state: State<App>, id: Path<String>, request: Request) -> Result<Response, No> {
+    let method = text(request.headers(), "x-http-method-override").unwrap_or_default();
+    match method.to_ascii_uppercase().as_str() {
+        "PATCH" => patch(state, id, request).await,
+        "HEAD" => head(state, id, request).await,
+        "DELETE" => remove(state, id, request).await,
+        _ => Err(No::Method),
+    }
+}
+
+/// A body on its way, until it ends or somebody else wants to go on with the upload.
+struct Coming<'a> {
+    body: BodyDataStream,
+    turn: &'a Turn,
+}
+
+impl Coming<'_> {
+    fn of(body: Body, turn: &Turn) -> Coming<'_> {
+        Coming {
+            body: body.into_data_stream(),
+            turn,
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<bytes::Bytes>, No> {
+        tokio::select! {
+            biased;
+            () = self.turn.is_wanted() => Err(No::Locked),
+            came = next(&mut self.body) => match came? {
+                Ok(bytes) => Ok(bytes),
+                Err(error) => Err(Refusal::Invalid(format!("the body cannot be read: {error}")).into()),
+            },
+        }
+    }
 }
 
 /// Takes in what comes behind `offset`: part after part, and at the end the object. Where it stands then.
@@ -333,7 +395,7 @@ async fn go_on(
     rules: &Rules,
     upload: &Upload,
     mut offset: u64,
-    mut body: BodyDataStream,
+    mut body: Coming<'_>,
 ) -> Result<u64, No> {
     let mut rest = bytes::Bytes::new();
     loop {
@@ -347,7 +409,8 @@ async fn go_on(
         let ended = fill(&mut writer, &mut rest, &mut body, begun + most, rules).await;
         let came = writer.size() - begun;
         if is_last && came == most {
-            if !rest.is_empty() || !matches!(next(&mut body).await, Ok(Ok(None))) {
+            // Where nothing more can come, everything has.
+            if !rest.is_empty() || matches!(body.next().await, Ok(Some(_))) {
                 return Err(Refusal::TooLarge.into());
             }
             write_object(app, by, at, rules, upload, writer).await?;
@@ -385,22 +448,21 @@ enum Ended {
 async fn fill(
     writer: &mut Writer,
     rest: &mut bytes::Bytes,
-    body: &mut BodyDataStream,
+    body: &mut Coming<'_>,
     until: u64,
     rules: &Rules,
-) -> Result<Ended, Refusal> {
+) -> Result<Ended, No> {
     loop {
         let missing = usize::try_from(until - writer.size()).unwrap_or(usize::MAX);
         let piece = rest.split_to(rest.len().min(missing));
-        writer.add(&piece).await?;
+        writer.add(&piece).await.map_err(Refusal::from)?;
         if writer.size() == until {
             return Ok(Ended::Part);
         }
         rules.check_size(writer.size())?;
-        match next(body).await? {
-            Ok(Some(bytes)) => *rest = bytes,
-            Ok(None) => return Ok(Ended::Body),
-            Err(error) => return Err(Refusal::Invalid(format!("the body cannot be read: {error}"))),
+        match body.next().await? {
+            Some(bytes) => *rest = bytes,
+            None => return Ok(Ended::Body),
         }
     }
 }

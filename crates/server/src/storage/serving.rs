@@ -69,7 +69,8 @@ pub(super) async fn serve(app: &App, object: &Object, reading: Reading<'_>) -> R
     Ok(response)
 }
 
-fn describe(response: &mut Response, object: &Object, reading: &Reading<'_>) {
+/// The headers that say what an object is and how a browser is to show it.
+pub(super) fn describe(response: &mut Response, object: &Object, reading: &Reading<'_>) {
     let told = object.mime_type();
     let essence = kind::essence(told);
     let is_page = essence == "text/html" || essence == "application/xhtml+xml";
@@ -120,7 +121,7 @@ fn disposition(name: &str) -> String {
 }
 
 /// What is no header is left out: rows may hold anything.
-fn set(response: &mut Response, name: HeaderName, text: &str) {
+pub(super) fn set(response: &mut Response, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         response.headers_mut().insert(name, value);
     }

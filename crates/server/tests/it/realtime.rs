@@ -1,6 +1,7 @@
 //! `/realtime/v1` through real sockets: who hears what, in one process and in several, and what happens when something breaks.
 
 mod changes;
+mod kills;
 mod processes;
 mod removals;
 mod routes;

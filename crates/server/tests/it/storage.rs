@@ -2,6 +2,7 @@
 
 mod crashes;
 mod listing;
+mod pictures;
 mod resuming;
 mod walls;
 

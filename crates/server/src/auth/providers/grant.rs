@@ -36,6 +36,17 @@ pub struct Shown {
     link_identity: Option<bool>,
 }
 
+/// The issuers that clients know by name.
+fn issuer_of(provider: Option<&str>) -> Option<&'static str> {
+    match provider? {
+        "google" => Some("https://accounts.google.com"),
+        "apple" => Some("https://appleid.apple.com"),
+        "facebook" => Some("https://www.facebook.com"),
+        "kakao" => Some("https://kauth.kakao.com"),
+        _ => None,
+    }
+}
+
 /// Gives tokens for an ID token. One that has a nonce counts once: whoever copied it is late.
 ///
 /// # Errors
@@ -43,7 +54,10 @@ pub struct Shown {
 pub async fn grant(app: &App, headers: &HeaderMap, asked: &Asked, body: &Shown) -> Result<(HeaderMap, Value), Problem> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let token = given(&body.id_token).ok_or(AuthRefusal::OAuth("id_token required"))?;
-    let known = app.providers.get(body.provider.as_deref())?;
+    let known = app
+        .providers
+        .get(body.provider.as_deref())
+        .map_err(|refusal| issuer_of(body.provider.as_deref()).map_or(refusal, AuthRefusal::IssuerDisabled))?;
     if known.provider.issuer.is_none() {
         return Err(AuthRefusal::ProviderDisabled.into());
     }

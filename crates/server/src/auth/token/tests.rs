@@ -83,6 +83,13 @@ fn a_wrong_type_is_refused() {
         Err("The JWT 'session_id' claim must be a string"),
     );
     check(json!({ "role": "authenticated" }), Err("JWT has no exp claim"));
+    check(json!({ "role": "nexus_staff" }), Err("JWT has no exp claim"));
+    // Keys of programs, as GoTrue's and PostgREST's own tests sign them.
+    check(
+        json!({ "role": "service_role", "sub": "backend" }),
+        Ok(ApiRole::Service),
+    );
+    check(json!({ "role": "anon" }), Ok(ApiRole::Anon));
 }
 
 #[test]

@@ -94,7 +94,8 @@ fn queue_table(visit: &Visit, queues: &[Value], most: i64) -> Markup {
                 tr {
                     th scope="row" {
                         (visit.word("queue", name))
-                        @if matches!(name, "refunds" | "payouts") { br; a.fine href="/administration/money" { (visit.t("jobs-to-money")) } }
+                        @if matches!(name, "refunds" | "payouts") && number(queue, "failing") > 0 { br; a.fine href="/administration/money" { (visit.t("jobs-to-money")) } }
+                        @if name == "events" { br; span.fine { (visit.t("jobs-events-text")) } }
                     }
                     td { (health_of(visit, queue)) }
                     td.number { (count(number(queue, "waiting"))) }
@@ -112,6 +113,8 @@ fn queue_table(visit: &Visit, queues: &[Value], most: i64) -> Markup {
 fn health_of(visit: &Visit, queue: &Value) -> Markup {
     if number(queue, "failing") > 0 || number(queue, "aside") > 0 {
         parts::badge(Tone::Stop, &visit.t("jobs-look"))
+    } else if text(queue, "/queue") == "events" {
+        parts::badge(Tone::Plain, &visit.t("jobs-kept"))
     } else if number(queue, "late") > 0 {
         parts::badge(Tone::Wait, &visit.t("jobs-is-late"))
     } else {

@@ -238,7 +238,7 @@ async fn distribution(app: &App, visit: &Visit, row: &Row, reader: Uuid) -> Resu
     let preview = what_if::show(app, visit, property, amount.as_deref()).await?;
     let hidden = [("distributionId", id.to_string())];
     let actions = html! {
-        (preview)
+        (preview.shown)
         @if is_own { p.fine { (visit.t("cases-yours")) } }
         @else { (Act { function: "approve-distribution", hidden: &hidden, fields: html! {}, class: "button", label: visit.t("decisions-declare").into_owned() }.show(visit)) }
     };

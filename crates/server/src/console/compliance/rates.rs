@@ -56,7 +56,7 @@ pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Respons
                 ul.notices { @for line in proposed { (line) } }
                 @if visit.has(Role::Admin) { (act::folded(&visit.t("rates-propose"), propose(&visit))) }
             }
-            section { h2 { (visit.t("rates-title")) } p.fine { (visit.t("rates-text")) } (rate_table(&visit, &rates)?) }
+            section { h2 { (visit.t("rates-rates")) } p.fine { (visit.t("rates-text")) } (rate_table(&visit, &rates)?) }
         }
     };
     Ok(section(&visit, "/compliance/rates", &visit.t("rates-title"), content))

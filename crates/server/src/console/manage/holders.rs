@@ -149,7 +149,7 @@ fn held(visit: &Visit, id: Uuid, wanted: &Wanted, register: &Value, decimals: i1
             }
             @if let Some(older) = older { nav.pager aria-label=(visit.t("pager-label")) { span {} a.button.secondary rel="next" href=(older) { (visit.t("pager-next")) } } }
         }
-        (requests(visit, id))
+        @if !holders.is_empty() { (requests(visit, id)) }
     }
 }
 

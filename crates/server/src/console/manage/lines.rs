@@ -188,8 +188,8 @@ pub(super) fn form(visit: &Visit, typed: &Fields) -> Markup {
                     (Field::text(&amount, visit.t("column-amount")).value(typed.get(&amount)).bare().with("inputmode", "decimal").show(visit))
                     (Field::text(&day, visit.t("rent-line-day")).kind("date").value(typed.get(&day)).bare().show(visit))
                     (Field::text(&reference, visit.t("rent-line-reference")).value(typed.get(&reference)).bare().with("maxlength", "200").show(visit))
-                    (Field::text(&words, visit.t("rent-line-for")).value(typed.get(&words)).bare().with("maxlength", "300").show(visit))
                 }
+                (Field::text(&words, visit.t("rent-line-for")).value(typed.get(&words)).bare().with("maxlength", "300").show(visit))
             }
         }
     };

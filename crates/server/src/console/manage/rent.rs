@@ -268,7 +268,7 @@ fn distribution_list(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
 }
 
 /// First what it would come to; then the proposal of that.
-fn propose(visit: &Visit, id: Uuid, preview: Option<(&str, Markup)>) -> Markup {
+fn propose(visit: &Visit, id: Uuid, preview: Option<(&str, what_if::Come)>) -> Markup {
     let (typed, preview) = match preview {
         Some((typed, preview)) => (typed, Some(preview)),
         None => ("", None),
@@ -287,7 +287,7 @@ fn propose(visit: &Visit, id: Uuid, preview: Option<(&str, Markup)>) -> Markup {
             div { button class=(if preview.is_some() { "button secondary" } else { "button" }) { (visit.t("rent-what-if")) } }
         }
         @if let Some(preview) = preview {
-            div.stack { h3 { (visit.t("rent-would-come-to")) } (preview) (act.show(visit)) }
+            div.stack { h3 { (visit.t("rent-would-come-to")) } (preview.shown) @if preview.passes { (act.show(visit)) } }
         }
     }
 }

@@ -229,6 +229,15 @@ impl Term {
         }
     }
 
+    /// The column and the one text that it must hold, where values that are equal are the same text.
+    #[must_use]
+    pub fn only(&self) -> Option<(&str, &str)> {
+        const SAME_TEXT: [&str; 8] = ["text", "varchar", "name", "uuid", "bool", "int2", "int4", "int8"];
+        let is_one = self.operator == Operator::Eq && !self.is_negated && SAME_TEXT.contains(&self.kind.as_str());
+        let value = self.values.first().filter(|_| is_one)?;
+        Some((&self.column, value))
+    }
+
     fn equal(&self, a: &str, b: &str) -> Option<bool> {
         match self.kind.as_str() {
             "text" | "varchar" | "name" => Some(a == b),

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
+    audience::{Audience, Channels},
     filter::{self, Term, Verdict},
     wal::{Change, Kind},
 };
@@ -207,21 +208,18 @@ impl Subscriber {
 #[derive(Debug, Default)]
 pub struct Registry {
     by_channel: Mutex<HashMap<u64, Arc<Subscriber>>>,
-    by_table: Mutex<HashMap<TableKey, HashMap<u64, Arc<Subscriber>>>>,
+    by_table: Mutex<HashMap<TableKey, Audience>>,
 }
 
 /// A table that is asked for by name; none: whoever asks for all of something.
 type TableKey = Option<(String, String)>;
 
-fn keys(subscriber: &Subscriber) -> Vec<TableKey> {
-    let bindings = subscriber.bindings.iter();
-    bindings
-        .map(|binding| binding.schema.clone().zip(binding.table.clone()))
-        .collect()
+fn key(binding: &Binding) -> TableKey {
+    binding.schema.clone().zip(binding.table.clone())
 }
 
 impl Registry {
-    fn tables(&self) -> MutexGuard<'_, HashMap<TableKey, HashMap<u64, Arc<Subscriber>>>> {
+    fn tables(&self) -> MutexGuard<'_, HashMap<TableKey, Audience>> {
         self.by_table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -233,11 +231,8 @@ impl Registry {
     pub fn add(&self, subscriber: &Arc<Subscriber>) {
         self.channels().insert(subscriber.channel, subscriber.clone());
         let mut tables = self.tables();
-        for key in keys(subscriber) {
-            tables
-                .entry(key)
-                .or_default()
-                .insert(subscriber.channel, subscriber.clone());
+        for binding in &subscriber.bindings {
+            tables.entry(key(binding)).or_default().add(binding, subscriber);
         }
     }
 
@@ -247,10 +242,11 @@ impl Registry {
             return;
         };
         let mut tables = self.tables();
-        for key in keys(&subscriber) {
-            if let Some(found) = tables.get_mut(&key) {
-                found.remove(&channel);
-                if found.is_empty() {
+        for binding in &subscriber.bindings {
+            let key = key(binding);
+            if let Some(audience) = tables.get_mut(&key) {
+                audience.remove(binding, channel);
+                if audience.is_empty() {
                     tables.remove(&key);
                 }
             }
@@ -263,17 +259,23 @@ impl Registry {
         self.channels().values().cloned().collect()
     }
 
-    /// Those whom a change of a table may concern.
+    /// Those whom a change may concern.
     #[must_use]
-    pub fn about(&self, schema: &str, table: &str) -> Vec<Arc<Subscriber>> {
+    pub fn about(&self, change: &Change) -> Vec<Arc<Subscriber>> {
         let tables = self.tables();
-        let named = Some((schema.to_owned(), table.to_owned()));
-        let mut found: HashMap<u64, Arc<Subscriber>> = HashMap::new();
+        let named = Some((change.relation.schema.clone(), change.relation.name.clone()));
+        let mut found = Channels::new();
         for key in [&named, &None] {
-            for (channel, subscriber) in tables.get(key).into_iter().flatten() {
-                found.insert(*channel, subscriber.clone());
+            if let Some(audience) = tables.get(key) {
+                audience.find(change, &mut found);
             }
         }
         found.into_values().collect()
+    }
+
+    /// Whether nobody asks for anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tables().is_empty()
     }
 }

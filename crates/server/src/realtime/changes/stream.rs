@@ -28,6 +28,10 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long PostgreSQL may be silent: it tells where it is at least every 30 s.
 const SILENCE_MAX: Duration = Duration::from_secs(90);
 
+/// How long PostgreSQL waits for a word of ours before it gives the slot up. A reader that is stopped must be gone before its
+/// slot is too old: PostgreSQL would want to tell it so, and make no checkpoint until it had read that.
+const UNHEARD_MAX: Duration = Duration::from_secs(20);
+
 /// What is read at once at most (bytes), and so waits here at most beside one message.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -79,6 +83,8 @@ pub enum Piece {
     Alive {
         /// How far PostgreSQL is.
         at: u64,
+        /// Whether it waits for an answer, as it does before it ends.
+        is_asked: bool,
     },
 }
 
@@ -90,7 +96,8 @@ pub async fn follow(login: &Login, publications: &[String]) -> Result<(Heard, To
     let mut pg = login.pg.clone();
     let options =
         "-c datestyle=iso -c intervalstyle=postgres -c timezone=utc -c extra_float_digits=1 -c bytea_output=hex";
-    pg.options(format!("{} {options}", pg.get_options().unwrap_or_default()).trim_start())
+    let patience = format!("-c wal_sender_timeout={}s", UNHEARD_MAX.as_secs());
+    pg.options(format!("{} {options} {patience}", pg.get_options().unwrap_or_default()).trim_start())
         .application_name("nexus-mint realtime changes");
     let stream = connect_for_replication(&pg, &login.connector()?, CONNECT_MAX).await?;
     let (from, to) = tokio::io::split(stream);
@@ -235,7 +242,13 @@ impl Heard {
                             data.advance(16);
                             return Ok(Some(Piece::Data { at, message: data }));
                         }
-                        b'k' if data.len() >= 8 => return Ok(Some(Piece::Alive { at: data.get_u64() })),
+                        b'k' if data.len() >= 17 => {
+                            let at = data.get_u64();
+                            // Its clock.
+                            data.advance(8);
+                            let is_asked = data.get_u8() != 0;
+                            return Ok(Some(Piece::Alive { at, is_asked }));
+                        }
                         _ => return Err(wrong().into()),
                     }
                 }

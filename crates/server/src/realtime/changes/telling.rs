@@ -81,7 +81,7 @@ impl Teller<'_> {
     pub(super) async fn tell(&mut self, changes: &[Change]) -> Result<(), NoAnswer> {
         let mut found: Vec<(usize, Vec<Arc<Subscriber>>)> = Vec::new();
         for (at, change) in changes.iter().enumerate() {
-            let about = self.registry.about(&change.relation.schema, &change.relation.name);
+            let about = self.registry.about(change);
             if !about.is_empty() {
                 found.push((at, about));
             }

@@ -31,6 +31,8 @@ pub(super) struct Upload {
     pub(super) content_type: Option<String>,
     /// How long others may keep the object.
     pub(super) cache_control: String,
+    /// `Upload-Metadata` as it came.
+    pub(super) told: String,
     /// What its sender notes of it.
     pub(super) user_metadata: Value,
     /// Whether it may take the place of another.
@@ -60,8 +62,8 @@ pub(super) async fn begin(app: &App, at: &At, upload: &Upload) -> Result<(), Ref
     let tx = app.db.as_engine(ACTOR).await?;
     let text = sql!(
         "insert into nexus.resumable_uploads (id, bucket_id, object_name, owner_id, length, content_type, cache_control, user_metadata,
-           may_replace, created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+           may_replace, created_at, expires_at, told)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
     );
     let length = i64::try_from(upload.length).map_err(|_| Refusal::TooLarge)?;
     let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
@@ -76,6 +78,7 @@ pub(super) async fn begin(app: &App, at: &At, upload: &Upload) -> Result<(), Ref
         &upload.may_replace,
         &app.now(),
         &upload.expires_at,
+        &upload.told,
     ];
     tx.execute(text, params).await?;
     Ok(tx.commit().await?)
@@ -86,7 +89,7 @@ pub(super) async fn find(app: &App, id: Uuid) -> Result<Option<(At, Upload)>, Re
     let tx = app.db.as_engine(ACTOR).await?;
     let text = sql!(
         "select bucket_id, object_name, length, owner_id, content_type, cache_control, user_metadata, may_replace, expires_at,
-                finished_at is not null
+                finished_at is not null, told
          from nexus.resumable_uploads where id = $1"
     );
     let Some(row) = tx.query_opt(text, &[&id]).await? else {
@@ -103,6 +106,7 @@ pub(super) async fn find(app: &App, id: Uuid) -> Result<Option<(At, Upload)>, Re
         may_replace: row.try_get(7)?,
         expires_at: row.try_get(8)?,
         is_finished: row.try_get(9)?,
+        told: row.try_get(10)?,
     };
     Ok(Some((at, upload)))
 }

@@ -146,6 +146,10 @@ async fn challenges_end_and_belong_to_their_factor() {
     assert_eq!(theirs.told(), (422, "mfa_factor_not_found"), "somebody else's");
     for (body, told) in [
         (json!({ "factor_type": "phone" }), (422, "mfa_phone_enroll_not_enabled")),
+        (
+            json!({ "factor_type": "webauthn" }),
+            (422, "mfa_webauthn_enroll_not_enabled"),
+        ),
         (json!({}), (400, "validation_failed")),
     ] {
         assert_eq!(desk.by(&token, "POST", "/factors", Some(body)).await.told(), told);

@@ -233,8 +233,8 @@ async fn a_link_signs_in_and_adds_who_may_be_added() {
         assert_eq!(
             desk.post("/verify", json!({ "type": kind, "phone": "1", "token": "1" }))
                 .await
-                .status,
-            400
+                .told(),
+            (403, "otp_expired")
         );
     }
     assert_eq!(

@@ -481,7 +481,11 @@ async fn an_id_token_signs_in_and_with_a_nonce_once() {
             json!({ "provider": "google", "id_token": plain }),
         )
         .await;
-    assert_eq!(unknown.told(), (400, "validation_failed"));
+    assert_eq!(unknown.told(), (400, "provider_disabled"));
+    assert_eq!(
+        unknown.text("msg"),
+        "Provider (issuer \"https://accounts.google.com\") is not enabled"
+    );
 }
 
 #[tokio::test]

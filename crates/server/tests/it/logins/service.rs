@@ -25,6 +25,36 @@ async fn the_service_alone_gets_in() {
     );
     let key = desk.app.keys.service_key().expose().to_owned();
     desk.send("GET", "/admin/users", &[("apikey", &key)], None).await.ok();
+    // Whoever has the secret signs keys of his own, as GoTrue's users do.
+    for claims in [
+        json!({ "role": "service_role" }),
+        json!({ "role": "supabase_admin", "sub": "1234567890" }),
+    ] {
+        let signed = desk.app.keys.sign(&claims).unwrap();
+        desk.by(&signed, "GET", "/admin/users", None).await.ok();
+        let expired = desk
+            .app
+            .keys
+            .sign(&with_end(claims, desk.now().timestamp() - 60))
+            .unwrap();
+        assert_eq!(
+            desk.by(&expired, "GET", "/admin/users", None).await.told(),
+            (403, "bad_jwt")
+        );
+    }
+    for role in ["postgres", "nexus_engine", "supabase_auth_admin"] {
+        let signed = desk.app.keys.sign(&json!({ "role": role })).unwrap();
+        assert_eq!(
+            desk.by(&signed, "GET", "/admin/users", None).await.told(),
+            (403, "bad_jwt"),
+            "{role}"
+        );
+    }
+}
+
+fn with_end(mut claims: Value, exp: i64) -> Value {
+    claims["exp"] = json!(exp);
+    claims
 }
 
 #[tokio::test]

@@ -90,3 +90,34 @@ async fn a_function_may_say_it_too_unless_the_database_is_not_asked() {
     alone.reconfigure().await;
     assert_ne!(ask(alone.routes(), "/things").await.0, 200);
 }
+
+#[tokio::test]
+async fn figures_are_told_under_postgrests_names() {
+    let world = World::own_database().await;
+    let alone = current(&world, ("PGRST_DB_POOL", "3")).await;
+    let figures = async || {
+        let request = Request::builder().uri("/metrics").body(Body::empty()).unwrap();
+        let answer = alone.admin_routes().oneshot(request).await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
+        let text = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        String::from_utf8(text.to_vec()).unwrap()
+    };
+    let before = figures().await;
+    for line in [
+        "pgrst_schema_cache_loads_total{status=\"SUCCESS\"} 0",
+        "pgrst_db_pool_max 3",
+        "pgrst_db_pool_available 3",
+        "pgrst_db_pool_waiting 0",
+        "pgrst_db_pool_timeouts_total 0",
+    ] {
+        assert!(before.lines().any(|other| other == line), "{line}: {before}");
+    }
+    assert_eq!(ask(alone.routes(), "/").await.0, 200);
+    let after = figures().await;
+    assert!(
+        after.contains("pgrst_schema_cache_loads_total{status=\"SUCCESS\"} 1\n"),
+        "{after}"
+    );
+    assert!(!after.contains("pgrst_schema_cache_query_time_seconds 0\n"), "{after}");
+}

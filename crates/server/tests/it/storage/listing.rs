@@ -113,6 +113,49 @@ async fn lists_are_those_of_a_plain_look() {
             assert_eq!(seen, names, "{column} {order}: each once");
         }
     }
+    // Folders have no instant: they come first, by name, whatever the order of the files.
+    let instants = "update storage.objects set created_at = '2026-01-01'::timestamptz + ((hashtext(name) % 5) || ' days')::interval
+                    where bucket_id = $1 returning name, created_at";
+    let mut dated: Vec<(chrono::DateTime<chrono::Utc>, String)> = client
+        .query(instants, &[&name])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| (row.get(1), row.get(0)))
+        .collect();
+    dated.sort();
+    for prefix in ["", "a", "a/"] {
+        for order in ["asc", "desc"] {
+            let mut expect: Vec<String> = level(&names, prefix)
+                .into_iter()
+                .filter(|entry| entry.ends_with('/'))
+                .map(|folder| format!("{prefix}{folder}"))
+                .collect();
+            let files = dated.iter().map(|(_, name)| name.clone());
+            let mut files: Vec<String> = files
+                .filter(|name| name.strip_prefix(prefix).is_some_and(|rest| !rest.contains('/')))
+                .collect();
+            if order == "desc" {
+                files.reverse();
+            }
+            expect.extend(files);
+            for limit in [1, 2, 3, 1000] {
+                let (mut seen, mut cursor) = (Vec::new(), Value::Null);
+                loop {
+                    let by = json!({ "column": "created_at", "order": order });
+                    let body = json!({ "prefix": prefix, "with_delimiter": true, "limit": limit, "cursor": cursor, "sortBy": by });
+                    let page = list("list-v2", body).await;
+                    seen.extend(told(&page["folders"]));
+                    seen.extend(told(&page["objects"]));
+                    cursor = page["nextCursor"].clone();
+                    if cursor.is_null() {
+                        break;
+                    }
+                }
+                assert_eq!(seen, expect, "{prefix} {order} {limit}");
+            }
+        }
+    }
     for (version, body) in [
         ("list", json!({ "limit": -1 })),
         ("list", json!({ "offset": 1_000_000_000 })),

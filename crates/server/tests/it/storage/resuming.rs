@@ -206,3 +206,79 @@ async fn an_upload_is_its_owners_and_expires() {
     assert_eq!(left().await, 0);
     assert_eq!(stands(&site, &who, &given_up).await.0, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn of_two_who_go_on_with_an_upload_the_later_one_does() {
+    let site = Site::new().await;
+    let (who, name) = (service(&site), bucket(&site, false).await);
+    let content = content();
+    let place = place(&begin(&site, &who, &name, "a", content.len()).await.ok());
+    // The first connection has sent something, and seems to be there still.
+    let came = PART + 300_000;
+    let (pieces, coming) = tokio::sync::mpsc::channel(1);
+    let body = Body::from_stream(futures_util::stream::unfold(coming, |mut coming| async {
+        coming
+            .recv()
+            .await
+            .map(|piece: Vec<u8>| (Ok::<_, std::io::Error>(piece), coming))
+    }));
+    let silent = patch(&site, &who, &place, 0, body);
+    let later = async {
+        pieces.send(content[..came].to_vec()).await.unwrap();
+        // It is taken in when there is room for the next.
+        pieces.send(Vec::new()).await.unwrap();
+        pieces.send(Vec::new()).await.unwrap();
+        let lost = patch(&site, &who, &place, 0, content.clone()).await;
+        assert_eq!(lost.status, StatusCode::CONFLICT, "more has come than it knows");
+        let (status, offset) = stands(&site, &who, &place).await;
+        assert_eq!(
+            (status, offset),
+            (StatusCode::OK, came),
+            "what came over the old one is kept"
+        );
+        patch(&site, &who, &place, offset, content[offset..].to_vec())
+            .await
+            .ok()
+    };
+    let (silent, done) = futures_util::future::join(silent, later).await;
+    assert_eq!(silent.status, StatusCode::LOCKED);
+    assert_eq!(silent.headers["tus-resumable"], "1.0.0");
+    assert_eq!(done.headers["tus-complete"], "1");
+    assert_eq!(get(&site, &who, &name, "a").await.ok().bytes, content);
+}
+
+#[tokio::test]
+async fn an_upload_tells_what_it_was_told_and_takes_other_methods() {
+    let site = Site::new().await;
+    let (who, name) = (service(&site), bucket(&site, false).await);
+    let place = place(&begin(&site, &who, &name, "a", 4).await.ok());
+    let told = format!(
+        "bucketName {},objectName {}",
+        STANDARD.encode(&name),
+        STANDARD.encode("a")
+    );
+    let by_post = |method: &'static str| {
+        Request::post(&place)
+            .header("tus-resumable", "1.0.0")
+            .header("x-http-method-override", method)
+            .header("content-type", "application/offset+octet-stream")
+    };
+    let head = ask(&site, Some(&who), by_post("HEAD"), "").await.ok();
+    assert_eq!(head.headers["upload-metadata"], told.as_str());
+    assert_eq!(
+        (&head.headers["upload-length"], &head.headers["upload-offset"]),
+        (&"4".parse().unwrap(), &"0".parse().unwrap())
+    );
+    let done = by_post("PATCH").header("upload-offset", 0);
+    assert_eq!(
+        ask(&site, Some(&who), done, "text").await.ok().headers["tus-complete"],
+        "1"
+    );
+    assert_eq!(get(&site, &who, &name, "a").await.ok().bytes, b"text");
+    assert_eq!(
+        ask(&site, Some(&who), by_post("PUT"), "").await.status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
+    ask(&site, Some(&who), by_post("DELETE"), "").await.ok();
+    assert_eq!(stands(&site, &who, &place).await.0, StatusCode::NOT_FOUND);
+}

@@ -38,6 +38,12 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/object/info/authenticated/{kyc}"),
     ("GET", "/object/info/public/{kyc}"),
     ("GET", "/object/info/public/{avatar}"),
+    ("GET", "/render/image/public/{kyc}"),
+    ("GET", "/render/image/public/{avatar}"),
+    ("GET", "/render/image/authenticated/{kyc}"),
+    ("GET", "/render/image/authenticated/{avatar}"),
+    ("GET", "/render/image/authenticated/{evidence}"),
+    ("GET", "/render/image/sign/{kyc}?token=none"),
     ("GET", "/object/{kyc}"),
     ("GET", "/object/{evidence}"),
     ("HEAD", "/object/{kyc}"),
@@ -51,11 +57,15 @@ const ROUTES: &[(&str, &str)] = &[
     ("HEAD", "/upload/resumable/bm9uZQ"),
     ("PATCH", "/upload/resumable/bm9uZQ"),
     ("DELETE", "/upload/resumable/bm9uZQ"),
+    ("POST", "/upload/resumable/bm9uZQ"),
     ("HEAD", "/upload/resumable/sign/bm9uZQ"),
     ("DELETE", "/object/kyc-documents"),
     ("DELETE", "/object/{avatar}"),
     ("DELETE", "/object/{kyc}"),
 ];
+
+/// A PNG of one pixel.
+const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 
 #[tokio::test]
 async fn every_caller_at_every_route() {
@@ -84,6 +94,7 @@ async fn every_caller_at_every_route() {
         ("owner", Some(owner.clone())),
         ("service", Some(of_service.clone())),
     ];
+    let pixel = STANDARD.decode(PIXEL).unwrap();
     let mut page =
         String::from("Every route of /storage/v1 as every caller, at objects of `owner` and of a property.\n");
     for (method, path) in ROUTES {
@@ -97,10 +108,12 @@ async fn every_caller_at_every_route() {
                 .await
                 .ok();
             let file = format!("{}/{mark}.png", owner.id);
-            put(&site, &of_service, "kyc-documents", &file, PNG).await.ok();
-            put(&site, &of_service, "user-avatars", &file, PNG).await.ok();
+            put(&site, &of_service, "kyc-documents", &file, &pixel).await.ok();
+            put(&site, &of_service, "user-avatars", &file, &pixel).await.ok();
             let evidence = format!("{property}/{mark}");
-            put(&site, &of_service, "property-evidence", &evidence, PNG).await.ok();
+            put(&site, &of_service, "property-evidence", &evidence, &pixel)
+                .await
+                .ok();
             let path = path
                 .replace("{bucket}", &bucket)
                 .replace("{kyc}", &format!("kyc-documents/{file}"))

@@ -1,0 +1,92 @@
+//! Figures of the engine in Prometheus' text format, under PostgREST's names.
+
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use super::session::Load;
+
+/// How often the schema cache was loaded, and how long the last time took.
+#[derive(Default)]
+pub(super) struct Loads {
+    done: AtomicU64,
+    failed: AtomicU64,
+    last_us: AtomicU64,
+}
+
+impl Loads {
+    /// It was loaded in this time, or could not be.
+    pub(super) fn note(&self, took: Option<Duration>) {
+        let Some(took) = took else {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        self.done.fetch_add(1, Ordering::Relaxed);
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.last_us.store(us, Ordering::Relaxed);
+    }
+}
+
+/// All figures as text.
+pub(super) fn text(loads: &Loads, load: Load) -> String {
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let last = Duration::from_micros(read(&loads.last_us)).as_secs_f64();
+    let mut text = String::new();
+    let mut add = |name: &str, kind: &str, help: &str, values: &[(&str, f64)]| {
+        // Writing into a text cannot fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in values {
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+    };
+    let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    add(
+        "pgrst_schema_cache_query_time_seconds",
+        "gauge",
+        "The time that the last load of the schema cache took",
+        &[("", last)],
+    );
+    #[allow(clippy::cast_precision_loss, reason = "nobody loads it so often")]
+    let counts = [
+        ("{status=\"FAIL\"}", read(&loads.failed) as f64),
+        ("{status=\"SUCCESS\"}", read(&loads.done) as f64),
+    ];
+    add(
+        "pgrst_schema_cache_loads_total",
+        "counter",
+        "The number of times that the schema cache was loaded",
+        &counts,
+    );
+    let of_pool = [
+        (
+            "pgrst_db_pool_max",
+            "gauge",
+            "Connections at most",
+            load.connections_max,
+        ),
+        (
+            "pgrst_db_pool_available",
+            "gauge",
+            "Connections that are free",
+            load.available,
+        ),
+        (
+            "pgrst_db_pool_waiting",
+            "gauge",
+            "Requests that wait for a connection",
+            load.waiting,
+        ),
+        (
+            "pgrst_db_pool_timeouts_total",
+            "counter",
+            "The number of requests that waited for a connection in vain",
+            load.timeouts,
+        ),
+    ];
+    for (name, kind, help, count) in of_pool {
+        add(name, kind, help, &[("", number(count))]);
+    }
+    text
+}
