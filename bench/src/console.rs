@@ -30,7 +30,7 @@ const PAGES: [(&str, &str); 7] = [
     ("first page", "/properties"),
     ("of a kind, with bedrooms", "/properties?kind=townhouse&bedrooms=3"),
     ("of a kind, built late", "/properties?kind=office&built_from=2015"),
-    ("words", "/properties?q=harbour+4711"),
+    ("words", "/properties?q=house+4711"),
     ("by price", "/properties?sort=price"),
     ("by area", "/properties?sort=area"),
     ("page 2,000", "/properties?page=2000"),
