@@ -119,6 +119,7 @@ impl Call<'_> {
     /// [`Problem::KeyReused`] when the key came with another body.
     pub async fn begin(&self) -> Result<Begun, Problem> {
         if self.only_looks {
+            self.check_key()?;
             return Ok(Begun::New(Box::new(
                 Command::look(self.app, Actor::Person(self.user_id)).await?,
             )));
@@ -185,7 +186,8 @@ impl Call<'_> {
     /// What the database answered.
     pub async fn finish(&self, command: Command, answer: impl Serialize) -> Result<Value, Problem> {
         let answer = serde_json::to_value(answer).map_err(Problem::internal)?;
-        if let Some(key) = self.key {
+        // What only looks keeps no answer: asked again, it says what is true then.
+        if let Some(key) = self.key.filter(|_| !self.only_looks) {
             let text =
                 sql!("update nexus.command_keys set answer = $4 where caller_id = $1 and command = $2 and key = $3");
             command

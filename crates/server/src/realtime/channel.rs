@@ -15,6 +15,7 @@ use super::{
     presence::Entry,
     replay,
     rights::{self, Rights},
+    socket::{expiry, verified},
 };
 use crate::{
     app::App,
@@ -234,8 +235,7 @@ impl Channels {
     }
 
     fn caller_of(&self, token: &str) -> Result<Caller, No> {
-        let verified = self.app.keys.caller(token, self.app.now());
-        verified.map_err(|error| No("InvalidJWTToken", error.to_string()))
+        verified(&self.app, token).map_err(|why| No("InvalidJWTToken", why))
     }
 
     /// What a caller may do; who may not hear may not join.
@@ -524,15 +524,6 @@ impl Drop for Channels {
 fn unavailable(problem: &Problem) -> No {
     tracing::warn!(cause = %chain(problem), "the policies of a channel cannot be asked");
     No("DatabaseUnavailable", "try again later".to_owned())
-}
-
-/// When a caller's token ends.
-fn expiry(caller: &Caller) -> Option<DateTime<Utc>> {
-    let claims: Value = serde_json::from_str(caller.claims()).ok()?;
-    let seconds = claims.get("exp")?;
-    // A fraction of a second is within what clocks may differ by.
-    let whole = seconds.to_string();
-    DateTime::from_timestamp(whole.split('.').next()?.parse().ok()?, 0)
 }
 
 /// The text of a system message.

@@ -14,9 +14,10 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
+use chrono::{DateTime, Utc};
 use futures_util::{SinkExt as _, StreamExt as _, stream::SplitSink};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Realtime,
@@ -66,9 +67,9 @@ pub(super) async fn upgrade(
     let Some(key) = key else {
         return refused(StatusCode::UNAUTHORIZED, "No API key found in request");
     };
-    let caller = match app.keys.caller(key, app.now()) {
+    let caller = match verified(&app, key) {
         Ok(caller) => caller,
-        Err(error) => return refused(StatusCode::UNAUTHORIZED, &error.to_string()),
+        Err(why) => return refused(StatusCode::UNAUTHORIZED, &why),
     };
     let Ok(upgrade) = upgrade else {
         return refused(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket");
@@ -90,6 +91,26 @@ pub(super) async fn upgrade(
             Box::pin(serve(app, socket, version, caller)).await;
             drop(seat);
         })
+}
+
+/// Whom a key or token proves. One without an end is none here, since a connection ends with it.
+pub(super) fn verified(app: &App, shown: &str) -> Result<Caller, String> {
+    let caller = app.keys.caller(shown, app.now()).map_err(|error| error.to_string())?;
+    let is_opaque = shown.starts_with("sb_");
+    if is_opaque || expiry(&caller).is_some() {
+        Ok(caller)
+    } else {
+        Err("Fields `role` and `exp` are required in JWT".to_owned())
+    }
+}
+
+/// When a caller's token ends.
+pub(super) fn expiry(caller: &Caller) -> Option<DateTime<Utc>> {
+    let claims: Value = serde_json::from_str(caller.claims()).ok()?;
+    let seconds = claims.get("exp")?;
+    // A fraction of a second is within what clocks may differ by.
+    let whole = seconds.to_string();
+    DateTime::from_timestamp(whole.split('.').next()?.parse().ok()?, 0)
 }
 
 /// A place among the connections, given back when it is dropped.

@@ -111,3 +111,20 @@ async fn names_that_are_not_built_say_so_and_others_do_not_exist() {
         json!(health["services"].as_array().unwrap().len())
     );
 }
+
+#[tokio::test]
+async fn what_only_looks_takes_a_key_and_keeps_no_answer() {
+    let site = Site::new().await;
+    let admin = site.person(&["admin"]).await;
+    for name in ["list-jobs", "get-system-status"] {
+        for _ in 0..2 {
+            let (status, answer) = site.call_with_key(&admin, name, json!({}), Some("a key")).await;
+            assert_eq!(status, StatusCode::OK, "{name}: {answer}");
+        }
+        let (status, _) = site.call_with_key(&admin, name, json!({}), Some("")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{name}");
+    }
+    let kept = "select count(*) from nexus.command_keys where caller_id = $1";
+    let row = site.world.admin().await.query_one(kept, &[&admin.id]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 0);
+}
