@@ -109,6 +109,11 @@ struct Program {
 }
 
 impl Program {
+    /// Ends it, and waits until its place is free.
+    async fn end(mut self) -> Result<(), AnyError> {
+        Ok(self.process.kill().await?)
+    }
+
     fn figure(&self, file: &str) -> Result<String, AnyError> {
         let pid = self.process.id().ok_or("the program ended")?;
         Ok(fs::read_to_string(format!("/proc/{pid}/{file}"))?)
@@ -308,7 +313,7 @@ impl Bench<'_> {
                 program.memory_kib()? / 1024,
             );
         }
-        Ok(())
+        program.end().await
     }
 
     /// What writers notice: as fast as they can, with nobody there, with a log that is followed and concerns nobody, and
@@ -322,11 +327,13 @@ impl Bench<'_> {
             let program = self.program().await?;
             let idle = self.subscribe(false).await?;
             let first = self.write(None, time, &log).await?;
-            drop((program, idle));
+            program.end().await?;
+            drop(idle);
             let program = self.program().await?;
             let busy = self.subscribe(true).await?;
             let second = self.write(None, time, &log).await?;
-            drop((program, busy));
+            program.end().await?;
+            drop(busy);
             let again = self.write(None, time, &log).await?;
             let without = (alone + again) as f64 / 2.0;
             followed.push(first as f64 / without);
