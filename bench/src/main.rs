@@ -10,6 +10,7 @@ mod distribution;
 mod ledger;
 mod load;
 mod measure;
+mod pgbench;
 mod purchases;
 mod realtime;
 mod rest;

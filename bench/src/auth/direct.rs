@@ -1,15 +1,15 @@
 //! The statements of a request as the program has them, sent by pgbench in one transaction: each client a session of its own.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use nexus_mint::{
     attach::Postgres,
     db::{Login, registered_statements},
     problem::AnyError,
 };
-use tokio_postgres::config::Host;
 
 use super::{What, client::Who};
+use crate::pgbench::Script;
 
 /// Statements by the file that they stand in and by what they begin with, and the values of their parameters.
 type Step = (&'static str, &'static str, &'static [&'static str]);
@@ -58,43 +58,24 @@ impl Direct {
         std::fs::write(&script, script_of(steps)?)?;
         let mut running = tokio::task::JoinSet::new();
         for who in people {
-            let command = self.command(&script, who, time)?;
-            running.spawn(one(command));
+            let (login, file) = (self.0.clone(), script.clone());
+            let variables = vec![format!("user={}", who.user_id), format!("session={}", who.session_id)];
+            running.spawn(async move {
+                let sent = Script {
+                    login: &login,
+                    role: "supabase_auth_admin",
+                    file: &file,
+                    variables,
+                };
+                sent.send(1, time).await
+            });
         }
         let mut sum = 0.0;
         while let Some(rate) = running.join_next().await {
-            sum += rate??;
+            sum += rate??.each_second;
         }
         std::fs::remove_file(&script)?;
         Ok(sum)
-    }
-
-    fn command(&self, script: &PathBuf, who: &Who, time: Duration) -> Result<tokio::process::Command, AnyError> {
-        let pg = &self.0.pg;
-        let Some(Host::Unix(folder)) = pg.get_hosts().first() else {
-            return Err("the cluster has no socket".into());
-        };
-        let mut command = tokio::process::Command::new(crate::rest::direct::pgbench()?);
-        command
-            .env("PGOPTIONS", "-c role=supabase_auth_admin")
-            .env(
-                "PGPASSWORD",
-                String::from_utf8(pg.get_password().unwrap_or_default().to_vec())?,
-            )
-            .args(["-n", "-M", "prepared", "-h"])
-            .arg(folder)
-            .args(["-p", &pg.get_ports().first().copied().unwrap_or(5432).to_string()])
-            .args(["-U", pg.get_user().unwrap_or_default(), "-c", "1", "-j", "1"])
-            .args(["-T", &time.as_secs().max(1).to_string(), "-f"])
-            .arg(script)
-            .args([
-                "-D",
-                &format!("user={}", who.user_id),
-                "-D",
-                &format!("session={}", who.session_id),
-            ])
-            .arg(pg.get_dbname().unwrap_or_default());
-        Ok(command)
     }
 }
 
@@ -114,15 +95,4 @@ fn script_of(steps: &[Step]) -> Result<String, AnyError> {
     }
     script.push_str("commit;\n");
     Ok(script)
-}
-
-async fn one(mut command: tokio::process::Command) -> Result<f64, AnyError> {
-    let done = command.output().await?;
-    let said = String::from_utf8_lossy(&done.stdout);
-    let rate = said.lines().find_map(|line| line.strip_prefix("tps = "));
-    let rate = rate.and_then(|rest| rest.split(' ').next());
-    match rate {
-        Some(rate) if done.status.success() => Ok(rate.parse()?),
-        Some(_) | None => Err(format!("pgbench: {said}{}", String::from_utf8_lossy(&done.stderr)).into()),
-    }
 }

@@ -14,9 +14,9 @@ use pgrest::{
     plan::Plan,
     request::{self, Incoming, Options},
 };
-use tokio_postgres::config::Host;
 
 use super::reader::Reader;
+use crate::pgbench::{Script, variables, with_variables};
 
 /// What a page asks the database.
 pub(super) struct Page {
@@ -64,10 +64,7 @@ impl Page {
     }
 
     fn script(&self) -> String {
-        let mut list = self.list.clone();
-        for at in (1..=self.values.len()).rev() {
-            list = list.replace(&format!("${at}"), &format!(":v{at}"));
-        }
+        let list = with_variables(&self.list, self.values.len());
         format!(
             "begin read only;\n\
              select set_config('search_path', :path, true), set_config('request.jwt.claims', :claims, true);\n\
@@ -80,37 +77,20 @@ impl Page {
     pub(super) async fn send(&self, clients: usize, time: Duration) -> Result<f64, AnyError> {
         let script = std::env::temp_dir().join(format!("nexus-mint-bench-console-{}.sql", std::process::id()));
         std::fs::write(&script, self.script())?;
-        let pg = &self.login.pg;
-        let Some(Host::Unix(folder)) = pg.get_hosts().first() else {
-            return Err("the cluster has no socket".into());
+        let mut values: Vec<String> = ["path=\"public\", \"extensions\"", "claims={\"role\":\"anon\"}"]
+            .map(str::to_owned)
+            .to_vec();
+        values.push(format!("ids={}", self.ids));
+        values.extend(variables(&self.values));
+        let sent = Script {
+            login: &self.login,
+            role: "anon",
+            file: &script,
+            variables: values,
         };
-        let mut command = tokio::process::Command::new(crate::rest::direct::pgbench()?);
-        command
-            .env("PGOPTIONS", "-c role=anon")
-            .env(
-                "PGPASSWORD",
-                String::from_utf8(pg.get_password().unwrap_or_default().to_vec())?,
-            )
-            .args(["-n", "-M", "prepared", "-h"])
-            .arg(folder)
-            .args(["-p", &pg.get_ports().first().copied().unwrap_or(5432).to_string()])
-            .args(["-U", pg.get_user().unwrap_or_default()])
-            .args(["-c", &clients.to_string(), "-j", &clients.min(2).to_string()])
-            .args(["-T", &time.as_secs().max(1).to_string(), "-f"])
-            .arg(&script)
-            .args(["-D", "path=\"public\", \"extensions\""])
-            .args(["-D", "claims={\"role\":\"anon\"}", "-D", &format!("ids={}", self.ids)]);
-        for (at, value) in self.values.iter().enumerate() {
-            command.arg("-D").arg(format!("v{}={value}", at + 1));
-        }
-        let done = command.arg(pg.get_dbname().unwrap_or_default()).output().await?;
+        let reached = sent.send(clients, time).await?;
         std::fs::remove_file(&script)?;
-        let said = String::from_utf8_lossy(&done.stdout);
-        let rate = said.lines().find_map(|line| line.strip_prefix("tps = "));
-        match rate.and_then(|rest| rest.split(' ').next()) {
-            Some(rate) if done.status.success() => Ok(rate.parse()?),
-            Some(_) | None => Err(format!("pgbench: {said}{}", String::from_utf8_lossy(&done.stderr)).into()),
-        }
+        Ok(reached.each_second)
     }
 }
 

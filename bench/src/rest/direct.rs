@@ -1,19 +1,16 @@
 //! The same statements, sent by pgbench: the same text and values under the same role, claims and search path, prepared and
 //! with the transaction that a plain client would open around them.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
 use nexus_mint::{attach::Postgres, db::Login, problem::AnyError, rest::catalogue};
 use pgrest::{
     plan::{Access, Plan},
     request::{self, Incoming, Options},
 };
-use tokio_postgres::config::Host;
 
 use super::{Case, client::Rate};
+use crate::pgbench::{Script, variables, with_variables};
 
 /// What the engine sends for a request.
 pub(super) struct Statement {
@@ -64,10 +61,7 @@ impl Statement {
         } else {
             ("", "")
         };
-        let mut text = self.text.clone();
-        for at in (1..=self.values.len()).rev() {
-            text = text.replace(&format!("${at}"), &format!(":v{at}"));
-        }
+        let text = with_variables(&self.text, self.values.len());
         format!(
             "{open}begin {};\n\
              select set_config('search_path', :path, true), set_config('request.jwt.claims', :claims, true),
@@ -82,72 +76,29 @@ impl Statement {
     pub(super) async fn send(&self, clients: usize, time: Duration, at_once: bool) -> Result<Rate, AnyError> {
         let script = std::env::temp_dir().join(format!("nexus-mint-bench-{}.sql", std::process::id()));
         std::fs::write(&script, self.script(at_once))?;
-        let pg = &self.login.pg;
-        let Some(Host::Unix(folder)) = pg.get_hosts().first() else {
-            return Err("the cluster has no socket".into());
+        let mut values: Vec<String> = [
+            "path=\"bench\", \"public\"",
+            "claims={\"role\":\"anon\"}",
+            "method=GET",
+            "place=/items",
+            "cookies={}",
+            "headers={\"host\":\"bench\",\"accept\":\"application/json\",\"content-type\":\"application/json\",\"content-length\":\"0\"}",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        values.extend(variables(&self.values));
+        let sent = Script {
+            login: &self.login,
+            role: "anon",
+            file: &script,
+            variables: values,
         };
-        let mut command = tokio::process::Command::new(pgbench()?);
-        command
-            .env("PGOPTIONS", "-c role=anon")
-            .env(
-                "PGPASSWORD",
-                String::from_utf8(pg.get_password().unwrap_or_default().to_vec())?,
-            )
-            .args(["-n", "-M", "prepared", "-h"])
-            .arg(folder)
-            .args(["-p", &pg.get_ports().first().copied().unwrap_or(5432).to_string()])
-            .args(["-U", pg.get_user().unwrap_or_default()])
-            .args(["-c", &clients.to_string(), "-j", &clients.min(2).to_string()])
-            .args(["-T", &time.as_secs().max(1).to_string(), "-f"])
-            .arg(&script)
-            .args([
-                "-D",
-                "path=\"bench\", \"public\"",
-                "-D",
-                "claims={\"role\":\"anon\"}",
-                "-D",
-                "method=GET",
-            ])
-            .args(["-D", "place=/items", "-D", "cookies={}"])
-            .args(["-D", "headers={\"host\":\"bench\",\"accept\":\"application/json\",\"content-type\":\"application/json\",\"content-length\":\"0\"}"]);
-        for (at, value) in self.values.iter().enumerate() {
-            command.arg("-D").arg(format!("v{}={value}", at + 1));
-        }
-        let done = command.arg(pg.get_dbname().unwrap_or_default()).output().await?;
+        let reached = sent.send(clients, time).await?;
         std::fs::remove_file(&script)?;
-        let said = String::from_utf8_lossy(&done.stdout);
-        let after = |label: &str| said.lines().find_map(|line| line.strip_prefix(label));
-        let rate = after("tps = ").and_then(|rest| rest.split(' ').next());
-        let count = after("number of transactions actually processed: ");
-        let (Some(rate), Some(count), true) = (rate, count, done.status.success()) else {
-            return Err(format!("pgbench: {said}{}", String::from_utf8_lossy(&done.stderr)).into());
-        };
         Ok(Rate {
-            count: count.trim().parse()?,
-            each_second: rate.parse()?,
+            count: reached.count,
+            each_second: reached.each_second,
             p99_us: 0,
         })
     }
-}
-
-/// Where pgbench is: Debian keeps it off the path.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a program of the machine, not a setting of ours"
-)]
-pub(crate) fn pgbench() -> Result<PathBuf, AnyError> {
-    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|folder| folder.path().join("bin/pgbench"))
-        .filter(|path| path.exists())
-        .collect();
-    found.sort();
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    found.extend(std::env::split_paths(&on_path).map(|folder| folder.join("pgbench")));
-    found
-        .into_iter()
-        .rfind(|path| Path::new(path).exists())
-        .ok_or_else(|| "pgbench is not installed".into())
 }
