@@ -215,12 +215,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether what was listed a moment ago is not there any more: the collector of a running server took it away.
+    /// Whether what was listed a moment ago is not there any more: the collector of a running server took it away,
+    /// perhaps while it was read.
     fn is_gone(&self) -> bool {
         match self {
             StoreError::NotThere => true,
-            StoreError::Io(error) => error.kind() == io::ErrorKind::NotFound,
-            StoreError::Unreadable(_) | StoreError::Random(_) | StoreError::Interrupted => false,
+            StoreError::Io(error) | StoreError::Unreadable(Unreadable::Io(error)) => {
+                error.kind() == io::ErrorKind::NotFound
+            }
+            StoreError::Unreadable(Unreadable::Damaged(_) | Unreadable::KeyMissing(_))
+            | StoreError::Random(_)
+            | StoreError::Interrupted => false,
         }
     }
 }

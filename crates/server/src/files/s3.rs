@@ -18,7 +18,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::{
     Error as S3Error, GetOptions, GetRange, ObjectMeta, ObjectStore, PutMode, PutOptions, WriteMultipart,
-    aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut},
+    aws::{AmazonS3Builder, S3ConditionalPut},
     path::Path as Key,
 };
 use ring::hmac;
@@ -42,7 +42,7 @@ const FIRST: u64 = (HEADER + CHUNK + 16) as u64;
 
 /// Sealed files in a bucket.
 pub struct S3 {
-    bucket: Arc<AmazonS3>,
+    bucket: Arc<dyn ObjectStore>,
     /// Where files are sealed before they are put.
     spool: Arc<Folder>,
     keys: KeyRing,
@@ -70,12 +70,16 @@ impl S3 {
             // A service of one's own may be in the clear, on a network of one's own.
             builder = builder.with_endpoint(endpoint).with_allow_http(true);
         }
-        Ok(S3 {
-            bucket: Arc::new(builder.build()?),
+        Ok(S3::over(Arc::new(builder.build()?), spool, keys))
+    }
+
+    fn over(bucket: Arc<dyn ObjectStore>, spool: PathBuf, keys: KeyRing) -> S3 {
+        S3 {
+            bucket,
             spool: Arc::new(Folder::new(spool, keys.clone())),
             keys,
             address_key: Arc::new(OnceLock::new()),
-        })
+        }
     }
 
     fn key_of(&self, digest: &Digest) -> Result<Key, StoreError> {
@@ -136,7 +140,7 @@ impl S3 {
     }
 
     fn put_file(&self, path: &std::path::Path, key: &Key) -> Result<(), StoreError> {
-        put_file(&self.bucket, path, key)
+        put_file(&*self.bucket, path, key)
     }
 
     fn head(&self, digest: &Digest) -> Result<Option<ObjectMeta>, StoreError> {
@@ -174,7 +178,7 @@ impl S3 {
 }
 
 /// Puts a file whole, or in parts where it is large: one part is held at once, and one is on its way.
-fn put_file(bucket: &AmazonS3, path: &std::path::Path, key: &Key) -> Result<(), StoreError> {
+fn put_file(bucket: &dyn ObjectStore, path: &std::path::Path, key: &Key) -> Result<(), StoreError> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     if length <= PUT_AT_ONCE {
@@ -209,7 +213,7 @@ fn of_s3(error: S3Error) -> StoreError {
 
 /// A file in the bucket, of which the first bytes are here.
 struct Remote {
-    bucket: Arc<AmazonS3>,
+    bucket: Arc<dyn ObjectStore>,
     key: Key,
     length: u64,
     first: Bytes,
@@ -227,7 +231,11 @@ impl ReadAt for Remote {
             buffer.copy_from_slice(here);
             return Ok(());
         }
-        let bytes = block_on(self.bucket.get_range(&self.key, at..end)).map_err(io::Error::other)?;
+        let bytes = block_on(self.bucket.get_range(&self.key, at..end)).map_err(|error| match error {
+            // Its kind tells that it was taken away since it was opened.
+            S3Error::NotFound { .. } => io::Error::new(io::ErrorKind::NotFound, error),
+            error => io::Error::other(error),
+        })?;
         if bytes.len() != buffer.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -244,7 +252,7 @@ struct Arriving {
 
 /// What putting needs of the store.
 struct Parts {
-    bucket: Arc<AmazonS3>,
+    bucket: Arc<dyn ObjectStore>,
     spool: Arc<Folder>,
     address_key: hmac::Key,
 }
@@ -260,7 +268,7 @@ impl Incoming for Arriving {
         let name = hex(hmac::sign(&store.address_key, &written.digest).as_ref());
         let (shelf, _) = name.split_at_checked(2).unwrap_or_default();
         let put = put_file(
-            &store.bucket,
+            &*store.bucket,
             &store.spool.staged_path(&written.name),
             &Key::from(format!("{shelf}/{name}")),
         );
@@ -372,5 +380,39 @@ impl FileStore for S3 {
             }
         }
         Ok(rotated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use object_store::memory::InMemory;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::config::Secret;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_that_is_taken_away_while_it_is_read_is_gone_and_not_damaged() {
+        let folder = std::env::temp_dir().join(format!("nexus-mint-spool-{}", Uuid::now_v7()));
+        let keys = KeyRing::parse(&Secret::new(STANDARD.encode([1; 32])), &[]).unwrap();
+        let store = S3::over(Arc::new(InMemory::new()), folder.clone(), keys);
+        tokio::task::spawn_blocking(move || {
+            let (digest, _) = store.put(&vec![7; 3 * CHUNK]).unwrap();
+            let opened = store.open_at(&store.key_of(&digest).unwrap()).unwrap();
+            opened.verify().unwrap();
+            assert_eq!(
+                store.verify().unwrap(),
+                (2, vec![]),
+                "the file, and the key of the names"
+            );
+            store.remove(&digest).unwrap();
+            let error = StoreError::from(opened.verify().unwrap_err());
+            assert!(error.is_gone(), "{error:?}");
+            assert_eq!(store.verify().unwrap(), (1, vec![]));
+        })
+        .await
+        .unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }
