@@ -182,12 +182,6 @@ pub(super) async fn read(
     serve(&app, &object, reading).await
 }
 
-/// The object of a link that holds.
-pub(super) async fn linked(app: &App, at: &At) -> Result<Object, Refusal> {
-    let tx = app.db.as_engine(Actor::Program("storage link")).await?;
-    Object::linked(&tx, at).await
-}
-
 pub(super) fn no_token() -> Refusal {
     Refusal::Invalid("querystring must have required property 'token'".to_owned())
 }
