@@ -3,7 +3,7 @@
 //!
 //! - [`engine`]: answers one request; the schema cache and its reload.
 //! - [`session`]: connections of a role, with statements that stay prepared.
-//! - `at_once`: statements of the program on one, which storage looks its objects up with.
+//! - [`at_once`]: statements of the program on one, which storage looks its objects up with.
 //! - [`wire`]: one such connection, as messages.
 //! - [`catalogue`]: reads the schema cache.
 //! - [`listen`]: reloads it when the database says so.
@@ -13,7 +13,7 @@
 //! - `metrics`: what it tells those who watch it.
 
 pub mod alone;
-mod at_once;
+pub mod at_once;
 pub mod catalogue;
 pub mod engine;
 pub mod http;

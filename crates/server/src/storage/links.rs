@@ -15,6 +15,7 @@ use super::{
     asked::{Asked, At, InBucket},
     conditions::http_date,
     downloads::{Asks, note},
+    looking::linked,
     names::{BucketName, ObjectName},
     receiving::{drain, receive},
     refusal::Refusal,
