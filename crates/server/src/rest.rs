@@ -3,7 +3,9 @@
 //!
 //! - [`engine`]: answers one request; the schema cache and its reload.
 //! - [`session`]: connections of a role, with statements that stay prepared.
-//! - [`at_once`]: statements of the program on one, which storage looks its objects up with.
+//! - [`statements`]: which those are.
+//! - `role`: those of one role; `lane`: one that quick reads share; `pace`: which reads are quick.
+//! - [`at_once`]: statements of the program on one, with which storage looks its objects up.
 //! - [`wire`]: one such connection, as messages.
 //! - [`catalogue`]: reads the schema cache.
 //! - [`listen`]: reloads it when the database says so.
@@ -17,10 +19,14 @@ pub mod at_once;
 pub mod catalogue;
 pub mod engine;
 pub mod http;
+mod lane;
 pub mod listen;
 mod metrics;
+mod pace;
+mod role;
 pub mod routes;
 mod run;
 pub mod session;
+pub mod statements;
 pub mod token;
 pub mod wire;

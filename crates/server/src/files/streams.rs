@@ -128,7 +128,7 @@ impl Reading {
             yield_now().await;
         }
         self.turn += 1;
-        if let Some(piece) = self.from_memory()? {
+        if let Some(piece) = self.read_from_memory()? {
             return Ok(piece);
         }
         let waiting = ahead(self.content.clone(), self.left.clone());
@@ -136,7 +136,7 @@ impl Reading {
         first.unwrap_or(Err(StoreError::Interrupted))
     }
 
-    fn from_memory(&mut self) -> Result<Option<Bytes>, StoreError> {
+    fn read_from_memory(&mut self) -> Result<Option<Bytes>, StoreError> {
         let mut buffer = lock(&self.free).pop().unwrap_or_default();
         let Some(found) = self.content.read_from_memory(self.left.start, &mut buffer)? else {
             return Ok(None);

@@ -36,14 +36,14 @@ impl Session {
         match &outcome {
             Ok(_) => {
                 for (text, name) in new {
-                    self.keep(text, name);
+                    self.statements.keep(text, name);
                 }
             }
             Err(error) => {
                 if matches!(error, WireError::Refused(fault) if is_outdated(fault)) {
-                    steps.iter().for_each(|(text, _)| self.forget(text));
+                    steps.iter().for_each(|(text, _)| self.statements.forget(text));
                 }
-                new.into_iter().for_each(|(_, name)| self.let_go(name));
+                new.into_iter().for_each(|(_, name)| self.statements.let_go(name));
             }
         }
         self.wire.settle().await?;
@@ -51,20 +51,21 @@ impl Session {
     }
 
     fn write_all(&mut self, steps: &[Step<'_>], new: &mut Vec<(&'static str, String)>) -> io::Result<()> {
-        self.tidy()?;
+        let (statements, pen) = (&mut self.statements, &mut self.wire.pen);
+        statements.tidy(pen)?;
         for (text, values) in steps {
-            let name = match self.prepared(text) {
+            let name = match statements.prepared(text) {
                 Some(name) => name.to_owned(),
                 None => {
-                    let name = self.new_name();
-                    self.wire.parse(&name, text)?;
+                    let name = statements.new_name();
+                    pen.parse(&name, text)?;
                     new.push((*text, name.clone()));
                     name
                 }
             };
-            self.wire.run(&name, values.iter().map(|value| Some(*value)))?;
+            pen.run(&name, values.iter().map(|value| Some(*value)))?;
         }
-        self.wire.sync();
+        pen.sync();
         Ok(())
     }
 
