@@ -59,6 +59,26 @@ export async function staff({ base, check, must, sound, visit, act, main, at, pe
     await sound(admin);
   });
 
+  await check("an admin sees what a fee will charge before it is published", async () => {
+    await visit(admin, "/administration/rules");
+    await admin.press("main a[href='/administration/fees']");
+    await sound(admin);
+    const form = "form[action='/administration/fees']";
+    await admin.fill({ feeType: "platform", currency: "EUR", ratePpm: "2.5", fixed: "1.00", maximum: "250", note: "a first fee in euro", validFrom: at(1) }, form);
+    await admin.press(`${form} button`);
+    must(/is known 15 minutes before it holds/.test(await main(admin)), (await main(admin)).slice(0, 400));
+    must((await admin.page.$eval(`${form} [name=note]`, (area) => area.value)) === "a first fee in euro", "what was typed is gone");
+    await sound(admin);
+    await admin.fill({ validFrom: at(60) }, form);
+    await admin.press(`${form} button`);
+    const shown = await main(admin);
+    must(/26\.00/.test(shown) && /250\.00/.test(shown), shown);
+    await sound(admin);
+    await admin.press(`${form} button`);
+    const text = await main(admin);
+    must(/It was done/.test(text) && /a first fee in euro/.test(text) && /To come/.test(text), text.slice(0, 600));
+  });
+
   await check("settings and measures are shown, and no secret", async () => {
     await visit(admin, "/administration/settings");
     const text = await main(admin);

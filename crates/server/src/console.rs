@@ -180,6 +180,10 @@ fn staff() -> Router<App> {
             "/administration/rules",
             get(administration::rules::list).post(administration::rules::publish),
         )
+        .route(
+            "/administration/fees",
+            get(administration::fees::ask).post(administration::fees::publish),
+        )
         .route("/administration/rules/{id}", get(administration::rules::version))
         .route("/administration/jobs", get(administration::jobs::list))
         .route("/administration/health", get(administration::health::show))

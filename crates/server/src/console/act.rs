@@ -290,7 +290,7 @@ fn number(name: &str, typed: &str) -> Result<Value, Problem> {
 }
 
 /// `12.5` as 125000: digits, and at most four behind the point.
-fn millionths(name: &str, typed: &str) -> Result<Value, Problem> {
+pub(crate) fn millionths(name: &str, typed: &str) -> Result<Value, Problem> {
     let wanted = || {
         Problem::Invalid(format!(
             "{name}: per cent are wanted, such as 30 or 12.5, with at most four decimals"
@@ -307,7 +307,7 @@ fn millionths(name: &str, typed: &str) -> Result<Value, Problem> {
 }
 
 /// As browsers send a `datetime-local`: without a zone, which is UTC here.
-fn instant(name: &str, typed: &str) -> Result<Value, Problem> {
+pub(crate) fn instant(name: &str, typed: &str) -> Result<Value, Problem> {
     let parsed = NaiveDateTime::parse_from_str(typed, "%Y-%m-%dT%H:%M")
         .or_else(|_| NaiveDateTime::parse_from_str(typed, "%Y-%m-%dT%H:%M:%S"));
     let at = parsed

@@ -1,5 +1,6 @@
 //! `/administration`: people and their roles, offerings, money, the ledger, rules, work that waits, settings, and how the system is.
 
+pub(super) mod fees;
 pub(super) mod health;
 pub(super) mod jobs;
 pub(super) mod ledger;

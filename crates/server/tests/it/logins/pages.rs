@@ -16,20 +16,20 @@ use crate::schema_sql::compare;
 
 /// Somebody's browser: what it keeps, and the token of the form that it saw last.
 #[derive(Default)]
-struct Browser {
+pub(super) struct Browser {
     cookies: Vec<(String, String)>,
-    form_token: String,
+    pub(super) form_token: String,
 }
 
 /// A page as it came.
-struct Page {
-    status: u16,
-    headers: HeaderMap,
-    html: String,
+pub(super) struct Page {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) html: String,
 }
 
 impl Page {
-    fn location(&self) -> &str {
+    pub(super) fn location(&self) -> &str {
         self.headers
             .get("location")
             .map(|place| place.to_str().unwrap())
@@ -98,12 +98,12 @@ impl Browser {
         }
     }
 
-    async fn get(&mut self, desk: &Desk, path: &str) -> Page {
+    pub(super) async fn get(&mut self, desk: &Desk, path: &str) -> Page {
         self.send(desk, "GET", path, &[]).await
     }
 
     /// Sends a form of a page that was just opened.
-    async fn post(&mut self, desk: &Desk, path: &str, fields: &[(&str, &str)]) -> Page {
+    pub(super) async fn post(&mut self, desk: &Desk, path: &str, fields: &[(&str, &str)]) -> Page {
         self.get(desk, "/design").await;
         let token = self.form_token.clone();
         let fields: Vec<_> = [("form_token", token.as_str())]
@@ -131,7 +131,7 @@ fn routes() -> Vec<(&'static str, String)> {
 }
 
 /// Somebody new with this role, at a browser.
-async fn signed_in_as(desk: &Desk, role: &str) -> Browser {
+pub(super) async fn signed_in_as(desk: &Desk, role: &str) -> Browser {
     let up = desk.sign_up(&address()).await.ok();
     let id: Uuid = up.body["user"]["id"].as_str().unwrap().parse().unwrap();
     if role != "investor" {
