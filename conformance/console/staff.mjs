@@ -202,5 +202,38 @@ export async function staff({ base, check, must, sound, visit, act, main, at, pe
     must(/Nobody holds tokens/.test(await main(manager)), await main(manager));
     await sound(manager);
   });
+
+  await check("an override of the gate is asked for by one overseer and approved by another", async () => {
+    await officer.go("/compliance/evidence");
+    const ending = "main section:nth-of-type(2) li.card";
+    const cards = await officer.page.$$eval(ending, (all) => all.map((item) => item.innerText));
+    const place = cards.findIndex((text) => text.includes("Simulated insurance"));
+    must(place >= 0, cards.join(" | "));
+    await act(officer, "review-document", { reason: "the insurer withdrew it" }, `${ending}:nth-of-type(${place + 1})`);
+    await manager.go(managed);
+    await act(manager, "create-offering", {
+      rulePack: "open", kind: "issuer_owns", softCap: "10", hardCap: "20", opensAt: at(-5), closesAt: at(600), longStopAt: at(60 * 24 * 10),
+    });
+    await opener.go("/administration/offerings");
+    await act(opener, "open-offering");
+    await visit(officer, "/compliance/gate");
+    must(/Harbour House/.test(await main(officer)) && /Lacks: Insurance/.test(await main(officer)), (await main(officer)).slice(0, 600));
+    await officer.page.$$eval("main details", (all) => all.forEach((details) => { details.open = true; }));
+    await sound(officer);
+    const form = "form[action='/act/request-gate-override']";
+    await officer.fill({ reason: "the policy is being issued", validUntil: at(60 * 24 * 40) }, form);
+    await officer.press(`${form} button`);
+    must(/within 30 days/.test(await main(officer)), (await main(officer)).slice(0, 400));
+    must((await officer.page.$eval(`${form} [name=reason]`, (area) => area.value)) === "the policy is being issued", "what was typed is gone");
+    await sound(officer);
+    await officer.fill({ validUntil: at(60 * 24 * 3) }, form);
+    await officer.press(`${form} button`);
+    must(/It was done/.test(await main(officer)) && /Requested/.test(await main(officer)), (await main(officer)).slice(0, 600));
+    must(!(await officer.has("form[action='/act/approve-gate-override']")), "who asked may not approve");
+    await admin.go("/compliance/gate");
+    await act(admin, "approve-gate-override");
+    must(/In force/.test(await main(admin)) && /the policy is being issued/.test(await main(admin)), (await main(admin)).slice(0, 600));
+    await sound(admin);
+  });
   await visit(opener, "/administration/rules");
 }

@@ -151,6 +151,7 @@ fn staff() -> Router<App> {
         .route("/compliance/rates", get(compliance::rates::list))
         .route("/compliance/decisions", get(compliance::decisions::list))
         .route("/compliance/evidence", get(compliance::evidence::list))
+        .route("/compliance/gate", get(compliance::gate::list))
         .route(
             "/compliance/cases",
             get(compliance::cases::list).merge(post(compliance::cases::open).layer(files)),

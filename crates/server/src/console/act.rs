@@ -13,6 +13,7 @@ use serde_json::{Map, Number, Value, json};
 
 use super::{
     call::{beside_ids, call},
+    compliance::OVERSEERS,
     entry::answered,
     fault,
     form::Fields,
@@ -28,6 +29,8 @@ use crate::{app::App, functions::BUILT, problem::Problem};
 enum Kind {
     /// The name of something: never typed, always there.
     Id,
+    /// Names of several things, each a hidden field of its own.
+    Ids,
     /// A text.
     Text,
     /// Several lines of text.
@@ -46,7 +49,7 @@ enum Kind {
     Flag,
 }
 
-use Kind::{Data, DataNumber, Flag, Id, Instant, Lines, Number as Count, PerCent, Text};
+use Kind::{Data, DataNumber, Flag, Id, Ids, Instant, Lines, Number as Count, PerCent, Text};
 
 /// Function: the fields of its form.
 const ACTS: &[(&str, &[(&str, Kind)])] = &[
@@ -158,6 +161,18 @@ const ACTS: &[(&str, &[(&str, Kind)])] = &[
         "approve-withholding-rate",
         &[("proposalId", Id), ("decision", Id), ("reason", Lines)],
     ),
+    (
+        "request-gate-override",
+        &[
+            ("propertyId", Id),
+            ("action", Id),
+            ("subjectId", Id),
+            ("requirements", Ids),
+            ("reason", Lines),
+            ("validUntil", Instant),
+        ],
+    ),
+    ("approve-gate-override", &[("overrideId", Id)]),
     ("retry-refund", &[("refundId", Id)]),
     ("return-payment", &[("paymentId", Id), ("propertyId", Text)]),
     (
@@ -263,6 +278,7 @@ fn body(kinds: &[(&str, Kind)], fields: &Fields) -> Result<Value, Problem> {
     for (name, kind) in kinds {
         let Some(typed) = fields.given(name) else { continue };
         match kind {
+            Ids => drop(body.insert((*name).to_owned(), json!(fields.all(name)))),
             Id | Text | Lines => drop(body.insert((*name).to_owned(), typed.into())),
             Count => drop(body.insert((*name).to_owned(), number(name, typed)?)),
             Instant => drop(body.insert((*name).to_owned(), instant(name, typed)?)),
@@ -328,6 +344,7 @@ fn again(
         div.form-page.stack {
             div.page-head { h1 { (visit.t("act-refused")) } }
             (fault::alert(visit, problem))
+            @if lacks_evidence(visit, problem) { p { a href="/compliance/gate" { (visit.t("gate-go")) } } }
             form.form.card method="post" action={ "/act/" (function) } {
                 (token(visit))
                 input type="hidden" name="back" value=(back);
@@ -335,6 +352,7 @@ fn again(
                     @let typed = fields.get(name);
                     @match kind {
                         Id => { input type="hidden" name=(name) value=(typed); }
+                        Ids => { @for one in fields.all(name) { input type="hidden" name=(name) value=(one); } }
                         Text | Data => { (Field::text(name, label(name)).value(typed).bare().show(visit)) }
                         Lines => { (Field::text(name, label(name)).kind("textarea").value(typed).bare().show(visit)) }
                         PerCent => { (Field::text(name, label(name)).value(typed).with("inputmode", "decimal").bare().show(visit)) }
@@ -354,6 +372,12 @@ fn again(
         page(visit, &Head::titled(visit.t("act-refused")), content),
         Some(problem),
     )
+}
+
+/// Whether the gate said no to somebody who may ask for an override.
+fn lacks_evidence(visit: &Visit, problem: &Problem) -> bool {
+    matches!(problem, Problem::Refused(refusal) if refusal.rule == "gate.evidence_current")
+        && OVERSEERS.iter().any(|role| visit.has(*role))
 }
 
 /// `minimumTokens` as `minimum-tokens`.

@@ -1,7 +1,11 @@
 //! Forms of staff: what they show before they do something, and what they keep of what was typed.
 
+use chrono::TimeDelta;
+use uuid::Uuid;
+
 use super::pages::signed_in_as;
 use super::{Confirm, Desk};
+use crate::sales::Sale;
 use crate::world::World;
 
 /// The value of the hidden field of a page.
@@ -72,4 +76,111 @@ async fn a_fee_is_shown_before_it_is_published_and_published_once() {
     assert_eq!(count(&desk, &note).await, 1, "a second click publishes nothing");
     let list = admin.get(&desk, "/administration/rules").await;
     assert!(list.html.contains(&note), "and it is on the page");
+}
+
+/// A distribution that waits, of a property with a deed and without insurance.
+async fn without_insurance(desk: &Desk) -> Uuid {
+    let client = desk.world.admin().await;
+    let sale = Sale::open(&client).await;
+    let proposer = desk.world.person(&["property_manager"]).await;
+    let text = "insert into public.property_documents (property_id, document_name, document_type, file_url, sha256, review_status, uploaded_by)
+                values ($1::uuid, 'A deed', 'deed', 'property-evidence/' || $1::uuid || '/deed', sha256('x'), 'accepted', $2)";
+    client.execute(text, &[&sale.property, &proposer.id]).await.unwrap();
+    let text = "insert into public.distributions (id, property_id, property_token_id, currency, currency_decimals, declared_minor, proposed_by, created_at)
+                values (gen_random_uuid(), $1, $2, 'USD', 2, 1000, $3, now()) returning id";
+    let row = client.query_one(text, &[&sale.property, &sale.token, &proposer.id]).await;
+    row.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn an_override_goes_from_one_overseer_to_another() {
+    let desk = Desk::over(World::own_database().await, Confirm::AtOnce, ("UNUSED", ""));
+    let subject = without_insurance(&desk).await.to_string();
+    let mut officer = signed_in_as(&desk, "compliance_officer").await;
+    let mut admin = signed_in_as(&desk, "admin").await;
+    let page = officer.get(&desk, "/compliance/gate").await;
+    assert!(page.html.contains(&subject), "it lacks something: {}", page.html);
+    assert_eq!(hidden(&page.html, "requirements"), "insurance", "and the deed is there");
+    let property = hidden(&page.html, "propertyId");
+    let asked = |requirements: &'static str, reason: &'static str| {
+        [
+            ("propertyId", property.clone()),
+            ("action", "declare".to_owned()),
+            ("subjectId", subject.clone()),
+            ("requirements", requirements.to_owned()),
+            ("requirements", "appraisal".to_owned()),
+            ("reason", reason.to_owned()),
+            ("back", "/compliance/gate".to_owned()),
+        ]
+    };
+    let ask = "/act/request-gate-override";
+    for (requirements, reason, status, says) in [
+        ("title", "no deed", 409, "and nothing else"),
+        ("insurance", "", 400, "reason"),
+    ] {
+        let fields = asked(requirements, reason);
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let page = officer.post(&desk, ask, &fields).await;
+        assert_eq!(page.status, status, "{}", page.html);
+        assert!(page.html.contains(says), "{says}: {}", page.html);
+        for kept in [requirements, "appraisal"] {
+            assert!(
+                page.html.contains(&format!("name=\"requirements\" value=\"{kept}\"")),
+                "{kept} is kept: {}",
+                page.html
+            );
+        }
+    }
+    let fields = asked("insurance", "the policy is being issued");
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let done = officer.post(&desk, ask, &fields).await;
+    assert_eq!(done.location(), "/compliance/gate?did=request-gate-override", "{}", done.html);
+    let approve = "/act/approve-gate-override";
+    let page = officer.get(&desk, "/compliance/gate").await;
+    assert!(
+        page.html.contains("the policy is being issued") && !page.html.contains(approve),
+        "who asked does not approve: {}",
+        page.html
+    );
+    let page = admin.get(&desk, "/compliance/gate").await;
+    let id = hidden(&page.html, "overrideId");
+    let fields = [("overrideId", id.as_str()), ("back", "/compliance/gate")];
+    let own = officer.post(&desk, approve, &fields).await;
+    assert_eq!(own.status, 409, "nor by a form of another page: {}", own.html);
+    let done = admin.post(&desk, approve, &fields).await;
+    assert_eq!(done.status, 303, "{}", done.html);
+    let page = officer.get(&desk, "/compliance/gate").await;
+    assert!(page.html.contains("In force") && !page.html.contains(approve), "{}", page.html);
+
+    // A week later it is over, and stays on the page.
+    desk.advance(TimeDelta::days(8));
+    let page = signed_in_as(&desk, "admin").await.get(&desk, "/compliance/gate").await;
+    assert!(
+        page.html.contains("the policy is being issued") && page.html.contains("Expired"),
+        "{}",
+        page.html
+    );
+}
+
+#[tokio::test]
+async fn overrides_that_are_over_are_read_page_by_page() {
+    let desk = Desk::over(World::own_database().await, Confirm::AtOnce, ("UNUSED", ""));
+    let client = desk.world.admin().await;
+    let sale = Sale::open(&client).await;
+    let overseer = desk.world.person(&["admin"]).await;
+    let text = "insert into public.gate_overrides (property_id, action, subject_id, requirements, reason, requested_by, requested_at, valid_until)
+                select $1, 'close', gen_random_uuid(), '{insurance}', 'reason ' || n || '.', $2, '2026-01-01'::timestamptz + n * interval '1 hour', '2026-01-09'
+                from generate_series(1, 30) as n";
+    client.execute(text, &[&sale.property, &overseer.id]).await.unwrap();
+    let mut officer = signed_in_as(&desk, "compliance_officer").await;
+    let first = officer.get(&desk, "/compliance/gate").await.html;
+    assert!(first.contains("reason 30.") && first.contains("reason 6.") && !first.contains("reason 5."));
+    assert!(first.contains("/compliance/gate?page=2") && !first.contains("rel=\"prev\""));
+    let second = officer.get(&desk, "/compliance/gate?page=2").await.html;
+    assert!(second.contains("reason 5.") && second.contains("reason 1.") && !second.contains("reason 6."));
+    assert!(second.contains("rel=\"prev\"") && !second.contains("rel=\"next\""));
+    for odd in ["0", "-1", "x", "99999999999999999999", "1000"] {
+        let page = officer.get(&desk, &format!("/compliance/gate?page={odd}")).await;
+        assert_eq!(page.status, 200, "{odd}");
+    }
 }
