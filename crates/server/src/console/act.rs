@@ -128,6 +128,8 @@ const ACTS: &[(&str, &[(&str, Kind)])] = &[
     ("invite-to-offering", &[("offeringId", Id), ("userId", Text)]),
     ("cancel-offering", &[("offeringId", Id)]),
     ("close-offering", &[("offeringId", Id)]),
+    ("move-escrow-to-agent", &[("offeringId", Id), ("reference", Text)]),
+    ("return-escrow-from-agent", &[("offeringId", Id), ("reference", Text)]),
     ("fail-offering", &[("offeringId", Id), ("reason", Lines)]),
     ("announce-early-close", &[("offeringId", Id), ("at", Instant)]),
     (
@@ -247,7 +249,7 @@ pub(crate) async fn act(
 }
 
 /// The page to go back to, with what was done, to be said once.
-fn with_done(back: &str, function: &str) -> String {
+pub(crate) fn with_done(back: &str, function: &str) -> String {
     let plain = back.split(['?', '#']).next().unwrap_or("/");
     let query = back
         .split('#')
@@ -404,6 +406,11 @@ pub(crate) fn reason(visit: &Visit, id: &str) -> Markup {
 /// Something that is done behind a first click, so that nobody does it in passing.
 pub(crate) fn folded(summary: &str, content: Markup) -> Markup {
     html! { details.folded { summary { (summary) } div.card.tight { (content) } } }
+}
+
+/// What stands before the button of something that nobody takes back.
+pub(crate) fn for_good(visit: &Visit) -> Markup {
+    html! { p.fine { (visit.t("act-for-good")) } }
 }
 
 /// A state in which something may be, with those that act on it.

@@ -32,11 +32,11 @@ pub(crate) fn beside_form(problem: Problem) -> Result<Problem, Problem> {
         | Problem::Refused(_)
         | Problem::KeyReused
         | Problem::TooBusy
+        | Problem::Timeout
         | Problem::Auth(_)
         | Problem::BodyTooLarge => Ok(problem),
         Problem::NotFound
         | Problem::MethodNotAllowed
-        | Problem::Timeout
         | Problem::Unavailable(_)
         | Problem::NotSignedIn
         | Problem::NotPermitted(_)

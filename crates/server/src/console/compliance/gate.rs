@@ -17,7 +17,7 @@ use crate::{
     console::{
         act::{self, Act},
         figures,
-        parts,
+        parts::{self, Paged},
         visit::Visit,
     },
     db::sql,
@@ -29,9 +29,6 @@ const PAGE_SIZE: i64 = 25;
 
 /// Overrides that something can still come of, at most: each holds for 30 days.
 const OPEN_MAX: i64 = 200;
-
-/// The last page that is counted off; the trail has everything.
-const PAGE_MAX: i64 = 1_000;
 
 /// What nobody waives.
 const TITLE: &str = "title";
@@ -90,23 +87,20 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let reader = visit.one_of(&OVERSEERS)?.id;
     let now = visit.asked.now;
-    let page = wanted.page.parse::<i64>().unwrap_or(1).clamp(1, PAGE_MAX);
+    let page = parts::page_number(&wanted.page);
     let tx = visit.reads(&app).await?;
     let lacking = tx.query(LACKING, &[&now]).await?;
     let open = tx.query(OVERRIDES, &[&now, &false, &OPEN_MAX, &0_i64]).await?;
-    // One more than is shown says whether there is a next page.
     let (most, offset) = (PAGE_SIZE + 1, (page - 1) * PAGE_SIZE);
     let over = tx.query(OVERRIDES, &[&now, &true, &most, &offset]).await?;
     tx.commit().await?;
-    let shown = usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX);
-    let has_next = over.len() > shown && page < PAGE_MAX;
+    let paged = Paged::of(&over, page, PAGE_SIZE);
     let lines = |rows: &[Row], line: &dyn Fn(&Row) -> Result<Markup, Problem>| {
         rows.iter().map(line).collect::<Result<Vec<_>, _>>()
     };
     let lacking = lines(&lacking, &|row| lack(&visit, row))?;
     let open = lines(&open, &|row| one(&visit, row, reader))?;
-    let mut over = lines(&over, &|row| one(&visit, row, reader))?;
-    over.truncate(shown);
+    let over = lines(paged.rows(), &|row| one(&visit, row, reader))?;
     let content = html! {
         div.stack-large {
             section {
@@ -124,12 +118,7 @@ pub(crate) async fn list(
                 h2 { (visit.t("gate-over")) }
                 @if over.is_empty() { (parts::empty(&visit.t("gate-over-none"), html! { p { (visit.t("gate-over-none-text")) } })) }
                 ul.notices { @for line in over { (line) } }
-                @if page > 1 || has_next {
-                    nav.pager aria-label=(visit.t("pager-label")) {
-                        @if page > 1 { a.button.secondary rel="prev" href={ "/compliance/gate?page=" (page - 1) } { (visit.t("pager-previous")) } } @else { span {} }
-                        @if has_next { a.button.secondary rel="next" href={ "/compliance/gate?page=" (page + 1) } { (visit.t("pager-next")) } }
-                    }
-                }
+                (paged.pager(&visit, |page| format!("/compliance/gate?page={page}")))
             }
         }
     };
@@ -213,10 +202,7 @@ fn one(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
         @if state == "requested" {
             @if is_own { p.fine { (visit.t("cases-yours")) } }
             @else {
-                (act::folded(&visit.t("cases-approve"), html! {
-                    p { (visit.t("gate-approve-text")) }
-                    (Act { function: "approve-gate-override", hidden: &hidden, fields: html! {}, class: "button danger", label: visit.t("cases-approve").into_owned() }.show(visit))
-                }))
+                (act::folded(&visit.t("cases-approve"), Act { function: "approve-gate-override", hidden: &hidden, fields: act::for_good(visit), class: "button danger", label: visit.t("cases-approve").into_owned() }.show(visit)))
             }
         }
     };

@@ -342,7 +342,7 @@ fn offering_section(
         let actions = html! {
             @if status == "draft" {
                 p.fine { (visit.t("manage-offering-waits")) }
-                (Act { function: "cancel-offering", hidden: &hidden, fields: html! {}, class: "button danger small", label: visit.t("manage-offering-cancel").into_owned() }.show(visit))
+                (act::folded(&visit.t("manage-offering-cancel"), Act { function: "cancel-offering", hidden: &hidden, fields: act::for_good(visit), class: "button danger small", label: visit.t("manage-offering-cancel").into_owned() }.show(visit)))
             }
             @if matches!(status.as_str(), "draft" | "open") {
                 @let label = visit.t("manage-invite");

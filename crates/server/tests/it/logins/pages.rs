@@ -6,6 +6,7 @@ use std::path::Path;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use chrono::TimeDelta;
+use nexus_mint::app::App;
 use nexus_mint::router::router;
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -13,6 +14,24 @@ use uuid::Uuid;
 
 use super::{Confirm, Desk, PASSWORD, address, factors};
 use crate::schema_sql::compare;
+use crate::site::Site;
+
+/// A server that a browser asks.
+pub(super) trait Served {
+    fn app(&self) -> &App;
+}
+
+impl Served for Desk {
+    fn app(&self) -> &App {
+        &self.app
+    }
+}
+
+impl Served for Site {
+    fn app(&self) -> &App {
+        &self.app
+    }
+}
 
 /// Somebody's browser: what it keeps, and the token of the form that it saw last.
 #[derive(Default)]
@@ -38,7 +57,7 @@ impl Page {
 }
 
 impl Browser {
-    fn with_tokens(access: &str, refresh: &str) -> Browser {
+    pub(super) fn with_tokens(access: &str, refresh: &str) -> Browser {
         let cookies = [("mint-access", access), ("mint-refresh", refresh)];
         Browser {
             cookies: cookies
@@ -48,7 +67,7 @@ impl Browser {
         }
     }
 
-    async fn send(&mut self, desk: &Desk, method: &str, path: &str, fields: &[(&str, &str)]) -> Page {
+    async fn send(&mut self, desk: &impl Served, method: &str, path: &str, fields: &[(&str, &str)]) -> Page {
         let jar: Vec<String> = self
             .cookies
             .iter()
@@ -67,7 +86,7 @@ impl Browser {
         if method == "POST" {
             request = request.header("content-type", "application/x-www-form-urlencoded");
         }
-        let response = router(desk.app.clone())
+        let response = router(desk.app().clone())
             .oneshot(request.body(Body::from(body)).unwrap())
             .await
             .unwrap();
@@ -98,12 +117,12 @@ impl Browser {
         }
     }
 
-    pub(super) async fn get(&mut self, desk: &Desk, path: &str) -> Page {
+    pub(super) async fn get(&mut self, desk: &impl Served, path: &str) -> Page {
         self.send(desk, "GET", path, &[]).await
     }
 
     /// Sends a form of a page that was just opened.
-    pub(super) async fn post(&mut self, desk: &Desk, path: &str, fields: &[(&str, &str)]) -> Page {
+    pub(super) async fn post(&mut self, desk: &impl Served, path: &str, fields: &[(&str, &str)]) -> Page {
         self.get(desk, "/design").await;
         let token = self.form_token.clone();
         let fields: Vec<_> = [("form_token", token.as_str())]

@@ -1,11 +1,14 @@
 //! Forms of staff: what they show before they do something, and what they keep of what was typed.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::pages::signed_in_as;
+use super::pages::{Browser, signed_in_as};
 use super::{Confirm, Desk};
 use crate::sales::Sale;
+use crate::shop::{self, LONG_STOP, Plan, Shop, WINDOW};
 use crate::world::World;
 
 /// The value of the hidden field of a page.
@@ -183,4 +186,186 @@ async fn overrides_that_are_over_are_read_page_by_page() {
         let page = officer.get(&desk, &format!("/compliance/gate?page={odd}")).await;
         assert_eq!(page.status, 200, "{odd}");
     }
+}
+
+/// Ids that stand on a page more than once: a label names one field alone.
+fn repeated_ids(html: &str) -> Vec<&str> {
+    let ids = html.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let mut seen = BTreeSet::new();
+    ids.filter(|id| !seen.insert(*id)).collect()
+}
+
+#[tokio::test]
+async fn escrow_goes_to_the_closing_agent_and_comes_back() {
+    let plan = Plan {
+        kind: "acquisition",
+        ..Plan::default()
+    };
+    let (shop, _) = Shop::selling(plan).await;
+    let buyer = shop.buyer().await;
+    let bought = shop.buy(&buyer, 10).await;
+    let mut admin = Browser::with_tokens(&shop.admin.token, "");
+    let list = "/administration/offerings";
+    let (there, back) = ("/act/move-escrow-to-agent", "/act/return-escrow-from-agent");
+    let page = admin.get(&shop.site, list).await;
+    assert!(!page.html.contains(there), "not while it is sold: {}", page.html);
+    shop.site.advance(WINDOW);
+    shop.settle_down().await;
+    let page = admin.get(&shop.site, list).await;
+    assert!(page.html.contains(there), "{}", page.html);
+    let id = hidden(&page.html, "offeringId");
+    let blank = admin
+        .post(&shop.site, there, &[("offeringId", &id), ("reference", "  ")])
+        .await;
+    assert_eq!(blank.status, 400, "{}", blank.html);
+    let fields = [("offeringId", id.as_str()), ("reference", "wire 1"), ("back", list)];
+    let done = admin.post(&shop.site, there, &fields).await;
+    assert_eq!(done.status, 303, "{}", done.html);
+    let page = admin.get(&shop.site, list).await;
+    assert!(
+        page.html.contains("With the closing agent") && !page.html.contains(there),
+        "{}",
+        page.html
+    );
+    shop.site.advance(LONG_STOP);
+    shop.settle_down().await;
+    let page = admin.get(&shop.site, list).await;
+    assert!(page.html.contains(back), "it failed: {}", page.html);
+    let done = admin.post(&shop.site, back, &fields).await;
+    assert_eq!(done.status, 303, "{}", done.html);
+    shop.settle_down().await;
+    assert_eq!(shop.status(bought).await, "refunded");
+    let page = admin.get(&shop.site, list).await;
+    assert!(!page.html.contains(back), "once: {}", page.html);
+}
+
+#[tokio::test]
+async fn a_label_names_one_field_however_many_sales_are_open() {
+    let mut shop = Shop::new().await;
+    let other = shop::property(&shop.site, &shop.manager).await.0;
+    shop.offer(&Plan::default()).await;
+    shop.property_id = other;
+    shop.offer(&Plan::default()).await;
+    let page = Browser::with_tokens(&shop.admin.token, "")
+        .get(&shop.site, "/administration/offerings")
+        .await;
+    assert_eq!(
+        page.html.matches("action=\"/act/extend-offering\"").count(),
+        2,
+        "{}",
+        page.html
+    );
+    assert_eq!(repeated_ids(&page.html), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn a_character_that_no_text_has_is_the_senders_fault() {
+    let desk = Desk::new(Confirm::AtOnce).await;
+    let mut admin = signed_in_as(&desk, "admin").await;
+    for place in [
+        "/administration?q=%00",
+        "/administration/ledger?q=a%00b",
+        "/compliance/trail?table=%00",
+        "/compliance/trail?row=%00",
+        "/properties?q=%00",
+    ] {
+        let page = admin.get(&desk, place).await;
+        assert!([200, 400].contains(&page.status), "{place}: {}", page.html);
+    }
+    for (form, field) in [
+        ("/account/profile", "full_name"),
+        ("/account/email", "email"),
+        ("/manage", "title"),
+        ("/act/resume-jobs", "reason"),
+        ("/sign-in", "email"),
+        ("/recover", "email"),
+    ] {
+        let mut person = if form == "/manage" {
+            signed_in_as(&desk, "property_manager").await
+        } else if form.starts_with("/account") {
+            signed_in_as(&desk, "investor").await
+        } else if form.starts_with("/act") {
+            signed_in_as(&desk, "admin").await
+        } else {
+            Browser::default()
+        };
+        let page = person.post(&desk, form, &[(field, "a\0b")]).await;
+        assert!(page.status < 500, "{form}: {}", page.html);
+    }
+    let page = admin
+        .post(&desk, "/account/profile", &[("full_name", "Ann\0"), ("phone", "12")])
+        .await;
+    assert_eq!(page.status, 400, "{}", page.html);
+    assert!(
+        page.html.contains("U+0000") && page.html.contains("value=\"12\""),
+        "what was typed stays: {}",
+        page.html
+    );
+}
+
+#[tokio::test]
+async fn search_engines_keep_to_what_is_for_everybody() {
+    let desk = Desk::new(Confirm::AtOnce).await;
+    let client = desk.world.admin().await;
+    let house = format!("/properties/{}", Sale::open(&client).await.property);
+    let mut visitor = Browser::default();
+    for (place, is_found) in [
+        ("/", true),
+        ("/properties", true),
+        (house.as_str(), true),
+        ("/properties?q=villa", false),
+        ("/properties/00000000-0000-4000-8000-000000000000", false),
+        ("/sign-in?next=/portfolio", false),
+        ("/portfolio", false),
+        ("/no/such/page", false),
+    ] {
+        let page = visitor.get(&desk, place).await;
+        let said = page
+            .headers
+            .get("x-robots-tag")
+            .map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(
+            said.as_deref(),
+            (!is_found).then_some("noindex"),
+            "{place}: {}",
+            page.status
+        );
+        assert_eq!(page.headers["cache-control"], "private, no-store", "{place}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_somebody_elses_is_not_there() {
+    let (shop, _) = Shop::selling(Plan::default()).await;
+    let (buyer, other) = (shop.buyer().await, shop.buyer().await);
+    let investment = shop.reserve(&buyer, 2).await;
+    let (session, _) = shop.checkout(&buyer, investment).await;
+    let pages = [
+        format!("/investments/{investment}"),
+        format!("/payments/{session}"),
+    ];
+    let house = shop.property_id;
+    let of_manager = ["", "/rent", "/holders", "/pictures"].map(|page| format!("/manage/{house}{page}"));
+    let mut own = Browser::with_tokens(&buyer.token, "");
+    for page in &pages {
+        assert!([200, 303].contains(&own.get(&shop.site, page).await.status), "{page}");
+    }
+    let mut manager = Browser::with_tokens(&shop.manager.token, "");
+    for page in &of_manager {
+        assert_eq!(manager.get(&shop.site, page).await.status, 200, "{page}");
+    }
+    let stranger = shop.site.person(&["property_manager"]).await;
+    for who in [&other, &stranger, &shop.admin, &shop.officer] {
+        let mut browser = Browser::with_tokens(&who.token, "");
+        for page in pages.iter().chain(&of_manager) {
+            let answer = browser.get(&shop.site, page).await;
+            assert_eq!(answer.status, 404, "{page}: {}", answer.html);
+        }
+        for act in ["pay", "cancel"] {
+            let form = format!("/investments/{investment}/{act}");
+            let answer = browser.post(&shop.site, &form, &[]).await;
+            assert_eq!(answer.status, 404, "{form}: {}", answer.html);
+        }
+    }
+    assert_eq!(shop.status(investment).await, "pending", "and nothing was done");
 }
