@@ -203,6 +203,22 @@ export async function staff({ base, check, must, sound, visit, act, main, at, pe
     await sound(manager);
   });
 
+  await check("reports and the bundle for regulators are files, for whom they are", async () => {
+    await visit(officer, "/compliance/reports?q=Harbour");
+    const got = (reader, selector) => reader.page.$eval(selector, async (form) => {
+      const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      return [answer.status, answer.headers.get("content-disposition"), await answer.text()];
+    });
+    for (const name of ["regulatory-evidence-export", "generate-audit-report", "generate-tokenization-report"]) {
+      const [status, disposition, text] = await got(officer, `form[action='/reports/${name}']`);
+      must(status === 200 && disposition.startsWith(`attachment; filename="${name}-`), `${name}: ${status} ${text.slice(0, 200)}`);
+      must(/Harbour House|property_id/.test(text) && typeof JSON.parse(text) === "object", text.slice(0, 200));
+    }
+    await visit(manager, managed);
+    const [status] = await got(manager, "form[action='/reports/generate-audit-report']");
+    must(status === 200, `${status}`);
+  });
+
   await check("an override of the gate is asked for by one overseer and approved by another", async () => {
     await officer.go("/compliance/evidence");
     const ending = "main section:nth-of-type(2) li.card";

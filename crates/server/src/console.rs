@@ -37,6 +37,7 @@ mod portfolio;
 mod preferences;
 mod properties;
 mod property;
+mod reports;
 mod tax_forms;
 mod transfers;
 mod verification;
@@ -156,6 +157,8 @@ fn staff() -> Router<App> {
             "/compliance/cases",
             get(compliance::cases::list).merge(post(compliance::cases::open).layer(files)),
         )
+        .route("/compliance/reports", get(reports::list))
+        .route("/reports/{function}", post(reports::give))
         .route("/compliance/trail", get(compliance::trail::list))
         .route("/compliance/trail/verify", post(compliance::trail::check))
         .route("/manage", get(manage::list).post(manage::create))

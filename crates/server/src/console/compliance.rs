@@ -39,6 +39,7 @@ pub(super) fn section(visit: &Visit, open: &str, title: &str, content: Markup) -
         ("/compliance/cases", visit.t("cases-title").into_owned()),
         ("/compliance/custody", visit.t("custody-title").into_owned()),
         ("/compliance/rates", visit.t("rates-title").into_owned()),
+        ("/compliance/reports", visit.t("reports-title").into_owned()),
         ("/compliance/trail", visit.t("trail-title").into_owned()),
     ];
     let content = html! {

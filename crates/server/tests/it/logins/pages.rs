@@ -203,7 +203,8 @@ async fn every_visitor_at_every_page() {
         let _ = writeln!(page, "\n{method} {path}");
         let place = path
             .replace("{year}", "2026")
-            .replace("{function}", "open-offering")
+            .replace("/act/{function}", "/act/open-offering")
+            .replace("/reports/{function}", "/reports/generate-audit-report")
             .replace("{name}", "nothing.css");
         let place: String = place
             .split('/')

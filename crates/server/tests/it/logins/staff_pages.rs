@@ -369,3 +369,36 @@ async fn what_is_somebody_elses_is_not_there() {
     }
     assert_eq!(shop.status(investment).await, "pending", "and nothing was done");
 }
+
+#[tokio::test]
+async fn a_report_is_a_file_for_whom_it_is_and_nobody_else() {
+    let shop = Shop::new().await;
+    let house = shop.property_id.to_string();
+    let bundle = "/reports/regulatory-evidence-export";
+    let fields = [
+        ("propertyId", house.as_str()),
+        ("includeTransactions", "yes"),
+        ("back", "/compliance/reports"),
+    ];
+    let mut officer = Browser::with_tokens(&shop.officer.token, "");
+    let got = officer.post(&shop.site, bundle, &fields).await;
+    assert_eq!(got.status, 200, "{}", got.html);
+    let disposition = got.headers["content-disposition"].to_str().unwrap();
+    assert_eq!(
+        disposition,
+        format!("attachment; filename=\"regulatory-evidence-export-{house}.json\"")
+    );
+    let content: serde_json::Value = serde_json::from_str(&got.html).unwrap();
+    assert_eq!(content["property"]["id"], serde_json::json!(house));
+    assert!(content["transactions"].is_object());
+    let mut manager = Browser::with_tokens(&shop.manager.token, "");
+    assert_eq!(manager.post(&shop.site, bundle, &fields).await.status, 403);
+    assert_eq!(manager.get(&shop.site, "/compliance/reports").await.status, 404);
+    // No audit yet, and another's property: the same answer.
+    let audit = "/reports/generate-audit-report";
+    let none = officer.post(&shop.site, audit, &fields).await;
+    assert_eq!(none.status, 400, "{}", none.html);
+    assert!(none.html.contains("href=\"/compliance/reports\""), "{}", none.html);
+    let unknown = officer.post(&shop.site, "/reports/list-jobs", &fields).await;
+    assert_eq!(unknown.status, 404, "a form runs these functions alone");
+}
