@@ -470,7 +470,11 @@ fn fee(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
     let Some(rate) = row.try_get::<_, Option<i32>>(18)? else {
         return Ok(html! { (visit.t("figure-unknown")) });
     };
-    let (fixed, least, most) = (Sum::read(row, 19, 3, 4)?, Sum::read(row, 20, 3, 4)?, Sum::read(row, 21, 3, 4)?);
+    let (fixed, least, most) = (
+        Sum::read(row, 19, 3, 4)?,
+        Sum::read(row, 20, 3, 4)?,
+        Sum::read(row, 21, 3, 4)?,
+    );
     let some = |sum: Option<Sum>| sum.filter(|sum| sum.minor > 0);
     Ok(html! {
         bdi { (figures::tokens(rate.into(), 4)) "\u{a0}%" }

@@ -62,14 +62,23 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     visit.one_of(&OVERSEERS)?;
     // What stands for anything in a pattern stands for itself here.
-    let asked = wanted.q.trim().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let asked = wanted
+        .q
+        .trim()
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
     let page = parts::page_number(&wanted.page);
     let (most, offset) = (PAGE_SIZE + 1, (page - 1) * PAGE_SIZE);
     let tx = visit.reads(&app).await?;
     let rows = tx.query(PROPERTIES, &[&asked, &most, &offset]).await?;
     tx.commit().await?;
     let paged = Paged::of(&rows, page, PAGE_SIZE);
-    let lines = paged.rows().iter().map(|row| line(&visit, row)).collect::<Result<Vec<_>, _>>()?;
+    let lines = paged
+        .rows()
+        .iter()
+        .map(|row| line(&visit, row))
+        .collect::<Result<Vec<_>, _>>()?;
     let place = |page: i64| {
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("q", &wanted.q)
@@ -87,7 +96,12 @@ pub(crate) async fn list(
         ul.notices { @for line in lines { (line) } }
         (paged.pager(&visit, place))
     };
-    Ok(section(&visit, "/compliance/reports", &visit.t("reports-title"), content))
+    Ok(section(
+        &visit,
+        "/compliance/reports",
+        &visit.t("reports-title"),
+        content,
+    ))
 }
 
 fn line(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
@@ -140,7 +154,9 @@ pub(crate) async fn give(
     fields: Fields,
 ) -> Result<Response, Problem> {
     visit.person()?;
-    let known = [BUNDLE, AUDIT, PROCESS].into_iter().find(|(known, _)| *known == function);
+    let known = [BUNDLE, AUDIT, PROCESS]
+        .into_iter()
+        .find(|(known, _)| *known == function);
     let (function, name) = known.ok_or(Problem::NotFound)?;
     let id: Uuid = fields.get(name).parse().map_err(|_| Problem::NotFound)?;
     let body = json!({ name: id, "includeTransactions": !fields.get("includeTransactions").is_empty() });
@@ -155,7 +171,10 @@ fn file(name: &str, answer: &Value) -> Result<Response, Problem> {
     let text = serde_json::to_string_pretty(held).map_err(Problem::internal)?;
     let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")).map_err(Problem::internal)?;
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json; charset=utf-8"),
+        ),
         (header::CONTENT_DISPOSITION, disposition),
     ];
     Ok((headers, text).into_response())
@@ -169,7 +188,10 @@ fn refused(visit: &Visit, back: &str, problem: &Problem) -> Response {
             p { a.button.secondary href=(back) { (visit.t("act-back")) } }
         }
     };
-    answered(page(visit, &Head::titled(visit.t("act-refused")), content), Some(problem))
+    answered(
+        page(visit, &Head::titled(visit.t("act-refused")), content),
+        Some(problem),
+    )
 }
 
 #[cfg(test)]

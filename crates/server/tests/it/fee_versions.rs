@@ -86,10 +86,7 @@ async fn what_it_will_charge_is_said_before_and_changes_nothing() {
     let yen =
         json!({ "feeType": "platform", "currency": "JPY", "ratePpm": 1, "minimum": "5", "note": "a house in Osaka" });
     let seen = site.done(&admin, "preview-fee", yen).await;
-    assert_eq!(
-        seen["examples"][0],
-        json!({ "amount": 100, "before": null, "then": 5 })
-    );
+    assert_eq!(seen["examples"][0], json!({ "amount": 100, "before": null, "then": 5 }));
 }
 
 #[tokio::test]

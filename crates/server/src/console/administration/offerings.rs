@@ -114,7 +114,9 @@ async fn offering(app: &App, visit: &Visit, row: &Row, reader: Uuid) -> Result<M
     };
     let for_good = || act::for_good(visit);
     let when = |name, key: &str| {
-        let field = Field::text(name, visit.language.text(key)).of(id).kind("datetime-local");
+        let field = Field::text(name, visit.language.text(key))
+            .of(id)
+            .kind("datetime-local");
         field.hint(visit.t("form-utc")).show(visit)
     };
     let agent = |function, class, key: &str| {
@@ -146,7 +148,7 @@ async fn offering(app: &App, visit: &Visit, row: &Row, reader: Uuid) -> Result<M
                 }
                 (act::folded(&visit.t("offerings-fail"), act("fail-offering", act::reason(visit, &format!("f-{id}")), "button danger", "offerings-fail")))
             }
-            "failed" => { @if lies_with_agent.is_some() { (agent("return-escrow-from-agent", "button", "offerings-from-agent")) } }
+            "failed" if lies_with_agent.is_some() => { (agent("return-escrow-from-agent", "button", "offerings-from-agent")) }
             _ => {}
         }
     };

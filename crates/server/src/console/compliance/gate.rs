@@ -126,7 +126,10 @@ pub(crate) async fn list(
 }
 
 fn named(visit: &Visit, requirements: &[String]) -> String {
-    let names: Vec<String> = requirements.iter().map(|name| visit.word("requirement", name)).collect();
+    let names: Vec<String> = requirements
+        .iter()
+        .map(|name| visit.word("requirement", name))
+        .collect();
     names.join(&visit.t("gate-and"))
 }
 

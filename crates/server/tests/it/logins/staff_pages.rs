@@ -67,7 +67,10 @@ async fn a_fee_is_shown_before_it_is_published_and_published_once() {
     let changed = with(&[("ratePpm", "99")]);
     let changed: Vec<(&str, &str)> = changed.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let page = admin.post(&desk, "/administration/fees", &changed).await;
-    assert_eq!(page.status, 200, "another fee than the one that was shown is shown first");
+    assert_eq!(
+        page.status, 200,
+        "another fee than the one that was shown is shown first"
+    );
     assert_eq!(count(&desk, &note).await, 0);
 
     let same = with(&[]);
@@ -91,7 +94,9 @@ async fn without_insurance(desk: &Desk) -> Uuid {
     client.execute(text, &[&sale.property, &proposer.id]).await.unwrap();
     let text = "insert into public.distributions (id, property_id, property_token_id, currency, currency_decimals, declared_minor, proposed_by, created_at)
                 values (gen_random_uuid(), $1, $2, 'USD', 2, 1000, $3, now()) returning id";
-    let row = client.query_one(text, &[&sale.property, &sale.token, &proposer.id]).await;
+    let row = client
+        .query_one(text, &[&sale.property, &sale.token, &proposer.id])
+        .await;
     row.unwrap().get(0)
 }
 
@@ -137,7 +142,12 @@ async fn an_override_goes_from_one_overseer_to_another() {
     let fields = asked("insurance", "the policy is being issued");
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let done = officer.post(&desk, ask, &fields).await;
-    assert_eq!(done.location(), "/compliance/gate?did=request-gate-override", "{}", done.html);
+    assert_eq!(
+        done.location(),
+        "/compliance/gate?did=request-gate-override",
+        "{}",
+        done.html
+    );
     let approve = "/act/approve-gate-override";
     let page = officer.get(&desk, "/compliance/gate").await;
     assert!(
@@ -153,7 +163,11 @@ async fn an_override_goes_from_one_overseer_to_another() {
     let done = admin.post(&desk, approve, &fields).await;
     assert_eq!(done.status, 303, "{}", done.html);
     let page = officer.get(&desk, "/compliance/gate").await;
-    assert!(page.html.contains("In force") && !page.html.contains(approve), "{}", page.html);
+    assert!(
+        page.html.contains("In force") && !page.html.contains(approve),
+        "{}",
+        page.html
+    );
 
     // A week later it is over, and stays on the page.
     desk.advance(TimeDelta::days(8));
@@ -292,6 +306,19 @@ async fn a_character_that_no_text_has_is_the_senders_fault() {
         let page = person.post(&desk, form, &[(field, "a\0b")]).await;
         assert!(page.status < 500, "{form}: {}", page.html);
     }
+    let email = super::address();
+    let fields = [
+        ("name", "Ann\0"),
+        ("email", email.as_str()),
+        ("password", super::PASSWORD),
+    ];
+    let page = Browser::default().post(&desk, "/sign-up", &fields).await;
+    assert_eq!(page.status, 400, "{}", page.html);
+    assert!(
+        page.html.contains(&format!("value=\"{email}\"")),
+        "the address stays: {}",
+        page.html
+    );
     let page = admin
         .post(&desk, "/account/profile", &[("full_name", "Ann\0"), ("phone", "12")])
         .await;
@@ -340,10 +367,7 @@ async fn what_is_somebody_elses_is_not_there() {
     let (buyer, other) = (shop.buyer().await, shop.buyer().await);
     let investment = shop.reserve(&buyer, 2).await;
     let (session, _) = shop.checkout(&buyer, investment).await;
-    let pages = [
-        format!("/investments/{investment}"),
-        format!("/payments/{session}"),
-    ];
+    let pages = [format!("/investments/{investment}"), format!("/payments/{session}")];
     let house = shop.property_id;
     let of_manager = ["", "/rent", "/holders", "/pictures"].map(|page| format!("/manage/{house}{page}"));
     let mut own = Browser::with_tokens(&buyer.token, "");
