@@ -3,6 +3,8 @@
 //!
 //! - [`engine`]: answers one request; the schema cache and its reload.
 //! - [`session`]: connections of a role, with statements that stay prepared.
+//! - [`statements`]: which those are.
+//! - `role`: those of one role; `lane`: one that quick reads share; `pace`: which reads are quick.
 //! - [`wire`]: one such connection, as messages.
 //! - [`catalogue`]: reads the schema cache.
 //! - [`listen`]: reloads it when the database says so.
@@ -15,10 +17,14 @@ pub mod alone;
 pub mod catalogue;
 pub mod engine;
 pub mod http;
+mod lane;
 pub mod listen;
 mod metrics;
+mod pace;
+mod role;
 pub mod routes;
 mod run;
 pub mod session;
+pub mod statements;
 pub mod token;
 pub mod wire;

@@ -231,10 +231,15 @@ impl ReadAt for Remote {
             buffer.copy_from_slice(here);
             return Ok(());
         }
-        let bytes = block_on(self.bucket.get_range(&self.key, at..end)).map_err(|error| match error {
-            // Its kind tells that it was taken away since it was opened.
-            S3Error::NotFound { .. } => io::Error::new(io::ErrorKind::NotFound, error),
-            error => io::Error::other(error),
+        let bytes = block_on(self.bucket.get_range(&self.key, at..end)).map_err(|error| {
+            // That it was taken away since it was opened is told by the kind.
+            let is_gone = matches!(error, S3Error::NotFound { .. });
+            let kind = if is_gone {
+                io::ErrorKind::NotFound
+            } else {
+                io::ErrorKind::Other
+            };
+            io::Error::new(kind, error)
         })?;
         if bytes.len() != buffer.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());

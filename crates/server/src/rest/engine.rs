@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, OnceCell};
 use super::{
     catalogue,
     metrics::{self, Loads},
-    run::{self, Failure, Setup},
+    run::{Failure, Setup},
     session::{NoSession, Sessions},
     wire::{Fault, Row, WireError},
 };
@@ -363,10 +363,8 @@ impl Engine {
         request: &Request,
         plan: &StatementPlan,
     ) -> Result<response::Outcome, Failed> {
-        let mut borrowed = self.sessions.borrow(&who.role).await?;
         let setup = self.setup(who, asked, request, &plan.settings);
-        let session = borrowed.session().map_err(Failure::Database)?;
-        Ok(run::run(session, &setup, plan).await?)
+        self.sessions.answer(&who.role, &setup, plan).await
     }
 
     fn setup<'a>(
@@ -495,7 +493,7 @@ fn settled(reply: Reply) -> Attempt {
 }
 
 /// Why a statement gave nothing.
-enum Failed {
+pub(super) enum Failed {
     Session(NoSession),
     Statement(Failure),
 }

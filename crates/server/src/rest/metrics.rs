@@ -84,6 +84,12 @@ pub(super) fn text(loads: &Loads, load: Load) -> String {
             "The number of requests that waited for a connection in vain",
             load.timeouts,
         ),
+        (
+            "nexus_mint_rest_shared_total",
+            "counter",
+            "The number of reads that were answered on a connection that many share",
+            load.shared,
+        ),
     ];
     for (name, kind, help, count) in of_pool {
         add(name, kind, help, &[("", number(count))]);

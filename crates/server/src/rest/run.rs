@@ -12,7 +12,8 @@ use pgrest::{
 
 use super::{
     session::{CLAIMS, Session},
-    wire::{Fault, Heard, Row, WireError},
+    statements::Statements,
+    wire::{Fault, Heard, Pen, Row, WireError},
 };
 use crate::db::sql;
 
@@ -35,6 +36,13 @@ pub(super) struct Setup<'a> {
     pub(super) more: Vec<(&'a str, &'a str)>,
     /// A call before all else.
     pub(super) before: Option<String>,
+}
+
+impl Setup<'_> {
+    /// Whether nothing is changed by asking twice: a function may do what no transaction undoes.
+    pub(super) fn can_be_asked_again(&self) -> bool {
+        ["GET", "HEAD"].contains(&self.method) && !self.path.starts_with("/rpc/") && self.before.is_none()
+    }
 }
 
 /// Why there is no outcome.
@@ -60,7 +68,7 @@ impl From<io::Error> for Failure {
 
 /// Runs a plan. Afterwards the session has no transaction open, unless the connection is lost.
 pub(super) async fn run(session: &mut Session, setup: &Setup<'_>, plan: &StatementPlan) -> Result<Outcome, Failure> {
-    let was_prepared = session.prepared(&plan.statement.text).is_some();
+    let was_prepared = session.statements.prepared(&plan.statement.text).is_some();
     let outcome = once(session, setup, plan).await;
     match outcome {
         // A statement that was prepared before the schema changed: nothing has happened yet.
@@ -75,12 +83,12 @@ pub(super) async fn run(session: &mut Session, setup: &Setup<'_>, plan: &Stateme
 
 /// How many commands of a transaction have been heard of, and which of them are asked for their rows.
 #[derive(Default)]
-struct Expected {
-    commands: u32,
+pub(super) struct Expected {
+    pub(super) commands: u32,
     estimate: Option<u32>,
-    main: u32,
+    pub(super) main: u32,
     /// Texts that are prepared under a new name if all goes well.
-    new: Vec<(String, String)>,
+    pub(super) new: Vec<(String, String)>,
 }
 
 async fn once(session: &mut Session, setup: &Setup<'_>, plan: &StatementPlan) -> Result<Outcome, Failure> {
@@ -99,7 +107,14 @@ async fn once(session: &mut Session, setup: &Setup<'_>, plan: &StatementPlan) ->
     let level = isolation(plan);
     let is_explicit = waits || plan.rollback || level.is_some();
     let mut expected = Expected::default();
-    let written = write(session, setup, plan, is_explicit.then_some(level), &mut expected);
+    let written = write(
+        &mut session.wire.pen,
+        &mut session.statements,
+        setup,
+        plan,
+        is_explicit.then_some(level),
+        &mut expected,
+    );
     let outcome = match written {
         Ok(()) if waits => with_checks(session, plan, &expected).await,
         Ok(()) => at_once(session, plan, &expected).await,
@@ -111,7 +126,7 @@ async fn once(session: &mut Session, setup: &Setup<'_>, plan: &StatementPlan) ->
     match &outcome {
         Ok(_) => {
             for (text, name) in expected.new {
-                session.keep(&text, name);
+                session.statements.keep(&text, name);
             }
         }
         Err(failure) => {
@@ -123,10 +138,10 @@ async fn once(session: &mut Session, setup: &Setup<'_>, plan: &StatementPlan) ->
                 Failure::Database(WireError::Lost(_)) | Failure::Refused(_) => false,
             };
             if is_outdated {
-                session.forget(&plan.statement.text);
+                session.statements.forget(&plan.statement.text);
             }
             for (_, name) in expected.new {
-                session.let_go(name);
+                session.statements.let_go(name);
             }
         }
     }
@@ -136,16 +151,17 @@ async fn once(session: &mut Session, setup: &Setup<'_>, plan: &StatementPlan) ->
 }
 
 /// Writes everything up to the statement's own end.
-fn write(
-    session: &mut Session,
+pub(super) fn write(
+    pen: &mut Pen,
+    statements: &mut Statements,
     setup: &Setup<'_>,
     plan: &StatementPlan,
     begin: Option<Option<&'static str>>,
     expected: &mut Expected,
 ) -> io::Result<()> {
-    session.tidy()?;
+    statements.tidy(pen)?;
     if let Some(level) = begin {
-        session.wire.command(&begin_text(plan, level))?;
+        pen.command(&begin_text(plan, level))?;
         expected.commands += 1;
     }
     let read_only = match plan.access {
@@ -161,29 +177,30 @@ fn write(
         &setup.cookies,
         read_only,
     ];
-    session.wire.run(CLAIMS, claims.map(Some))?;
+    pen.run(CLAIMS, claims.map(Some))?;
     expected.commands += 1;
     for (name, value) in &setup.more {
         let set = sql!("select pg_catalog.set_config($1::text, $2::text, true)");
-        session.wire.parse("", set)?;
-        session.wire.run("", [Some(*name), Some(*value)])?;
+        pen.parse("", set)?;
+        pen.run("", [Some(*name), Some(*value)])?;
         expected.commands += 1;
     }
     if let Some(before) = &setup.before {
-        session.wire.command(before)?;
+        pen.command(before)?;
         expected.commands += 1;
     }
     if let Some(estimate) = &plan.estimate {
         expected.estimate = Some(expected.commands);
-        statement(session, estimate, true, expected)?;
+        statement(pen, statements, estimate, true, expected)?;
     }
     expected.main = expected.commands;
     // A plan that is asked for is not worth keeping.
-    statement(session, &plan.statement, !plan.is_explain, expected)
+    statement(pen, statements, &plan.statement, !plan.is_explain, expected)
 }
 
 fn statement(
-    session: &mut Session,
+    pen: &mut Pen,
+    statements: &mut Statements,
     statement: &pgrest::sql::Statement,
     keeps: bool,
     expected: &mut Expected,
@@ -191,16 +208,16 @@ fn statement(
     let values = statement.binds.iter().map(Option::as_deref);
     expected.commands += 1;
     if !keeps {
-        session.wire.parse("", &statement.text)?;
-        return session.wire.run("", values);
+        pen.parse("", &statement.text)?;
+        return pen.run("", values);
     }
-    if let Some(name) = session.prepared(&statement.text) {
+    if let Some(name) = statements.prepared(&statement.text) {
         let name = name.to_owned();
-        return session.wire.run(&name, values);
+        return pen.run(&name, values);
     }
-    let name = session.new_name();
-    session.wire.parse(&name, &statement.text)?;
-    session.wire.run(&name, values)?;
+    let name = statements.new_name();
+    pen.parse(&name, &statement.text)?;
+    pen.run(&name, values)?;
     expected.new.push((statement.text.clone(), name));
     Ok(())
 }
@@ -209,12 +226,12 @@ async fn at_once(session: &mut Session, plan: &StatementPlan, expected: &Expecte
     let wire = &mut session.wire;
     if plan.rollback {
         // What would have been refused at the end is to be refused now.
-        wire.command("set constraints all immediate")?;
-        wire.command("rollback")?;
+        wire.pen.command("set constraints all immediate")?;
+        wire.pen.command("rollback")?;
     } else if isolation(plan).is_some() {
-        wire.command("commit")?;
+        wire.pen.command("commit")?;
     }
-    wire.sync();
+    wire.pen.sync();
     wire.send().await?;
     let outcome = hear(session, plan, expected, None).await?;
     plan.verify(&outcome).map_err(Failure::Refused)?;
@@ -222,19 +239,19 @@ async fn at_once(session: &mut Session, plan: &StatementPlan, expected: &Expecte
 }
 
 async fn with_checks(session: &mut Session, plan: &StatementPlan, expected: &Expected) -> Result<Outcome, Failure> {
-    session.wire.flush();
+    session.wire.pen.flush();
     session.wire.send().await?;
     let outcome = hear(session, plan, expected, Some(expected.commands)).await?;
     // What is not ended here is undone when the session settles.
     plan.verify(&outcome).map_err(Failure::Refused)?;
     let wire = &mut session.wire;
     if plan.rollback {
-        wire.command("set constraints all immediate")?;
-        wire.command("rollback")?;
+        wire.pen.command("set constraints all immediate")?;
+        wire.pen.command("rollback")?;
     } else {
-        wire.command("commit")?;
+        wire.pen.command("commit")?;
     }
-    wire.sync();
+    wire.pen.sync();
     wire.send().await?;
     while !matches!(wire.hear().await?, Heard::Ready) {}
     Ok(outcome)
@@ -268,6 +285,12 @@ async fn hear(
     Ok(outcome_of(plan, estimate, &rows))
 }
 
+/// Whether a plan is one statement that only reads, in a transaction without more.
+pub(super) fn can_share(plan: &StatementPlan) -> bool {
+    let only_reads = plan.access == Access::ReadOnly && !plan.rollback && isolation(plan).is_none();
+    only_reads && !plan.is_explain && plan.estimate.is_none()
+}
+
 /// The isolation that a role or a function asks for, where it is one.
 fn isolation(plan: &StatementPlan) -> Option<&'static str> {
     let asked = plan.isolation.as_deref()?;
@@ -288,7 +311,7 @@ fn begin_text(plan: &StatementPlan, level: Option<&str>) -> String {
 }
 
 /// The one row, or the lines of a plan.
-fn outcome_of(plan: &StatementPlan, estimate: Option<i64>, rows: &[Row]) -> Outcome {
+pub(super) fn outcome_of(plan: &StatementPlan, estimate: Option<i64>, rows: &[Row]) -> Outcome {
     if plan.is_explain {
         let lines: Vec<&[u8]> = rows.iter().filter_map(|row| row.columns().next().flatten()).collect();
         return Outcome {

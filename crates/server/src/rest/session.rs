@@ -10,27 +10,34 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use pgrest::{plan::StatementPlan, response::Outcome};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_postgres::Error;
 
-use super::wire::{self, Heard, Row, Wire, WireError};
+use super::{
+    engine::Failed,
+    pace::Key,
+    role::{Permits, Role},
+    run::{self, Failure, Setup},
+    statements::Statements,
+    wire::{self, Heard, Row, Wire, WireError},
+};
 use crate::db::{ConnectError, Login, sql};
-
-/// Statements that stay prepared on a connection: a page of an application has a few dozen, and each costs PostgreSQL
-/// some 10 - 100 KiB.
-const STATEMENTS_MAX: usize = 256;
 
 /// How long a connection attempt may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// How long a statement whose client went away may still take before its connection is given up.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
+
+/// How long a request waits on a lane before it asks by itself.
+const LANE_MAX: Duration = Duration::from_millis(50);
 
 /// How many roles' connections are kept at most. Roles come from verified tokens, so there are as many as the
 /// database has.
@@ -61,8 +68,12 @@ pub struct Sessions {
     all: Arc<Semaphore>,
     roles: Mutex<HashMap<Arc<str>, Arc<Role>>>,
     live: Arc<AtomicUsize>,
+    /// Grows when connections from before are to be closed.
+    age: Arc<AtomicUsize>,
+    processors: usize,
     waiting: AtomicUsize,
     timeouts: AtomicUsize,
+    shared: AtomicUsize,
 }
 
 /// How much of the connections is in use.
@@ -76,6 +87,8 @@ pub struct Load {
     pub waiting: usize,
     /// Requests that waited in vain, so far.
     pub timeouts: usize,
+    /// Requests that were answered on a lane, so far.
+    pub shared: usize,
 }
 
 /// Counts one who waits, whether or not he stays to the end.
@@ -94,30 +107,23 @@ impl Drop for Waiting<'_> {
     }
 }
 
-struct Role {
-    free: Arc<Semaphore>,
-    idle: Mutex<Vec<Session>>,
-}
-
 /// One connection.
 pub struct Session {
     /// The connection itself.
     pub wire: Wire,
-    statements: HashMap<String, Kept>,
-    /// Statements that PostgreSQL has and nobody needs any more.
-    unneeded: Vec<String>,
-    ticks: u64,
-    live: Arc<AtomicUsize>,
+    /// What it has prepared.
+    pub statements: Statements,
+    /// Of which age of the sessions it is.
+    pub(super) age: usize,
+    pub(super) live: Live,
 }
 
-struct Kept {
-    name: String,
-    used: u64,
-}
+/// Counts a connection while there is one.
+pub(super) struct Live(Arc<AtomicUsize>);
 
-impl Drop for Session {
+impl Drop for Live {
     fn drop(&mut self) {
-        self.live.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -126,7 +132,9 @@ impl Drop for Session {
 pub struct Borrowed {
     session: Option<Session>,
     role: Arc<Role>,
-    permits: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    permits: Option<Permits>,
+    /// What it was borrowed for was done quickly, and could be asked on a lane.
+    is_quick: bool,
 }
 
 impl Borrowed {
@@ -146,7 +154,11 @@ impl Drop for Borrowed {
             return;
         };
         if session.wire.is_settled() {
-            self.role.take_back(session);
+            if self.is_quick {
+                self.role.take_back_for_lane(session, permits);
+            } else {
+                self.role.take_back(session);
+            }
             return;
         }
         let (Ok(runtime), false) = (Handle::try_current(), session.wire.is_lost()) else {
@@ -160,12 +172,6 @@ impl Drop for Borrowed {
             }
             drop(permits);
         });
-    }
-}
-
-impl Role {
-    fn take_back(&self, session: Session) {
-        lock(&self.idle).push(session);
     }
 }
 
@@ -206,8 +212,11 @@ impl Sessions {
             role_settings: Mutex::default(),
             roles: Mutex::default(),
             live: Arc::default(),
+            age: Arc::default(),
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
             waiting: AtomicUsize::default(),
             timeouts: AtomicUsize::default(),
+            shared: AtomicUsize::default(),
         }
     }
 
@@ -219,6 +228,7 @@ impl Sessions {
             available: self.all.available_permits(),
             waiting: self.waiting.load(Ordering::Relaxed),
             timeouts: self.timeouts.load(Ordering::Relaxed),
+            shared: self.shared.load(Ordering::Relaxed),
         }
     }
 
@@ -237,7 +247,10 @@ impl Sessions {
     /// # Errors
     /// See [`NoSession`].
     pub async fn borrow(&self, name: &str) -> Result<Borrowed, NoSession> {
-        let role = self.role(name);
+        self.borrow_of(name, self.role(name)).await
+    }
+
+    async fn borrow_of(&self, name: &str, role: Arc<Role>) -> Result<Borrowed, NoSession> {
         let permits = match (
             role.free.clone().try_acquire_owned(),
             self.all.clone().try_acquire_owned(),
@@ -249,6 +262,7 @@ impl Sessions {
             session: None,
             role,
             permits: Some(permits),
+            is_quick: false,
         };
         while let Some(mut session) = borrowed.role.idle() {
             if session.wire.is_alive().await {
@@ -260,11 +274,7 @@ impl Sessions {
         Ok(borrowed)
     }
 
-    async fn wait(
-        &self,
-        role: &Role,
-        of_role: Option<OwnedSemaphorePermit>,
-    ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), NoSession> {
+    async fn wait(&self, role: &Role, of_role: Option<OwnedSemaphorePermit>) -> Result<Permits, NoSession> {
         let _waiting = Waiting::begin(&self.waiting);
         let permits = tokio::time::timeout(self.limits.wait, async {
             let of_role = match of_role {
@@ -280,8 +290,59 @@ impl Sessions {
         })?
     }
 
-    /// Closes every session that nobody uses.
+    /// What a planned statement answers, for a request of a role: on a lane, where the statement is a quick read and many
+    /// ask, and otherwise on a connection of its own.
+    pub(super) async fn answer(&self, name: &str, setup: &Setup<'_>, plan: &StatementPlan) -> Result<Outcome, Failed> {
+        let role = self.role(name);
+        let _busy = role.begin();
+        let key = Key::of(&plan.statement.text);
+        let may_share = setup.can_be_asked_again() && run::can_share(plan);
+        if may_share && let Some(outcome) = self.share(&role, key, setup, plan).await {
+            return Ok(outcome?);
+        }
+        let mut borrowed = self.borrow_of(name, role.clone()).await?;
+        let session = borrowed.session().map_err(Failure::Database)?;
+        let begun = Instant::now();
+        let outcome = run::run(session, setup, plan).await?;
+        if may_share {
+            role.paces.took(key, begun.elapsed());
+            borrowed.is_quick = role.paces.is_quick(key);
+        }
+        Ok(outcome)
+    }
+
+    /// Asks on a lane; nothing where there is none, or nothing was to be had there in time.
+    async fn share(
+        &self,
+        role: &Role,
+        key: Key,
+        setup: &Setup<'_>,
+        plan: &StatementPlan,
+    ) -> Option<Result<Outcome, Failure>> {
+        let lane = role.lane().filter(|_| role.paces.is_quick(key))?;
+        let answer = lane.ask(setup, plan)?;
+        match tokio::time::timeout(LANE_MAX, answer).await {
+            Ok(Ok((row, took))) => {
+                role.paces.took_on_lane(key, took);
+                self.shared.fetch_add(1, Ordering::Relaxed);
+                let outcome = run::outcome_of(plan, None, row.as_slice());
+                let verified = plan.verify(&outcome).map_err(Failure::Refused);
+                Some(verified.map(|()| outcome))
+            }
+            Ok(Err(_)) => {
+                lane.forget(&plan.statement.text);
+                None
+            }
+            Err(_) => {
+                role.paces.took_on_lane(key, LANE_MAX);
+                None
+            }
+        }
+    }
+
+    /// Closes every session that nobody uses, and the others when they are free.
     pub fn close(&self) {
+        self.age.fetch_add(1, Ordering::Relaxed);
         lock(&self.roles).values().for_each(|role| lock(&role.idle).clear());
     }
 
@@ -293,10 +354,8 @@ impl Sessions {
         if roles.len() >= ROLES_MAX {
             roles.retain(|_, role| !lock(&role.idle).is_empty());
         }
-        let role = Arc::new(Role {
-            free: Arc::new(Semaphore::new((self.share)(name).min(self.limits.connections_max))),
-            idle: Mutex::default(),
-        });
+        let connections_max = (self.share)(name).min(self.limits.connections_max);
+        let role = Arc::new(Role::new(connections_max, self.processors, self.age.clone()));
         roles.insert(Arc::from(name), role.clone());
         role
     }
@@ -307,6 +366,7 @@ impl Sessions {
             let spare = lock(&self.roles).values().find_map(|role| role.idle());
             drop(spare);
         }
+        let age = self.age.load(Ordering::Relaxed);
         let mut pg = self.login.pg.clone();
         let options = format!("{} {}", pg.get_options().unwrap_or_default(), (self.options)(role));
         pg.options(options.trim_start());
@@ -318,10 +378,9 @@ impl Sessions {
         self.live.fetch_add(1, Ordering::Relaxed);
         let mut session = Session {
             wire,
-            statements: HashMap::new(),
-            unneeded: Vec::new(),
-            ticks: 0,
-            live: self.live.clone(),
+            statements: Statements::default(),
+            age,
+            live: Live(self.live.clone()),
         };
         let settings = lock(&self.role_settings).get(role).cloned().unwrap_or_default();
         session.begin(&settings).await?;
@@ -329,20 +388,15 @@ impl Sessions {
     }
 }
 
-impl Role {
-    fn idle(&self) -> Option<Session> {
-        lock(&self.idle).pop()
-    }
-}
-
 impl Session {
     async fn begin(&mut self, settings: &[(String, String)]) -> Result<(), WireError> {
         let wire = &mut self.wire;
         for (name, value) in settings {
-            wire.parse("", sql!("select pg_catalog.set_config($1::text, $2::text, false)"))?;
-            wire.run("", [Some(name.as_str()), Some(value.as_str())])?;
+            wire.pen
+                .parse("", sql!("select pg_catalog.set_config($1::text, $2::text, false)"))?;
+            wire.pen.run("", [Some(name.as_str()), Some(value.as_str())])?;
         }
-        wire.parse(
+        wire.pen.parse(
             CLAIMS,
             sql!(
                 "select pg_catalog.set_config('search_path', $1::text, true),
@@ -354,7 +408,7 @@ impl Session {
                         pg_catalog.set_config('transaction_read_only', $7::text, true)"
             ),
         )?;
-        wire.sync();
+        wire.pen.sync();
         wire.send().await?;
         while !matches!(wire.hear().await?, Heard::Ready) {}
         Ok(())
@@ -373,9 +427,9 @@ impl Session {
     /// # Errors
     /// See [`WireError`].
     pub async fn rows_of(&mut self, text: &str, values: &[&str]) -> Result<Vec<Row>, WireError> {
-        self.wire.parse("", text)?;
-        self.wire.run("", values.iter().map(|value| Some(*value)))?;
-        self.wire.sync();
+        self.wire.pen.parse("", text)?;
+        self.wire.pen.run("", values.iter().map(|value| Some(*value)))?;
+        self.wire.pen.sync();
         self.wire.send().await?;
         let mut rows = Vec::new();
         loop {
@@ -390,58 +444,9 @@ impl Session {
             }
         }
     }
-
-    /// The name of a statement that is prepared already.
-    pub fn prepared(&mut self, text: &str) -> Option<&str> {
-        self.ticks += 1;
-        let kept = self.statements.get_mut(text)?;
-        kept.used = self.ticks;
-        Some(&kept.name)
-    }
-
-    /// A name for a statement that is about to be prepared.
-    pub fn new_name(&mut self) -> String {
-        self.ticks += 1;
-        format!("s{}", self.ticks)
-    }
-
-    /// Keeps a statement that was prepared under a name; the one that was not used for longest makes room.
-    pub fn keep(&mut self, text: &str, name: String) {
-        if self.statements.len() >= STATEMENTS_MAX {
-            let oldest = self.statements.iter().min_by_key(|(_, kept)| kept.used);
-            if let Some(oldest) = oldest.map(|(text, _)| text.clone()) {
-                self.forget(&oldest);
-            }
-        }
-        let used = self.ticks;
-        self.statements.insert(text.to_owned(), Kept { name, used });
-    }
-
-    /// Forgets a statement, so that it is prepared again.
-    pub fn forget(&mut self, text: &str) {
-        if let Some(kept) = self.statements.remove(text) {
-            self.unneeded.push(kept.name);
-        }
-    }
-
-    /// PostgreSQL may forget a name, whether or not it came to know it.
-    pub fn let_go(&mut self, name: String) {
-        self.unneeded.push(name);
-    }
-
-    /// Writes what PostgreSQL may forget.
-    ///
-    /// # Errors
-    /// When a name is none.
-    pub fn tidy(&mut self) -> io::Result<()> {
-        for name in self.unneeded.drain(..) {
-            self.wire.close(&name)?;
-        }
-        Ok(())
-    }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // A panic while it was held leaves at worst a connection too few.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

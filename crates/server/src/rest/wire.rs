@@ -7,24 +7,28 @@
 //! A [`Wire`] may be left in the midst of an answer: [`Wire::settle`] brings it back to where the next request can begin.
 
 mod connect;
+mod pen;
 
-use std::io;
-
-use bytes::{BufMut as _, Bytes, BytesMut};
-use postgres_protocol::{
-    IsNull,
-    message::{
-        backend::{DataRowBody, ErrorResponseBody, Message},
-        frontend,
-    },
+use std::{
+    future::{Future as _, poll_fn},
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
 };
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use postgres_protocol::message::backend::{DataRowBody, ErrorResponseBody, Message};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 pub use connect::connect;
 pub(crate) use connect::connect_for_replication;
+pub use pen::Pen;
 
 /// What is read at once at least (bytes): most answers whole.
 const READ_BYTES: usize = 8 * 1024;
+
+/// What is made room for at once at most (bytes): a length is only a promise.
+const READ_AHEAD_MAX: usize = 1024 * 1024;
 
 /// Buffers that a large request or answer left behind are given back beyond this (bytes).
 const KEPT_BYTES_MAX: usize = 64 * 1024;
@@ -40,12 +44,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
 /// A connection that nobody else reads or writes.
 pub struct Wire {
     stream: Box<dyn Stream>,
-    out: BytesMut,
+    /// What is to be sent next.
+    pub pen: Pen,
     input: BytesMut,
-    /// Messages were written behind the last Sync.
-    is_open: bool,
-    /// Syncs whose ReadyForQuery has not come.
-    owed: u32,
     /// The transaction status that the last ReadyForQuery told.
     status: u8,
     is_lost: bool,
@@ -141,10 +142,8 @@ impl Wire {
     pub fn over(stream: Box<dyn Stream>) -> Wire {
         Wire {
             stream,
-            out: BytesMut::new(),
+            pen: Pen::default(),
             input: BytesMut::new(),
-            is_open: false,
-            owed: 0,
             status: IDLE,
             is_lost: false,
         }
@@ -153,7 +152,7 @@ impl Wire {
     /// Whether the next request can begin right away.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        !self.is_open && self.owed == 0 && self.status == IDLE && !self.is_lost
+        !self.pen.is_open && self.pen.owed == 0 && self.status == IDLE && !self.is_lost
     }
 
     /// Whether nothing can be had from it any more.
@@ -166,72 +165,13 @@ impl Wire {
     /// ends the connection.
     pub async fn is_alive(&mut self) -> bool {
         let (stream, input) = (&mut self.stream, &mut self.input);
-        let quiet = std::future::poll_fn(|context| {
+        let quiet = poll_fn(|context| {
             let mut byte = [0];
             let mut buffer = tokio::io::ReadBuf::new(&mut byte);
-            let heard = std::pin::Pin::new(&mut **stream).poll_read(context, &mut buffer);
-            std::task::Poll::Ready(heard.is_pending())
+            let heard = Pin::new(&mut **stream).poll_read(context, &mut buffer);
+            Poll::Ready(heard.is_pending())
         });
         quiet.await && input.is_empty() && !self.is_lost
-    }
-
-    /// Writes a statement under a name; without one it is the next [`Wire::run`]'s alone.
-    ///
-    /// # Errors
-    /// When it is larger than the protocol can carry.
-    pub fn parse(&mut self, name: &str, text: &str) -> io::Result<()> {
-        self.is_open = true;
-        frontend::parse(name, text, [], &mut self.out)
-    }
-
-    /// Runs a statement with values of no type; the answer's columns are binary.
-    ///
-    /// # Errors
-    /// When it is larger than the protocol can carry.
-    pub fn run<'a>(&mut self, name: &str, values: impl IntoIterator<Item = Option<&'a str>>) -> io::Result<()> {
-        self.is_open = true;
-        let value = |value: Option<&str>, out: &mut BytesMut| match value {
-            Some(text) => {
-                out.put_slice(text.as_bytes());
-                Ok(IsNull::No)
-            }
-            None => Ok(IsNull::Yes),
-        };
-        frontend::bind("", name, [], values, value, [1], &mut self.out).map_err(|error| match error {
-            frontend::BindError::Serialization(error) => error,
-            frontend::BindError::Conversion(error) => io::Error::other(error),
-        })?;
-        frontend::execute("", 0, &mut self.out)
-    }
-
-    /// Runs a command that has no values.
-    ///
-    /// # Errors
-    /// When it is larger than the protocol can carry.
-    pub fn command(&mut self, text: &str) -> io::Result<()> {
-        self.parse("", text)?;
-        self.run("", [])
-    }
-
-    /// Lets go of a statement; that there is none is no error.
-    ///
-    /// # Errors
-    /// When the name is none.
-    pub fn close(&mut self, name: &str) -> io::Result<()> {
-        self.is_open = true;
-        frontend::close(b'S', name, &mut self.out)
-    }
-
-    /// Ends what was written. Without a transaction of its own, it is one.
-    pub fn sync(&mut self) {
-        frontend::sync(&mut self.out);
-        self.is_open = false;
-        self.owed += 1;
-    }
-
-    /// Asks for the answers so far, without an end.
-    pub fn flush(&mut self) {
-        frontend::flush(&mut self.out);
     }
 
     /// Sends what was written.
@@ -239,51 +179,74 @@ impl Wire {
     /// # Errors
     /// When the connection is lost.
     pub async fn send(&mut self) -> Result<(), WireError> {
-        let Wire { stream, out, .. } = self;
-        let sent = async {
-            while !out.is_empty() {
-                if stream.write_buf(out).await? == 0 {
-                    return Err(io::ErrorKind::WriteZero.into());
-                }
-            }
-            stream.flush().await
-        };
-        let sent = sent.await;
-        self.noted(sent)
+        let mut out = std::mem::take(&mut self.pen.out);
+        while !out.is_empty() {
+            poll_fn(|context| self.poll_send(context, &mut out)).await?;
+        }
+        // Its memory is used again.
+        self.pen.out = out;
+        let flushed = self.stream.flush().await;
+        self.noted(flushed)
+    }
+
+    /// Sends some of `out`.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn poll_send(&mut self, context: &mut Context<'_>, out: &mut BytesMut) -> Poll<Result<(), WireError>> {
+        let written = ready!(Pin::new(&mut *self.stream).poll_write(context, out));
+        let written = self.noted(written)?;
+        if written == 0 {
+            self.is_lost = true;
+            return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
+        }
+        out.advance(written);
+        Poll::Ready(Ok(()))
     }
 
     /// The next thing heard that matters.
     ///
     /// # Errors
     /// What PostgreSQL refused; then everything up to the next Sync is passed over. Or the connection is lost.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "the driver's enum, which may grow")]
     pub async fn hear(&mut self) -> Result<Heard, WireError> {
+        poll_fn(|context| self.poll_hear(context)).await
+    }
+
+    /// The same, where it is there already.
+    ///
+    /// # Errors
+    /// As [`Wire::hear`].
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the driver's enum, which may grow")]
+    pub fn poll_hear(&mut self, context: &mut Context<'_>) -> Poll<Result<Heard, WireError>> {
         loop {
             let parsed = Message::parse(&mut self.input);
             let Some(message) = self.noted(parsed)? else {
-                self.input.reserve(READ_BYTES);
-                let read = self.stream.read_buf(&mut self.input).await;
+                let missing = missing(&self.input).min(READ_AHEAD_MAX);
+                self.input.reserve(missing.max(READ_BYTES));
+                let read = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(context));
                 if self.noted(read)? == 0 {
                     self.is_lost = true;
-                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                    return Poll::Ready(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()));
                 }
                 continue;
             };
             match message {
-                Message::DataRow(row) => return Ok(Heard::Row(row.into())),
+                Message::DataRow(row) => return Poll::Ready(Ok(Heard::Row(row.into()))),
                 Message::CommandComplete(_) | Message::EmptyQueryResponse | Message::PortalSuspended => {
-                    return Ok(Heard::Done);
+                    return Poll::Ready(Ok(Heard::Done));
                 }
-                Message::ErrorResponse(body) => return Err(WireError::Refused(Box::new(Fault::of(&body)))),
+                Message::ErrorResponse(body) => {
+                    return Poll::Ready(Err(WireError::Refused(Box::new(Fault::of(&body)))));
+                }
                 Message::ReadyForQuery(body) => {
                     self.status = body.status();
-                    self.owed = self.owed.saturating_sub(1);
-                    return Ok(Heard::Ready);
+                    self.pen.owed = self.pen.owed.saturating_sub(1);
+                    return Poll::Ready(Ok(Heard::Ready));
                 }
                 // A statement of ours copies nothing; what is left is notices, settings and confirmations.
                 Message::CopyInResponse(_) | Message::CopyOutResponse(_) => {
                     self.is_lost = true;
-                    return Err(io::Error::from(io::ErrorKind::InvalidData).into());
+                    return Poll::Ready(Err(io::Error::from(io::ErrorKind::InvalidData).into()));
                 }
                 _ => {}
             }
@@ -295,23 +258,23 @@ impl Wire {
     /// # Errors
     /// When the connection is lost.
     pub async fn settle(&mut self) -> Result<(), WireError> {
-        if self.is_open {
-            self.sync();
+        if self.pen.is_open {
+            self.pen.sync();
         }
         self.send().await?;
-        while self.owed > 0 {
+        while self.pen.owed > 0 {
             self.pass_over().await?;
         }
         if self.status != IDLE {
-            let written = self.command("rollback");
+            let written = self.pen.command("rollback");
             self.noted(written)?;
-            self.sync();
+            self.pen.sync();
             self.send().await?;
-            while self.owed > 0 {
+            while self.pen.owed > 0 {
                 self.pass_over().await?;
             }
         }
-        for buffer in [&mut self.input, &mut self.out] {
+        for buffer in [&mut self.input, &mut self.pen.out] {
             if buffer.capacity() > KEPT_BYTES_MAX && buffer.is_empty() {
                 *buffer = BytesMut::new();
             }
@@ -328,7 +291,7 @@ impl Wire {
 
     /// Gives the connection up: what was written is not whole.
     pub fn abandon(&mut self) {
-        self.out.clear();
+        self.pen.out.clear();
         self.is_lost = true;
     }
 
@@ -336,4 +299,12 @@ impl Wire {
         self.is_lost |= result.is_err();
         Ok(result?)
     }
+}
+
+/// How much of the first message is still to come, as far as its head tells (bytes).
+fn missing(input: &[u8]) -> usize {
+    // A kind, and a length that counts itself.
+    let length = input.split_first().and_then(|(_, rest)| rest.first_chunk::<4>());
+    let length = length.map_or(0, |length| u32::from_be_bytes(*length));
+    usize::try_from(length).map_or(0, |length| (length + 1).saturating_sub(input.len()))
 }

@@ -7,6 +7,7 @@ mod faults;
 mod filters;
 mod protocol;
 mod rights;
+mod sharing;
 
 use std::sync::Arc;
 

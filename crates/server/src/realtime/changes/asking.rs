@@ -59,34 +59,40 @@ pub async fn ask(
             texts.extend(questions.iter().map(|question| question.text.as_str()));
         }
         for text in texts {
-            if session.prepared(text).is_none() {
+            if session.statements.prepared(text).is_none() {
                 prepare(session, text).await?;
             }
-            known.push(session.prepared(text).unwrap_or_default().to_owned());
+            known.push(session.statements.prepared(text).unwrap_or_default().to_owned());
         }
         let mut names = known.into_iter();
         let claims = names.next().unwrap_or_default();
         for (group, questions) in some {
             session
                 .wire
+                .pen
                 .run(&claims, [Some(&*group.claims)])
                 .map_err(WireError::from)?;
             for question in questions {
                 let name = names.next().unwrap_or_default();
                 let binds = question.binds.iter().map(|bind| Some(bind.as_str()));
-                session.wire.run(&name, binds).map_err(WireError::from)?;
+                session.wire.pen.run(&name, binds).map_err(WireError::from)?;
             }
-            session.wire.sync();
+            session.wire.pen.sync();
         }
         session.wire.send().await?;
         for (group, questions) in some {
             let answer = hear(session, questions.len()).await?;
             if matches!(&answer, Err(fault) if is_outdated(fault)) {
-                questions.iter().for_each(|question| session.forget(&question.text));
+                questions
+                    .iter()
+                    .for_each(|question| session.statements.forget(&question.text));
             }
             answers.insert(group.clone(), answer);
         }
-        session.tidy().map_err(WireError::from)?;
+        session
+            .statements
+            .tidy(&mut session.wire.pen)
+            .map_err(WireError::from)?;
     }
     session.wire.settle().await?;
     Ok(answers)
@@ -99,9 +105,9 @@ fn is_outdated(fault: &Fault) -> bool {
 
 /// Prepares a statement; one that cannot be is asked without a name, and refused in its turn.
 async fn prepare(session: &mut Session, text: &str) -> Result<(), WireError> {
-    let name = session.new_name();
-    session.wire.parse(&name, text)?;
-    session.wire.sync();
+    let name = session.statements.new_name();
+    session.wire.pen.parse(&name, text)?;
+    session.wire.pen.sync();
     session.wire.send().await?;
     let mut is_refused = false;
     loop {
@@ -113,7 +119,7 @@ async fn prepare(session: &mut Session, text: &str) -> Result<(), WireError> {
         }
     }
     // Under a name that PostgreSQL does not know, its run is refused, and that is its answer.
-    session.keep(text, name);
+    session.statements.keep(text, name);
     if is_refused {
         session.wire.settle().await?;
     }

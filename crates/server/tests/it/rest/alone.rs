@@ -22,7 +22,7 @@ async fn ask(app: axum::Router, path: &str) -> (u16, Value) {
     (status, serde_json::from_slice(&body).unwrap_or_default())
 }
 
-async fn current(world: &World, more: (&str, &str)) -> Current {
+pub(super) async fn current(world: &World, more: (&str, &str)) -> Current {
     let environment = Environment::of([
         ("PGRST_DB_URI", &url_of(&world.runtime_config())),
         ("PGRST_DB_ANON_ROLE", "anon"),
@@ -32,7 +32,7 @@ async fn current(world: &World, more: (&str, &str)) -> Current {
     Current::new(&environment, RestSettings::load(&environment).unwrap()).unwrap()
 }
 
-async fn set(world: &World, name: &str, value: &str) {
+pub(super) async fn set(world: &World, name: &str, value: &str) {
     let config = world.admin_config();
     let database = config.get_dbname().unwrap();
     let text = format!("alter role authenticator in database {database} set {name} = '{value}'");

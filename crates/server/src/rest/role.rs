@@ -1,0 +1,123 @@
+//! The connections of one role: those that are free, and the lanes that quick reads share.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+
+use super::{
+    lane::{End, Lane},
+    pace::Paces,
+    session::{Session, lock},
+};
+
+/// A role may have one lane for so many of its connections: the others are for what takes longer.
+const CONNECTIONS_A_LANE: usize = 4;
+
+/// The right to use a connection: one of the role, and one of all.
+pub(super) type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+/// What a role has.
+pub(super) struct Role {
+    pub(super) free: Arc<Semaphore>,
+    pub(super) idle: Mutex<Vec<Session>>,
+    pub(super) paces: Paces,
+    /// Requests that are being answered.
+    busy: AtomicUsize,
+    lanes: Mutex<Vec<Arc<Lane>>>,
+    lanes_max: usize,
+    /// Grows when connections from before are to be closed.
+    age: Arc<AtomicUsize>,
+}
+
+/// Counts a request for as long as it is being answered.
+pub(super) struct Busy(Arc<Role>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Role {
+    /// A role with so many connections at most, on so many processors.
+    pub(super) fn new(connections_max: usize, processors: usize, age: Arc<AtomicUsize>) -> Role {
+        Role {
+            free: Arc::new(Semaphore::new(connections_max)),
+            idle: Mutex::default(),
+            paces: Paces::default(),
+            busy: AtomicUsize::default(),
+            lanes: Mutex::default(),
+            lanes_max: (connections_max / CONNECTIONS_A_LANE).min(processors),
+            age,
+        }
+    }
+
+    pub(super) fn begin(self: &Arc<Self>) -> Busy {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+
+    pub(super) fn idle(&self) -> Option<Session> {
+        lock(&self.idle).pop()
+    }
+
+    /// Has a session for the next request, unless it is from before.
+    pub(super) fn take_back(&self, session: Session) {
+        if session.age == self.age.load(Ordering::Relaxed) {
+            lock(&self.idle).push(session);
+        }
+    }
+
+    /// Whether so many ask at once that lanes are worth it: a request that is alone is quicker without.
+    fn is_crowded(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) > self.lanes_max
+    }
+
+    /// The lane on which the fewest wait.
+    pub(super) fn lane(&self) -> Option<Arc<Lane>> {
+        if !self.is_crowded() {
+            return None;
+        }
+        let (lanes, age) = (lock(&self.lanes), self.age.load(Ordering::Relaxed));
+        let open = lanes.iter().filter(|lane| lane.age == age);
+        let open = open.filter_map(|lane| Some((lane.waiting()?, lane)));
+        open.min_by_key(|(waiting, _)| *waiting).map(|(_, lane)| lane.clone())
+    }
+
+    /// Has a session that has just served a quick read: as a lane, where one is wanted.
+    pub(super) fn take_back_for_lane(self: &Arc<Self>, session: Session, permits: Permits) {
+        let mut lanes = lock(&self.lanes);
+        let (true, true, Ok(runtime)) = (self.is_crowded(), lanes.len() < self.lanes_max, Handle::try_current()) else {
+            return self.take_back(session);
+        };
+        let Session {
+            wire,
+            statements,
+            age,
+            live,
+        } = session;
+        let lane = Arc::new(Lane::new(statements, age));
+        lanes.push(lane.clone());
+        let role = self.clone();
+        runtime.spawn(async move {
+            let end = lane.drive(wire).await;
+            lock(&role.lanes).retain(|other| !Arc::ptr_eq(other, &lane));
+            if let End::Unused(rest) = end {
+                let (wire, statements) = *rest;
+                role.take_back(Session {
+                    wire,
+                    statements,
+                    age,
+                    live,
+                });
+            }
+            drop(permits);
+        });
+    }
+}
