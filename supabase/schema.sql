@@ -5924,12 +5924,16 @@ grant execute on function nexus.seal_limits() to nexus_engine;
 
 CREATE OR REPLACE FUNCTION nexus.signed_object(bucket_id text, object_name text)
  RETURNS TABLE(id uuid, version text, metadata jsonb, user_metadata jsonb, created_at timestamp with time zone, updated_at timestamp with time zone)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
 AS $function$
-  select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
-  from storage.objects as o where o.bucket_id = signed_object.bucket_id and o.name = signed_object.object_name
+#variable_conflict use_column
+begin
+  return query
+    select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
+    from storage.objects as o where o.bucket_id = signed_object.bucket_id and o.name = signed_object.object_name;
+end
 $function$;
 comment on function nexus.signed_object(text,text) is 'An object whose URL somebody signed who could see it.';
 grant execute on function nexus.signed_object(text,text) to nexus_engine;
@@ -6882,11 +6886,15 @@ create policy unnamed_files_engine on nexus.unnamed_files for all to nexus_engin
 
 CREATE OR REPLACE FUNCTION nexus_storage.bucket_rules(bucket_id text)
  RETURNS TABLE(is_public boolean, file_size_limit bigint, allowed_mime_types text[])
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
 AS $function$
-  select coalesce(b.public, false), b.file_size_limit, b.allowed_mime_types from storage.buckets as b where b.id = bucket_rules.bucket_id
+#variable_conflict use_column
+begin
+  return query
+    select coalesce(b.public, false), b.file_size_limit, b.allowed_mime_types from storage.buckets as b where b.id = bucket_rules.bucket_id;
+end
 $function$;
 comment on function nexus_storage.bucket_rules(text) is 'What a bucket takes: no row where there is none. For whoever uploads, who need not see the bucket itself.';
 grant execute on function nexus_storage.bucket_rules(text) to anon, authenticated, nexus_engine, service_role;
@@ -6987,13 +6995,17 @@ grant execute on function nexus_storage.note_unnamed_files(text[]) to anon, auth
 
 CREATE OR REPLACE FUNCTION nexus_storage.public_object(bucket_id text, object_name text)
  RETURNS TABLE(id uuid, version text, metadata jsonb, user_metadata jsonb, created_at timestamp with time zone, updated_at timestamp with time zone)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
 AS $function$
-  select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
-  from storage.buckets as b left join storage.objects as o on o.bucket_id = b.id and o.name = public_object.object_name
-  where b.id = public_object.bucket_id and b.public
+#variable_conflict use_column
+begin
+  return query
+    select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
+    from storage.buckets as b left join storage.objects as o on o.bucket_id = b.id and o.name = public_object.object_name
+    where b.id = public_object.bucket_id and b.public;
+end
 $function$;
 comment on function nexus_storage.public_object(text,text) is 'An object of a public bucket, which anybody may have who knows its name; a row of nulls where the bucket is public and has no such object.';
 grant execute on function nexus_storage.public_object(text,text) to anon, authenticated, nexus_engine, service_role;

@@ -144,31 +144,43 @@ $$;
 comment on function nexus.lock_unused_file(bytea) is 'Locks a content that no row names, until the end of the transaction; false where one does, or where somebody is about to.';
 
 -- The storage service. What it does for somebody it does as his role, under the policies above; these functions tell it what
--- no policy shows.
+-- no policy shows. Each download asks one of them: in plpgsql, so that a session plans it once.
 create function nexus_storage.bucket_rules(bucket_id text)
 returns table (is_public boolean, file_size_limit bigint, allowed_mime_types text[])
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
-  select coalesce(b.public, false), b.file_size_limit, b.allowed_mime_types from storage.buckets as b where b.id = bucket_rules.bucket_id
+#variable_conflict use_column
+begin
+  return query
+    select coalesce(b.public, false), b.file_size_limit, b.allowed_mime_types from storage.buckets as b where b.id = bucket_rules.bucket_id;
+end
 $$;
 comment on function nexus_storage.bucket_rules(text) is 'What a bucket takes: no row where there is none. For whoever uploads, who need not see the bucket itself.';
 
 create function nexus_storage.public_object(bucket_id text, object_name text)
 returns table (id uuid, version text, metadata jsonb, user_metadata jsonb, created_at timestamptz, updated_at timestamptz)
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
-  select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
-  from storage.buckets as b left join storage.objects as o on o.bucket_id = b.id and o.name = public_object.object_name
-  where b.id = public_object.bucket_id and b.public
+#variable_conflict use_column
+begin
+  return query
+    select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
+    from storage.buckets as b left join storage.objects as o on o.bucket_id = b.id and o.name = public_object.object_name
+    where b.id = public_object.bucket_id and b.public;
+end
 $$;
 comment on function nexus_storage.public_object(text, text) is 'An object of a public bucket, which anybody may have who knows its name; a row of nulls where the bucket is public and has no such object.';
 
 create function nexus.signed_object(bucket_id text, object_name text)
 returns table (id uuid, version text, metadata jsonb, user_metadata jsonb, created_at timestamptz, updated_at timestamptz)
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
-  select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
-  from storage.objects as o where o.bucket_id = signed_object.bucket_id and o.name = signed_object.object_name
+#variable_conflict use_column
+begin
+  return query
+    select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at
+    from storage.objects as o where o.bucket_id = signed_object.bucket_id and o.name = signed_object.object_name;
+end
 $$;
 comment on function nexus.signed_object(text, text) is 'An object whose URL somebody signed who could see it.';
 

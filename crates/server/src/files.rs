@@ -6,8 +6,11 @@
 //!   bytes their name and writes the row in the command's. A command that is refused leaves nothing; a crash in between
 //!   leaves bytes that no row names, which [`collect`] removes once they are older than any transaction can be.
 //!
+//! - What public objects hold and is asked for often is kept opened in memory ([`cache`]); of private ones nothing is.
+//!
 //! Absent on purpose: what a file is about, and who may see it. That is its row's, and that of the concept it belongs to.
 
+pub mod cache;
 pub mod folder;
 pub mod keys;
 pub mod kind;
@@ -18,10 +21,12 @@ mod streams;
 
 use std::{io, ops::Range, sync::Arc, time::SystemTime};
 
+use bytes::Bytes;
+use cache::Cache;
 use kind::Looks;
 pub use objects::{Collected, ORPHAN_AGE, StoredFile, Unnamed, collect, collect_unnamed, find, note_read, store};
 use sealed::{Digest, Unreadable};
-pub use streams::{BLOCK, Writer, blocks};
+pub use streams::{BLOCK, Pieces, Writer, blocks};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
@@ -173,6 +178,13 @@ pub trait Content: Send + Sync {
     /// # Errors
     /// See [`StoreError`].
     fn read(&self, range: Range<u64>) -> Result<Vec<u8>, StoreError>;
+
+    /// Reads some bytes from `at` on into a buffer, which may be used again, where nothing has to be waited for: the part of
+    /// the buffer in which they stand, empty at the end of the content alone. None where something would have to be.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn read_from_memory(&self, at: u64, buffer: &mut Vec<u8>) -> Result<Option<Range<usize>>, StoreError>;
 }
 
 /// A file in the store.
@@ -252,6 +264,7 @@ pub enum NoStore {
 pub struct Files {
     store: Arc<dyn FileStore>,
     turns: Arc<Semaphore>,
+    cache: Arc<Cache>,
 }
 
 /// Uploads at once: each holds its file in memory.
@@ -276,6 +289,7 @@ impl Files {
         Files {
             store: Arc::new(store),
             turns: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            cache: Arc::default(),
         }
     }
 
@@ -313,6 +327,31 @@ impl Files {
     /// See [`StoreError`].
     pub async fn read(&self, digest: Digest, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
         self.blocking(move |store| store.read(&digest, range)).await
+    }
+
+    /// All of some content that anybody may have, where it is asked for often: from memory, or into it if this is the time.
+    /// None where it is not, or where it has not this size (bytes).
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn of_public(&self, digest: Digest, size: u64) -> Result<Option<Bytes>, StoreError> {
+        let known = match self.cache.get(&digest) {
+            Some(bytes) => Some(bytes),
+            None => match self.cache.room(&digest, size) {
+                Some(room) => {
+                    let bytes = self.read(digest, 0..size.saturating_add(1)).await?;
+                    room.keep(bytes)
+                }
+                None => None,
+            },
+        };
+        Ok(known.filter(|bytes| bytes.len() as u64 == size))
+    }
+
+    /// What is kept in memory of public content.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     /// Runs something on the store, on a thread that may block.

@@ -5,6 +5,7 @@
 //! - [`session`]: connections of a role, with statements that stay prepared.
 //! - [`statements`]: which those are.
 //! - `role`: those of one role; `lane`: one that quick reads share; `pace`: which reads are quick.
+//! - [`at_once`]: statements of the program on one, with which storage looks its objects up.
 //! - [`wire`]: one such connection, as messages.
 //! - [`catalogue`]: reads the schema cache.
 //! - [`listen`]: reloads it when the database says so.
@@ -14,6 +15,7 @@
 //! - `metrics`: what it tells those who watch it.
 
 pub mod alone;
+pub mod at_once;
 pub mod catalogue;
 pub mod engine;
 pub mod http;

@@ -16,6 +16,7 @@ mod conditions;
 mod downloads;
 mod links;
 mod listing;
+mod looking;
 mod names;
 pub(crate) mod own;
 mod pictures;

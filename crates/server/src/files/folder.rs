@@ -338,6 +338,10 @@ impl<R: ReadAt> Content for Sealed<R> {
     fn read(&self, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
         Ok(Sealed::read(self, range)?)
     }
+
+    fn read_from_memory(&self, at: u64, buffer: &mut Vec<u8>) -> Result<Option<Range<usize>>, StoreError> {
+        Ok(self.chunk_from_memory(at, buffer)?)
+    }
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

@@ -207,6 +207,7 @@ pub async fn collect_unnamed(db: &Db, files: &Files) -> Result<Unnamed, Problem>
             let text = sql!("select nexus.lock_unused_file($1)");
             if tx.query_one(text, &[&digest.as_slice()]).await?.try_get(0)? {
                 files.blocking(move |store| store.remove(&digest)).await?;
+                files.cache().forget(&digest);
                 done.removed += 1;
             } else {
                 done.kept += 1;
@@ -231,6 +232,7 @@ async fn remove_orphan(db: &Db, files: &Files, digest: Digest, before: SystemTim
             Some(_) | None => Ok::<bool, StoreError>(false),
         })
         .await?;
+    files.cache().forget(&digest);
     tx.commit().await?;
     Ok(removed)
 }

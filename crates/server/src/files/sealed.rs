@@ -25,12 +25,15 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::{Digest as _, Sha256};
 
 use super::keys::{KeyId, KeyRing};
+use crate::postgres::read_from_memory;
 
 /// Plain bytes in a chunk: small enough that a range costs little, large enough that tags do not.
 pub const CHUNK: usize = 64 * 1024;
 /// Bytes before the chunks.
 pub const HEADER: usize = 128;
 const TAG: usize = 16;
+/// Bytes from the beginning of a chunk to that of the next.
+const STRIDE: usize = CHUNK + TAG;
 const MAGIC: [u8; 4] = *b"NMF1";
 /// What comes before the nonce: bound to the wrapping.
 const BOUND: usize = 36;
@@ -165,6 +168,12 @@ pub trait ReadAt: Send + Sync + 'static {
     /// # Errors
     /// What the disk or the network says.
     fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()>;
+
+    /// The same where nothing has to be waited for. False where it would, and then the buffer holds anything.
+    fn read_from_memory(&self, buffer: &mut [u8], at: u64) -> bool {
+        let _ = (buffer, at);
+        false
+    }
 }
 
 impl ReadAt for File {
@@ -174,6 +183,10 @@ impl ReadAt for File {
 
     fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
         FileExt::read_exact_at(self, buffer, at)
+    }
+
+    fn read_from_memory(&self, buffer: &mut [u8], at: u64) -> bool {
+        read_from_memory(self, buffer, at)
     }
 }
 
@@ -269,9 +282,34 @@ impl<R: ReadAt> Sealed<R> {
         header.wrapped(keys, nonce).map(Some)
     }
 
+    /// Opens the chunk in which a byte lies, where nothing has to be waited for: the part of the buffer in which that byte and
+    /// what follows it in the chunk now stand. None where the disk would be waited for. The buffer can be used again.
+    ///
+    /// # Errors
+    /// See [`Unreadable`].
+    pub(super) fn chunk_from_memory(&self, at: u64, buffer: &mut Vec<u8>) -> Result<Option<Range<usize>>, Unreadable> {
+        if at >= self.header.length {
+            return Ok(Some(0..0));
+        }
+        let (place, last) = (at / CHUNK as u64, chunks_of(self.header.length) - 1);
+        let begin = place * CHUNK as u64;
+        let length = usize::try_from(self.header.length - begin).map_or(CHUNK, |left| left.min(CHUNK));
+        if buffer.len() < STRIDE {
+            buffer.resize(STRIDE, 0);
+        }
+        let sealed = buffer.get_mut(..length + TAG).unwrap_or_default();
+        if !self
+            .source
+            .read_from_memory(sealed, HEADER as u64 + place * STRIDE as u64)
+        {
+            return Ok(None);
+        }
+        let plain = self.open_chunk(place, last, sealed)?;
+        Ok(Some(usize::try_from(at - begin).unwrap_or(plain).min(plain)..plain))
+    }
+
     /// The content of some chunks, read at once and opened where they lie.
     fn chunks(&self, first: u64, until: u64, last: u64) -> Result<Vec<u8>, Unreadable> {
-        const STRIDE: usize = CHUNK + TAG;
         let count = usize::try_from(until - first + 1).map_err(|_| Unreadable::Damaged("too long"))?;
         let mut length = count * STRIDE;
         if until == last {
@@ -283,16 +321,21 @@ impl<R: ReadAt> Sealed<R> {
         let mut written = 0;
         for (place, at) in (first..=until).zip((0..length).step_by(STRIDE)) {
             let sealed = bytes.get_mut(at..length.min(at + STRIDE)).unwrap_or_default();
-            let plain = self
-                .key
-                .open_in_place(nonce(place, last)?, Aad::from(self.header.file_id), sealed)
-                .map_err(|_| Unreadable::Damaged("a chunk does not open"))?
-                .len();
+            let plain = self.open_chunk(place, last, sealed)?;
             bytes.copy_within(at..at + plain, written);
             written += plain;
         }
         bytes.truncate(written);
         Ok(bytes)
+    }
+
+    /// Opens a chunk where it lies: how many of its bytes are plain ones now.
+    fn open_chunk(&self, place: u64, last: u64, sealed: &mut [u8]) -> Result<usize, Unreadable> {
+        let plain = self
+            .key
+            .open_in_place(nonce(place, last)?, Aad::from(self.header.file_id), sealed)
+            .map_err(|_| Unreadable::Damaged("a chunk does not open"))?;
+        Ok(plain.len())
     }
 }
 

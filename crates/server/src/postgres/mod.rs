@@ -34,7 +34,7 @@ pub use binaries::{Binaries, BinarySource, OLDEST_MAJOR, Version, find_binaries}
 pub use bundle::fetch as fetch_bundle;
 pub use error::ClusterError;
 use folder::{Folder, Owner, Ownership};
-pub(crate) use os::{is_root, lock_exclusively};
+pub(crate) use os::{is_root, lock_exclusively, read_from_memory};
 use supervisor::{Launch, Supervisor};
 
 /// Owns the cluster, and has the name that Supabase gives to its own.

@@ -108,6 +108,39 @@ pub(crate) fn lock_exclusively(file: &File) -> io::Result<()> {
     }
 }
 
+/// Fills the buffer with what begins at `at` in the file, where the system has that in memory. False where a disk would have
+/// to be waited for, where the file ends before, and where the system cannot tell: then the buffer holds anything.
+pub(crate) fn read_from_memory(file: &File, buffer: &mut [u8], at: u64) -> bool {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        let (mut rest, mut at) = (buffer, at);
+        while !rest.is_empty() {
+            let Ok(offset) = libc::off_t::try_from(at) else {
+                return false;
+            };
+            let part = libc::iovec {
+                iov_base: rest.as_mut_ptr().cast(),
+                iov_len: rest.len(),
+            };
+            #[allow(unsafe_code)]
+            // SAFETY: the descriptor is open as long as `file` is borrowed, and the one part is `rest`, borrowed for us alone.
+            let read = unsafe { libc::preadv2(file.as_raw_fd(), &raw const part, 1, offset, libc::RWF_NOWAIT) };
+            let read = usize::try_from(read).unwrap_or_default();
+            if read == 0 || read > rest.len() {
+                return false;
+            }
+            rest = rest.split_at_mut(read).1;
+            at += read as u64;
+        }
+        true
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    {
+        let _ = (file, buffer, at);
+        false
+    }
+}
+
 /// Stops the child by `SIGINT` when the **thread** that spawns it ends, however it ends (Linux; elsewhere nothing).
 pub(super) fn stop_with_parent(command: &mut Command) {
     #[cfg(target_os = "linux")]
@@ -198,4 +231,40 @@ fn passwd(
         }
     };
     Ok(Some(user))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek as _, Write as _};
+
+    use super::*;
+
+    #[test]
+    fn what_is_read_from_memory_is_what_the_file_has() {
+        let path = std::env::temp_dir().join(format!("nexus-mint-os-{}", uuid::Uuid::now_v7()));
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .unwrap();
+        let bytes: Vec<u8> = (0..200_000_u32)
+            .map(|at| at.to_le_bytes()[0] ^ at.to_le_bytes()[1])
+            .collect();
+        file.write_all(&bytes).unwrap();
+        file.rewind().unwrap();
+        for (at, length) in [(0, 1), (0, 200_000), (70_001, 65_552), (199_999, 1)] {
+            let mut buffer = vec![1; length];
+            if read_from_memory(&file, &mut buffer, at as u64) {
+                assert_eq!(buffer, bytes[at..at + length], "{at}");
+            }
+        }
+        let mut buffer = [0; 2];
+        assert!(
+            !read_from_memory(&file, &mut buffer, 199_999),
+            "one of the two is not there"
+        );
+        assert!(!read_from_memory(&file, &mut buffer, u64::MAX));
+        std::fs::remove_file(path).unwrap();
+    }
 }

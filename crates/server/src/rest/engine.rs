@@ -160,6 +160,11 @@ impl Engine {
         &self.login
     }
 
+    /// Its connections, for the other protocols of the same roles.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
     /// Whether the schema cache is there.
     #[must_use]
     pub fn is_ready(&self) -> bool {

@@ -16,7 +16,16 @@ use crate::{
     app::App,
     auth::token::{ApiRole, Caller},
     db::{Tx, sql},
+    rest::wire::Row,
 };
+
+/// What policies find, in a transaction that only looks.
+const SETTINGS: &str = sql!(
+    "select pg_catalog.set_config('request.jwt.claims', $1::text, true), pg_catalog.set_config('storage.operation', $2::text, true),
+            pg_catalog.set_config('request.method', $3::text, true), pg_catalog.set_config('request.path', $4::text, true),
+            pg_catalog.set_config('request.headers', $5::text, true), pg_catalog.set_config('request.jwt.claim.sub', $6::text, true),
+            pg_catalog.set_config('request.jwt.claim.role', $7::text, true)"
+);
 
 /// A request of somebody whose token was verified, or of a visitor where none is asked for.
 pub(super) struct Asked {
@@ -69,6 +78,30 @@ impl Asked {
         )
         .await?;
         Ok(tx)
+    }
+
+    /// What a statement shows the caller, in a transaction of its own that policies find the same in as in [`Asked::begin`]'s:
+    /// one round trip.
+    pub(super) async fn look(
+        &self,
+        operation: &'static str,
+        text: &'static str,
+        values: &[&str],
+    ) -> Result<Vec<Row>, Refusal> {
+        let role = self.caller.role().name();
+        let (headers, sub) = (self.told_headers(), self.owner().unwrap_or_default());
+        let settings = [
+            self.caller.claims(),
+            operation,
+            &self.method,
+            &self.path,
+            &headers,
+            &sub,
+            role,
+        ];
+        let mut borrowed = self.app.rest.sessions().borrow(role).await?;
+        let steps = [(SETTINGS, settings.as_slice()), (text, values)];
+        Ok(borrowed.session()?.look(&steps).await?)
     }
 
     /// The caller's id as objects keep their owner; none of the service and of visitors.

@@ -233,6 +233,9 @@ pub(super) async fn change(asked: Asked, InBucket(bucket): InBucket, body: Bytes
         return Err(Refusal::NoBucket);
     }
     tx.commit().await?;
+    if wish.public == Some(false) {
+        asked.app.files.cache().clear();
+    }
     Ok(Json(json!({ "message": "Successfully updated" })))
 }
 

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     asked::{Asked, At},
     conditions::http_date,
+    looking::{see, see_public},
     refusal::Refusal,
     rows::Object,
     serving::{Reading, serve},
@@ -25,7 +26,6 @@ use crate::{
 };
 
 const GET_OWN: &str = "storage.object.get_authenticated";
-const GET_PUBLIC: &str = "storage.object.get_public";
 
 /// What may stand behind the `?` of a read.
 #[derive(Debug, Default, Deserialize)]
@@ -64,7 +64,7 @@ pub(super) async fn public(
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, _) = request.into_parts();
-    let object = see_public(&Asked::openly(&parts, &app), &at, GET_PUBLIC).await?;
+    let object = see_public(&app, &at).await?;
     let reading = Reading {
         method: &parts.method,
         headers: &parts.headers,
@@ -78,22 +78,9 @@ pub(super) async fn own_info(asked: Asked, at: At) -> Result<Json<Value>, Refusa
     Ok(Json(told_of(&see(&asked, &at, GET_OWN).await?, &at)))
 }
 
-pub(super) async fn public_info(State(app): State<App>, at: At, request: Request) -> Result<Json<Value>, Refusal> {
-    let (parts, _) = request.into_parts();
-    let object = see_public(&Asked::openly(&parts, &app), &at, GET_PUBLIC).await?;
+pub(super) async fn public_info(State(app): State<App>, at: At) -> Result<Json<Value>, Refusal> {
+    let object = see_public(&app, &at).await?;
     Ok(Json(told_of(&object, &at)))
-}
-
-/// The object, as far as the caller's policies show it to him for this operation.
-pub(super) async fn see(asked: &Asked, at: &At, operation: &'static str) -> Result<Object, Refusal> {
-    let tx = asked.begin(operation).await?;
-    Object::visible(&tx, at).await
-}
-
-/// The object, where its bucket is public.
-pub(super) async fn see_public(asked: &Asked, at: &At, operation: &'static str) -> Result<Object, Refusal> {
-    let tx = asked.begin(operation).await?;
-    Object::public(&tx, at).await
 }
 
 /// Notes that somebody of the staff is about to have the bytes of a private object. It lasts before the first of them

@@ -15,6 +15,7 @@ use super::{
     asked::{Asked, At, InBucket},
     conditions::http_date,
     downloads::{Asks, note},
+    looking::linked,
     names::{BucketName, ObjectName},
     receiving::{drain, receive},
     refusal::Refusal,
@@ -180,12 +181,6 @@ pub(super) async fn read(
         expires: DateTime::from_timestamp(link.exp, 0).map(http_date),
     };
     serve(&app, &object, reading).await
-}
-
-/// The object of a link that holds.
-pub(super) async fn linked(app: &App, at: &At) -> Result<Object, Refusal> {
-    let tx = app.db.as_engine(Actor::Program("storage link")).await?;
-    Object::linked(&tx, at).await
 }
 
 pub(super) fn no_token() -> Refusal {

@@ -13,6 +13,7 @@ use crate::{
     db::{CommitError, DbError},
     files::StoreError,
     problem::{Problem, chain},
+    rest::{session::NoSession, wire::WireError},
 };
 
 /// Why storage does not do it.
@@ -164,6 +165,37 @@ impl From<tokio_postgres::Error> for Refusal {
 impl From<DbError> for Refusal {
     fn from(error: DbError) -> Refusal {
         Problem::from(error).into()
+    }
+}
+
+impl From<NoSession> for Refusal {
+    fn from(error: NoSession) -> Refusal {
+        match error {
+            NoSession::Busy => Refusal::Busy,
+            NoSession::Begin(error) => error.into(),
+            NoSession::Refused(_) | NoSession::Unreachable(_) => {
+                tracing::warn!(cause = %chain(&error), "the database is not available");
+                Refusal::Busy
+            }
+            NoSession::Certificates(_) => Refusal::internal(error),
+        }
+    }
+}
+
+impl From<WireError> for Refusal {
+    fn from(error: WireError) -> Refusal {
+        let code = match &error {
+            WireError::Lost(_) => return Refusal::Busy,
+            WireError::Refused(fault) => SqlState::from_code(&fault.code),
+        };
+        match code {
+            SqlState::INSUFFICIENT_PRIVILEGE => Refusal::Policy,
+            SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE => Refusal::DatabaseTimeout,
+            SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN | SqlState::CANNOT_CONNECT_NOW => Refusal::Busy,
+            // Class 53: the disk is full, memory or connections are used up.
+            code if code.code().starts_with("53") => Refusal::Busy,
+            _ => Refusal::internal(error),
+        }
     }
 }
 

@@ -13,8 +13,9 @@ use chrono::DateTime;
 use super::{
     asked::{Asked, At},
     conditions::{http_date, is_unchanged},
-    downloads::{Asks, note, see, see_public},
-    links::{linked, no_token},
+    downloads::{Asks, note},
+    links::no_token,
+    looking::{linked, see, see_public},
     pictures::{BYTES_MAX, Kind, NoPicture, Order},
     refusal::Refusal,
     rows::Object,
@@ -62,7 +63,7 @@ pub(super) async fn public(
 ) -> Result<Response, Refusal> {
     let wish = wished.read("querystring")?;
     let (parts, _) = request.into_parts();
-    let object = see_public(&Asked::openly(&parts, &app), &at, "storage.render.image_public").await?;
+    let object = see_public(&app, &at).await?;
     let reading = Reading {
         method: &parts.method,
         headers: &parts.headers,

@@ -3,14 +3,40 @@
 use axum::http::StatusCode;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
-use tokio_postgres::{Row, types::Json};
+use tokio_postgres::{
+    Row,
+    types::{FromSql, Json, Type},
+};
 use uuid::Uuid;
 
 use super::{asked::At, names::BucketName, refusal::Refusal};
 use crate::{
     db::{Tx, sql},
     files::{Staged, kind, sealed::Digest},
+    rest::wire,
 };
+
+/// An object by bucket and name, where the caller's policies show it or its bucket is public.
+pub(super) const VISIBLE: &str = sql!(
+    "select p.id, p.version, p.metadata, p.user_metadata, p.created_at, p.updated_at, true
+     from nexus_storage.public_object($1, $2) as p where p.id is not null
+     union all
+     select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at, false
+     from storage.objects as o where o.bucket_id = $1 and o.name = $2
+     limit 1"
+);
+
+/// An object of a public bucket: a row of nulls where that has none, no row where there is no such bucket.
+pub(super) const PUBLIC: &str = sql!(
+    "select id, version, metadata, user_metadata, created_at, updated_at, true from nexus_storage.public_object($1, $2)"
+);
+
+/// An object for whoever has a link to it that holds; of the engine.
+pub(super) const LINKED: &str = sql!(
+    "select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at,
+            coalesce((select b.is_public from nexus_storage.bucket_rules($1) as b), false)
+     from nexus.signed_object($1, $2) as o"
+);
 
 /// What a bucket takes.
 #[derive(Debug, Clone)]
@@ -99,41 +125,40 @@ impl Object {
         })
     }
 
-    /// The object, where the caller's policies show it or its bucket is public.
-    pub(super) async fn visible(tx: &Tx, at: &At) -> Result<Object, Refusal> {
-        let text = sql!(
-            "select p.id, p.version, p.metadata, p.user_metadata, p.created_at, p.updated_at, true
-             from nexus_storage.public_object($1, $2) as p where p.id is not null
-             union all
-             select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at, false
-             from storage.objects as o where o.bucket_id = $1 and o.name = $2
-             limit 1"
-        );
-        let row = tx.query_opt(text, &[&at.bucket.as_str(), &at.name.as_str()]).await?;
-        Object::of(&row.ok_or(Refusal::NoObject)?)
+    /// The object of a row as PostgreSQL sent it; none where it is one of nulls.
+    pub(super) fn of_wire(row: &wire::Row) -> Result<Option<Object>, Refusal> {
+        let mut columns = row.columns();
+        let mut next = || columns.next().flatten();
+        let Some(id) = value(&Type::UUID, next())? else {
+            return Ok(None);
+        };
+        let version = value(&Type::TEXT, next())?;
+        let metadata: Option<Json<Value>> = value(&Type::JSONB, next())?;
+        let user_metadata: Option<Json<Value>> = value(&Type::JSONB, next())?;
+        let (created_at, updated_at) = (value(&Type::TIMESTAMPTZ, next())?, value(&Type::TIMESTAMPTZ, next())?);
+        let no_instant = || Refusal::internal("an object without its instants");
+        Ok(Some(Object {
+            id,
+            version,
+            metadata: metadata.map_or(Value::Null, |found| found.0),
+            user_metadata: user_metadata.map(|found| found.0),
+            created_at: created_at.ok_or_else(no_instant)?,
+            updated_at: updated_at.ok_or_else(no_instant)?,
+            is_public: value(&Type::BOOL, next())?.unwrap_or_default(),
+        }))
     }
 
-    /// The object, where its bucket is public.
-    pub(super) async fn public(tx: &Tx, at: &At) -> Result<Object, Refusal> {
-        let text = sql!(
-            "select id, version, metadata, user_metadata, created_at, updated_at, true from nexus_storage.public_object($1, $2)"
-        );
-        let row = tx.query_opt(text, &[&at.bucket.as_str(), &at.name.as_str()]).await?;
-        let row = row.ok_or(Refusal::NoBucket)?;
-        match row.try_get::<_, Option<Uuid>>(0)? {
-            Some(_) => Object::of(&row),
-            None => Err(Refusal::NoObject),
-        }
+    /// The object, where the caller's policies show it or its bucket is public.
+    pub(super) async fn visible(tx: &Tx, at: &At) -> Result<Object, Refusal> {
+        Object::found(tx.query_opt(VISIBLE, &[&at.bucket.as_str(), &at.name.as_str()]).await?)
     }
 
     /// The object, for whoever has a link to it that holds; of the engine.
     pub(super) async fn linked(tx: &Tx, at: &At) -> Result<Object, Refusal> {
-        let text = sql!(
-            "select o.id, o.version, o.metadata, o.user_metadata, o.created_at, o.updated_at,
-                    coalesce((select b.is_public from nexus_storage.bucket_rules($1) as b), false)
-             from nexus.signed_object($1, $2) as o"
-        );
-        let row = tx.query_opt(text, &[&at.bucket.as_str(), &at.name.as_str()]).await?;
+        Object::found(tx.query_opt(LINKED, &[&at.bucket.as_str(), &at.name.as_str()]).await?)
+    }
+
+    fn found(row: Option<Row>) -> Result<Object, Refusal> {
         Object::of(&row.ok_or(Refusal::NoObject)?)
     }
 
@@ -165,6 +190,11 @@ impl Object {
     pub(super) fn size(&self) -> u64 {
         self.metadata.get("size").and_then(Value::as_u64).unwrap_or_default()
     }
+}
+
+fn value<'a, T: FromSql<'a>>(kind: &Type, column: Option<&'a [u8]>) -> Result<Option<T>, Refusal> {
+    let value = column.map(|column| T::from_sql(kind, column));
+    value.transpose().map_err(Refusal::internal)
 }
 
 /// The digest that an ETag of ours is.

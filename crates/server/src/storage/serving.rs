@@ -1,11 +1,14 @@
 //! An object as a response. What somebody uploaded never runs as this site: it says what it is and nothing else
 //! (`nosniff`), HTML is shown as text, and what a browser could run in a page of its own is put into a sandbox.
 
+use std::ops::Range;
+
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::Response,
 };
+use futures_util::{StreamExt as _, stream};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
@@ -15,7 +18,7 @@ use super::{
 };
 use crate::{
     app::App,
-    files::{blocks, kind},
+    files::{kind, sealed::Digest},
 };
 
 /// Signs of a file name that a parameter of a header may have as they are (RFC 5987).
@@ -63,10 +66,25 @@ pub(super) async fn serve(app: &App, object: &Object, reading: Reading<'_>) -> R
         &(range.end - range.start).to_string(),
     );
     if reading.method != Method::HEAD {
-        let content = app.files.open(digest).await?;
-        *response.body_mut() = Body::from_stream(blocks(content, range));
+        *response.body_mut() = body(app, object, digest, range).await?;
     }
     Ok(response)
+}
+
+/// Some bytes of an object: of a public one from memory, if it is asked for often; otherwise from its file, of which the
+/// beginning is read before the answer begins.
+async fn body(app: &App, object: &Object, digest: Digest, range: Range<u64>) -> Result<Body, Refusal> {
+    if object.is_public
+        && let Some(bytes) = app.files.of_public(digest, object.size()).await?
+    {
+        let place = |position: u64| usize::try_from(position).unwrap_or(usize::MAX).min(bytes.len());
+        return Ok(Body::from(bytes.slice(place(range.start)..place(range.end))));
+    }
+    let (first, rest) = app.files.begin_to_read(digest, range).await?;
+    Ok(match rest {
+        None => Body::from(first),
+        Some(rest) => Body::from_stream(stream::iter([Ok(first)]).chain(rest)),
+    })
 }
 
 /// The headers that say what an object is and how a browser is to show it.

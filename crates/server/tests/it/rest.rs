@@ -2,6 +2,7 @@
 //! the protocol around it is PostgREST's.
 
 mod alone;
+mod at_once;
 mod cache;
 mod faults;
 mod filters;

@@ -1,6 +1,7 @@
 //! `/storage/v1` through the router: who may do what, what is served how, and that bytes and rows stay together.
 
 mod crashes;
+mod downloads;
 mod listing;
 mod pictures;
 mod resuming;

@@ -38,6 +38,10 @@ impl<T: AsRef<[u8]> + Send + Sync + 'static> ReadAt for Cursor<T> {
         );
         Ok(())
     }
+
+    fn read_from_memory(&self, buffer: &mut [u8], at: u64) -> bool {
+        self.read_exact_at(buffer, at).is_ok()
+    }
 }
 
 /// Bytes that differ at each place and from chunk to chunk.
@@ -66,6 +70,42 @@ fn every_size_around_the_borders_of_chunks_comes_back() {
             assert_eq!(read_all(&at_rest, &keys).unwrap(), plain, "{length}");
             let file = Sealed::open(Cursor::new(at_rest.clone()), &keys).unwrap();
             assert_eq!((file.length(), file.sha256()), (length as u64, digest_of(&plain)));
+        }
+    }
+}
+
+/// What is read from memory from a place to the end, in one buffer.
+fn read_from(file: &Sealed<Cursor<Vec<u8>>>, mut at: u64) -> Result<Vec<u8>, Unreadable> {
+    let (mut all, mut buffer) = (Vec::new(), Vec::new());
+    loop {
+        let found = file.chunk_from_memory(at, &mut buffer)?.unwrap();
+        if found.is_empty() {
+            return Ok(all);
+        }
+        all.extend_from_slice(&buffer[found.clone()]);
+        at += found.len() as u64;
+    }
+}
+
+#[test]
+fn what_is_in_memory_is_opened_chunk_by_chunk_in_one_buffer() {
+    let keys = ring(&[1]);
+    for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5] {
+        let (plain, open) = (plain(length), |bytes: Vec<u8>| {
+            Sealed::open(Cursor::new(bytes), &keys).unwrap()
+        });
+        let at_rest = sealed(&plain, &keys);
+        let file = open(at_rest.clone());
+        for begin in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, length, length + 1] {
+            let read = read_from(&file, begin as u64).unwrap();
+            assert_eq!(read, plain[begin.min(length)..], "{length} from {begin}");
+        }
+        if length > 0 {
+            let mut damaged = at_rest;
+            let last = damaged.len() - 1;
+            damaged[last] ^= 1;
+            let read = read_from(&open(damaged), 0);
+            assert!(matches!(read, Err(Unreadable::Damaged(_))), "{length}");
         }
     }
 }
