@@ -59,6 +59,26 @@ export async function staff({ base, check, must, sound, visit, act, main, at, pe
     await sound(admin);
   });
 
+  await check("an admin sees what a fee will charge before it is published", async () => {
+    await visit(admin, "/administration/rules");
+    await admin.press("main a[href='/administration/fees']");
+    await sound(admin);
+    const form = "form[action='/administration/fees']";
+    await admin.fill({ feeType: "platform", currency: "EUR", ratePpm: "2.5", fixed: "1.00", maximum: "250", note: "a first fee in euro", validFrom: at(1) }, form);
+    await admin.press(`${form} button`);
+    must(/is known 15 minutes before it holds/.test(await main(admin)), (await main(admin)).slice(0, 400));
+    must((await admin.page.$eval(`${form} [name=note]`, (area) => area.value)) === "a first fee in euro", "what was typed is gone");
+    await sound(admin);
+    await admin.fill({ validFrom: at(60) }, form);
+    await admin.press(`${form} button`);
+    const shown = await main(admin);
+    must(/26\.00/.test(shown) && /250\.00/.test(shown), shown);
+    await sound(admin);
+    await admin.press(`${form} button`);
+    const text = await main(admin);
+    must(/It was done/.test(text) && /a first fee in euro/.test(text) && /To come/.test(text), text.slice(0, 600));
+  });
+
   await check("settings and measures are shown, and no secret", async () => {
     await visit(admin, "/administration/settings");
     const text = await main(admin);
@@ -181,6 +201,55 @@ export async function staff({ base, check, must, sound, visit, act, main, at, pe
     await manager.go(`${managed}/holders?at=2020-01-01T00:00`);
     must(/Nobody holds tokens/.test(await main(manager)), await main(manager));
     await sound(manager);
+  });
+
+  await check("reports and the bundle for regulators are files, for whom they are", async () => {
+    await visit(officer, "/compliance/reports?q=Harbour");
+    const got = (reader, selector) => reader.page.$eval(selector, async (form) => {
+      const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      return [answer.status, answer.headers.get("content-disposition"), await answer.text()];
+    });
+    for (const name of ["regulatory-evidence-export", "generate-audit-report", "generate-tokenization-report"]) {
+      const [status, disposition, text] = await got(officer, `form[action='/reports/${name}']`);
+      must(status === 200 && disposition.startsWith(`attachment; filename="${name}-`), `${name}: ${status} ${text.slice(0, 200)}`);
+      must(/Harbour House|property_id/.test(text) && typeof JSON.parse(text) === "object", text.slice(0, 200));
+    }
+    await visit(manager, managed);
+    const [status] = await got(manager, "form[action='/reports/generate-audit-report']");
+    must(status === 200, `${status}`);
+  });
+
+  await check("an override of the gate is asked for by one overseer and approved by another", async () => {
+    await officer.go("/compliance/evidence");
+    const ending = "main section:nth-of-type(2) li.card";
+    const cards = await officer.page.$$eval(ending, (all) => all.map((item) => item.innerText));
+    const place = cards.findIndex((text) => text.includes("Simulated insurance"));
+    must(place >= 0, cards.join(" | "));
+    await act(officer, "review-document", { reason: "the insurer withdrew it" }, `${ending}:nth-of-type(${place + 1})`);
+    await manager.go(managed);
+    await act(manager, "create-offering", {
+      rulePack: "open", kind: "issuer_owns", softCap: "10", hardCap: "20", opensAt: at(-5), closesAt: at(600), longStopAt: at(60 * 24 * 10),
+    });
+    await opener.go("/administration/offerings");
+    await act(opener, "open-offering");
+    await visit(officer, "/compliance/gate");
+    must(/Harbour House/.test(await main(officer)) && /Lacks: Insurance/.test(await main(officer)), (await main(officer)).slice(0, 600));
+    await officer.page.$$eval("main details", (all) => all.forEach((details) => { details.open = true; }));
+    await sound(officer);
+    const form = "form[action='/act/request-gate-override']";
+    await officer.fill({ reason: "the policy is being issued", validUntil: at(60 * 24 * 40) }, form);
+    await officer.press(`${form} button`);
+    must(/within 30 days/.test(await main(officer)), (await main(officer)).slice(0, 400));
+    must((await officer.page.$eval(`${form} [name=reason]`, (area) => area.value)) === "the policy is being issued", "what was typed is gone");
+    await sound(officer);
+    await officer.fill({ validUntil: at(60 * 24 * 3) }, form);
+    await officer.press(`${form} button`);
+    must(/It was done/.test(await main(officer)) && /Requested/.test(await main(officer)), (await main(officer)).slice(0, 600));
+    must(!(await officer.has("form[action='/act/approve-gate-override']")), "who asked may not approve");
+    await admin.go("/compliance/gate");
+    await act(admin, "approve-gate-override");
+    must(/In force/.test(await main(admin)) && /the policy is being issued/.test(await main(admin)), (await main(admin)).slice(0, 600));
+    await sound(admin);
   });
   await visit(opener, "/administration/rules");
 }

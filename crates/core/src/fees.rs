@@ -3,7 +3,27 @@
 //! PostgreSQL computes fees by the same formula (`nexus.fee_minor`), where commands and clients ask for them; this is the
 //! reference that a test compares it with.
 
-use crate::money::{Amount, AmountRefused, Decimals};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    money::{Amount, AmountRefused, Decimals},
+    refusal::Refusal,
+};
+
+/// How long a fee is known before it holds: longer than any command lasts, so that none that is under way at that instant has
+/// missed it.
+pub const NOTICE: TimeDelta = TimeDelta::minutes(15);
+
+/// Why a schedule is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleRefused {
+    /// A part above the whole.
+    #[error("ratePpm is 0 to 1000000 millionths")]
+    MoreThanAll,
+    /// No fee would be within its bounds.
+    #[error("maximum is not below minimum")]
+    MaximumBelowMinimum,
+}
 
 /// What is charged from an instant on, in the smallest unit of one currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +39,20 @@ pub struct FeeSchedule {
 }
 
 impl FeeSchedule {
+    /// Whether it can be charged by.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self) -> Result<(), ScheduleRefused> {
+        if self.rate_ppm > 1_000_000 {
+            return Err(ScheduleRefused::MoreThanAll);
+        }
+        if self.maximum.is_some_and(|maximum| maximum < self.minimum) {
+            return Err(ScheduleRefused::MaximumBelowMinimum);
+        }
+        Ok(())
+    }
+
     /// The fee on `amount`: round half up of rate x amount, plus the fixed part, then within minimum and maximum.
     pub fn fee_on(&self, amount: Amount) -> Result<Amount, AmountRefused> {
         let fee = amount.part_half_up(self.rate_ppm)?.plus(self.fixed)?.max(self.minimum);
@@ -61,6 +95,25 @@ impl Charge {
     /// What the buyer pays: total and fee.
     pub fn sum(&self) -> Amount {
         self.sum
+    }
+}
+
+/// From when on a schedule holds that is published at `now`: from the instant that was wished for, or else as soon as may be.
+///
+/// # Errors
+/// `fee.notice`: sooner than [`NOTICE`] from now, or in the past.
+pub fn holds_from(wished: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refusal> {
+    let earliest = now + NOTICE;
+    match wished {
+        None => Ok(earliest),
+        Some(wished) if wished >= earliest => Ok(wished),
+        Some(wished) => Err(Refusal::new(
+            "fee.notice",
+            format!("a fee is known {} minutes before it holds", NOTICE.num_minutes()),
+            "publish it for a later instant",
+        )
+        .looking_at("valid_from", wished.to_rfc3339())
+        .looking_at("earliest", earliest.to_rfc3339())),
     }
 }
 
@@ -120,6 +173,36 @@ mod tests {
         check("1000", "15.30");
         check("3313.33", "50.00");
         check("1000000", "50.00");
+    }
+
+    #[test]
+    fn a_schedule_is_within_its_own_bounds() {
+        let check = |rate_ppm, minimum, maximum: Option<&str>| {
+            let schedule = FeeSchedule {
+                rate_ppm,
+                fixed: Amount::ZERO,
+                minimum: usd(minimum),
+                maximum: maximum.map(usd),
+            };
+            schedule.check()
+        };
+        assert_eq!(check(1_000_000, "1", Some("1")), Ok(()));
+        assert_eq!(check(0, "0", None), Ok(()));
+        assert_eq!(check(1_000_001, "0", None), Err(ScheduleRefused::MoreThanAll));
+        assert_eq!(check(1, "1", Some("0.99")), Err(ScheduleRefused::MaximumBelowMinimum));
+    }
+
+    #[test]
+    fn a_fee_is_known_before_it_holds() {
+        let now = DateTime::from_timestamp(1_900_000_000, 0).unwrap();
+        let earliest = now + NOTICE;
+        assert_eq!(holds_from(None, now), Ok(earliest));
+        assert_eq!(holds_from(Some(earliest), now), Ok(earliest));
+        for wished in [earliest - TimeDelta::microseconds(1), now, now - TimeDelta::days(1)] {
+            let refused = holds_from(Some(wished), now).unwrap_err();
+            assert_eq!(refused.rule, "fee.notice");
+            assert_eq!(refused.inputs["earliest"], earliest.to_rfc3339());
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod portfolio;
 mod preferences;
 mod properties;
 mod property;
+mod reports;
 mod tax_forms;
 mod transfers;
 mod verification;
@@ -151,10 +152,13 @@ fn staff() -> Router<App> {
         .route("/compliance/rates", get(compliance::rates::list))
         .route("/compliance/decisions", get(compliance::decisions::list))
         .route("/compliance/evidence", get(compliance::evidence::list))
+        .route("/compliance/gate", get(compliance::gate::list))
         .route(
             "/compliance/cases",
             get(compliance::cases::list).merge(post(compliance::cases::open).layer(files)),
         )
+        .route("/compliance/reports", get(reports::list))
+        .route("/reports/{function}", post(reports::give))
         .route("/compliance/trail", get(compliance::trail::list))
         .route("/compliance/trail/verify", post(compliance::trail::check))
         .route("/manage", get(manage::list).post(manage::create))
@@ -179,6 +183,10 @@ fn staff() -> Router<App> {
         .route(
             "/administration/rules",
             get(administration::rules::list).post(administration::rules::publish),
+        )
+        .route(
+            "/administration/fees",
+            get(administration::fees::ask).post(administration::fees::publish),
         )
         .route("/administration/rules/{id}", get(administration::rules::version))
         .route("/administration/jobs", get(administration::jobs::list))

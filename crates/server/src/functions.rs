@@ -27,7 +27,7 @@ use crate::{
     app::App,
     auth::{routes::bearer, token::Caller},
     command::{Begun, Call, RUNS_MAX, was_disturbed},
-    compliance, currencies, distributions, documents, health, holdings, investments, jobs, offerings, payments,
+    compliance, currencies, distributions, documents, fees, health, holdings, investments, jobs, offerings, payments,
     permission::Person,
     problem::Problem,
     properties, property_audits, reports, statements, tokenization,
@@ -151,6 +151,8 @@ functions! {
     "pay-investment": person => payments::sessions::pay;
     "preview-close": admin => offerings::closing::preview;
     "propose-withholding-rate": admin => distributions::rates::propose;
+    "preview-fee": admin => fees::preview;
+    "publish-fee": admin => fees::publish;
     "publish-rule-pack": admin => offerings::packs::publish;
     "quote-investment": person => investments::quoting::quote;
     "record-screening": officer => compliance::screening::record;
@@ -186,6 +188,7 @@ const ONLY_LOOK: &[&str] = &[
     "list-jobs",
     "preview-close",
     "preview-distribution",
+    "preview-fee",
     "quote-investment",
 ];
 

@@ -16,6 +16,7 @@ pub mod demo;
 pub mod distributions;
 pub mod doctor;
 pub mod documents;
+pub mod fees;
 pub mod files;
 pub mod functions;
 pub mod health;

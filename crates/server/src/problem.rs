@@ -225,6 +225,10 @@ impl From<tokio_postgres::Error> for Problem {
             Some(&SqlState::ADMIN_SHUTDOWN | &SqlState::CRASH_SHUTDOWN | &SqlState::CANNOT_CONNECT_NOW) => {
                 Problem::Unavailable(error.into())
             }
+            // U+0000, the one character that no text of the database has.
+            Some(&SqlState::CHARACTER_NOT_IN_REPERTOIRE | &SqlState::UNTRANSLATABLE_CHARACTER) => {
+                Problem::Invalid("a text has a character that cannot be kept (U+0000)".to_owned())
+            }
             // The disk is full, memory or connections are used up: nobody's command is at fault.
             Some(code) if code.code().starts_with(INSUFFICIENT_RESOURCES) => Problem::Unavailable(error.into()),
             None if error.is_closed() => Problem::Unavailable(error.into()),

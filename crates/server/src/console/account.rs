@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    act,
     call::beside_form,
     entry::{answered, code_field, show_factor},
     fault,
@@ -231,11 +232,14 @@ fn factor_section(visit: &Visit, user: &Value, enrolment: Option<&Value>) -> Mar
         } @else {
             p { (parts::badge(Tone::Good, &visit.t("factor-on"))) }
             @for factor in verified {
-                form method="post" action="/account/factor/remove" {
-                    (token(visit))
-                    input type="hidden" name="factor" value=(text(factor, "/id"));
-                    button.button.danger { (visit.t("factor-remove")) }
-                }
+                (act::folded(&visit.t("factor-remove"), html! {
+                    p.fine { (visit.t("factor-remove-text")) }
+                    form method="post" action="/account/factor/remove" {
+                        (token(visit))
+                        input type="hidden" name="factor" value=(text(factor, "/id"));
+                        button.button.danger { (visit.t("factor-remove")) }
+                    }
+                }))
             }
         }
     }

@@ -13,6 +13,7 @@ use serde_json::{Map, Number, Value, json};
 
 use super::{
     call::{beside_ids, call},
+    compliance::OVERSEERS,
     entry::answered,
     fault,
     form::Fields,
@@ -28,6 +29,8 @@ use crate::{app::App, functions::BUILT, problem::Problem};
 enum Kind {
     /// The name of something: never typed, always there.
     Id,
+    /// Names of several things, each a hidden field of its own.
+    Ids,
     /// A text.
     Text,
     /// Several lines of text.
@@ -46,7 +49,7 @@ enum Kind {
     Flag,
 }
 
-use Kind::{Data, DataNumber, Flag, Id, Instant, Lines, Number as Count, PerCent, Text};
+use Kind::{Data, DataNumber, Flag, Id, Ids, Instant, Lines, Number as Count, PerCent, Text};
 
 /// Function: the fields of its form.
 const ACTS: &[(&str, &[(&str, Kind)])] = &[
@@ -125,6 +128,8 @@ const ACTS: &[(&str, &[(&str, Kind)])] = &[
     ("invite-to-offering", &[("offeringId", Id), ("userId", Text)]),
     ("cancel-offering", &[("offeringId", Id)]),
     ("close-offering", &[("offeringId", Id)]),
+    ("move-escrow-to-agent", &[("offeringId", Id), ("reference", Text)]),
+    ("return-escrow-from-agent", &[("offeringId", Id), ("reference", Text)]),
     ("fail-offering", &[("offeringId", Id), ("reason", Lines)]),
     ("announce-early-close", &[("offeringId", Id), ("at", Instant)]),
     (
@@ -158,6 +163,18 @@ const ACTS: &[(&str, &[(&str, Kind)])] = &[
         "approve-withholding-rate",
         &[("proposalId", Id), ("decision", Id), ("reason", Lines)],
     ),
+    (
+        "request-gate-override",
+        &[
+            ("propertyId", Id),
+            ("action", Id),
+            ("subjectId", Id),
+            ("requirements", Ids),
+            ("reason", Lines),
+            ("validUntil", Instant),
+        ],
+    ),
+    ("approve-gate-override", &[("overrideId", Id)]),
     ("retry-refund", &[("refundId", Id)]),
     ("return-payment", &[("paymentId", Id), ("propertyId", Text)]),
     (
@@ -232,7 +249,7 @@ pub(crate) async fn act(
 }
 
 /// The page to go back to, with what was done, to be said once.
-fn with_done(back: &str, function: &str) -> String {
+pub(crate) fn with_done(back: &str, function: &str) -> String {
     let plain = back.split(['?', '#']).next().unwrap_or("/");
     let query = back
         .split('#')
@@ -263,6 +280,7 @@ fn body(kinds: &[(&str, Kind)], fields: &Fields) -> Result<Value, Problem> {
     for (name, kind) in kinds {
         let Some(typed) = fields.given(name) else { continue };
         match kind {
+            Ids => drop(body.insert((*name).to_owned(), json!(fields.all(name)))),
             Id | Text | Lines => drop(body.insert((*name).to_owned(), typed.into())),
             Count => drop(body.insert((*name).to_owned(), number(name, typed)?)),
             Instant => drop(body.insert((*name).to_owned(), instant(name, typed)?)),
@@ -290,7 +308,7 @@ fn number(name: &str, typed: &str) -> Result<Value, Problem> {
 }
 
 /// `12.5` as 125000: digits, and at most four behind the point.
-fn millionths(name: &str, typed: &str) -> Result<Value, Problem> {
+pub(crate) fn millionths(name: &str, typed: &str) -> Result<Value, Problem> {
     let wanted = || {
         Problem::Invalid(format!(
             "{name}: per cent are wanted, such as 30 or 12.5, with at most four decimals"
@@ -307,7 +325,7 @@ fn millionths(name: &str, typed: &str) -> Result<Value, Problem> {
 }
 
 /// As browsers send a `datetime-local`: without a zone, which is UTC here.
-fn instant(name: &str, typed: &str) -> Result<Value, Problem> {
+pub(crate) fn instant(name: &str, typed: &str) -> Result<Value, Problem> {
     let parsed = NaiveDateTime::parse_from_str(typed, "%Y-%m-%dT%H:%M")
         .or_else(|_| NaiveDateTime::parse_from_str(typed, "%Y-%m-%dT%H:%M:%S"));
     let at = parsed
@@ -328,6 +346,7 @@ fn again(
         div.form-page.stack {
             div.page-head { h1 { (visit.t("act-refused")) } }
             (fault::alert(visit, problem))
+            @if lacks_evidence(visit, problem) { p { a href="/compliance/gate" { (visit.t("gate-go")) } } }
             form.form.card method="post" action={ "/act/" (function) } {
                 (token(visit))
                 input type="hidden" name="back" value=(back);
@@ -335,6 +354,7 @@ fn again(
                     @let typed = fields.get(name);
                     @match kind {
                         Id => { input type="hidden" name=(name) value=(typed); }
+                        Ids => { @for one in fields.all(name) { input type="hidden" name=(name) value=(one); } }
                         Text | Data => { (Field::text(name, label(name)).value(typed).bare().show(visit)) }
                         Lines => { (Field::text(name, label(name)).kind("textarea").value(typed).bare().show(visit)) }
                         PerCent => { (Field::text(name, label(name)).value(typed).with("inputmode", "decimal").bare().show(visit)) }
@@ -354,6 +374,12 @@ fn again(
         page(visit, &Head::titled(visit.t("act-refused")), content),
         Some(problem),
     )
+}
+
+/// Whether the gate said no to somebody who may ask for an override.
+fn lacks_evidence(visit: &Visit, problem: &Problem) -> bool {
+    matches!(problem, Problem::Refused(refusal) if refusal.rule == "gate.evidence_current")
+        && OVERSEERS.iter().any(|role| visit.has(*role))
 }
 
 /// `minimumTokens` as `minimum-tokens`.
@@ -380,6 +406,11 @@ pub(crate) fn reason(visit: &Visit, id: &str) -> Markup {
 /// Something that is done behind a first click, so that nobody does it in passing.
 pub(crate) fn folded(summary: &str, content: Markup) -> Markup {
     html! { details.folded { summary { (summary) } div.card.tight { (content) } } }
+}
+
+/// What stands before the button of something that nobody takes back.
+pub(crate) fn for_good(visit: &Visit) -> Markup {
+    html! { p.fine { (visit.t("act-for-good")) } }
 }
 
 /// A state in which something may be, with those that act on it.

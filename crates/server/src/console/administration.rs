@@ -1,5 +1,6 @@
 //! `/administration`: people and their roles, offerings, money, the ledger, rules, work that waits, settings, and how the system is.
 
+pub(super) mod fees;
 pub(super) mod health;
 pub(super) mod jobs;
 pub(super) mod ledger;
@@ -22,7 +23,8 @@ use super::{
     act,
     form::Fields,
     layout::{Head, Section, page, token},
-    parts::{self, Field},
+    parts::{self, Field, Paged},
+    preferences::own_place,
     visit::Visit,
 };
 use crate::{
@@ -63,13 +65,15 @@ pub(super) fn section(visit: &Visit, open: &str, title: &str, content: Markup) -
 pub(crate) struct Wanted {
     #[serde(default)]
     q: String,
+    #[serde(default)]
+    page: String,
 }
 
 const PEOPLE: &str = sql!(
     "select p.id, coalesce(nullif(p.full_name, ''), p.email, p.id::text), coalesce(p.email, ''), p.kyc_status, array(select a.role from public.user_role_assignments as a where a.user_id = p.id and a.is_active order by a.role)
      from public.user_profiles as p
      where $1 = '' or p.email ilike '%' || $1 || '%' or p.full_name ilike '%' || $1 || '%' or p.id::text = $1
-     order by exists (select from public.user_role_assignments as a where a.user_id = p.id and a.is_active and a.role <> 'investor') desc, p.created_at desc, p.id limit $2"
+     order by exists (select from public.user_role_assignments as a where a.user_id = p.id and a.is_active and a.role <> 'investor') desc, p.created_at desc, p.id limit $2 offset $3"
 );
 
 /// `GET /administration`.
@@ -87,9 +91,13 @@ pub(crate) async fn people(
         .replace('%', "\\%")
         .replace('_', "\\_");
     let tx = visit.reads(&app).await?;
-    let rows = tx.query(PEOPLE, &[&asked, &PAGE_SIZE]).await?;
+    let page = parts::page_number(&wanted.page);
+    let (most, offset) = (PAGE_SIZE + 1, (page - 1) * PAGE_SIZE);
+    let rows = tx.query(PEOPLE, &[&asked, &most, &offset]).await?;
     tx.commit().await?;
-    let lines = rows
+    let paged = Paged::of(&rows, page, PAGE_SIZE);
+    let lines = paged
+        .rows()
         .iter()
         .map(|row| person(&visit, row, own))
         .collect::<Result<Vec<_>, _>>()?;
@@ -107,8 +115,18 @@ pub(crate) async fn people(
                 tbody { @for line in lines { (line) } }
             }))
         }
+        (paged.pager(&visit, |page| found_at(&wanted.q, page)))
     };
     Ok(section(&visit, "/administration", &visit.t("people-title"), content))
+}
+
+/// The address of a page of people.
+fn found_at(q: &str, page: i64) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("q", q)
+        .append_pair("page", &page.to_string())
+        .finish();
+    format!("/administration?{query}")
 }
 
 fn person(visit: &Visit, row: &Row, own: Uuid) -> Result<Markup, Problem> {
@@ -176,5 +194,5 @@ pub(crate) async fn change_role(State(app): State<App>, visit: Visit, fields: Fi
         }
     }
     tx.commit().await?;
-    Ok(Redirect::to("/administration?did=done").into_response())
+    Ok(Redirect::to(&act::with_done(&own_place(fields.get("back")), "done")).into_response())
 }

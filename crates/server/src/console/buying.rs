@@ -5,13 +5,12 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use maud::{Markup, html};
-use mint_core::money::{Amount, Decimals};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    call::{beside_form, call, text},
+    call::{beside_form, call, minor, text},
     entry::answered,
     fault, figures,
     form::Fields,
@@ -215,17 +214,6 @@ fn costs(visit: &Visit, terms: &Terms, answer: &Quoted, asks_warning: bool, thou
         }
         (warning)
     }
-}
-
-/// An amount of an answer, in smallest units.
-fn minor(answer: &Value, name: &str, decimals: i16) -> i64 {
-    let shown = answer.get(name).map(ToString::to_string).unwrap_or_default();
-    let decimals = u8::try_from(decimals)
-        .ok()
-        .and_then(|digits| Decimals::try_from(digits).ok());
-    decimals
-        .and_then(|decimals| Amount::parse(&shown, decimals).ok())
-        .map_or(0, Amount::get)
 }
 
 /// `POST /properties/{id}/buy`: reserves, and sends the buyer on to pay.

@@ -1,5 +1,6 @@
 //! Forms run commands: by their public name, as `/functions/v1` runs them.
 
+use mint_core::money::{Amount, Decimals};
 use serde_json::Value;
 
 use super::visit::Visit;
@@ -31,11 +32,11 @@ pub(crate) fn beside_form(problem: Problem) -> Result<Problem, Problem> {
         | Problem::Refused(_)
         | Problem::KeyReused
         | Problem::TooBusy
+        | Problem::Timeout
         | Problem::Auth(_)
         | Problem::BodyTooLarge => Ok(problem),
         Problem::NotFound
         | Problem::MethodNotAllowed
-        | Problem::Timeout
         | Problem::Unavailable(_)
         | Problem::NotSignedIn
         | Problem::NotPermitted(_)
@@ -64,4 +65,15 @@ pub(crate) fn text<'a>(answer: &'a Value, place: &str) -> &'a str {
 /// An instant of an answer.
 pub(crate) fn instant(answer: &Value, place: &str) -> Option<chrono::DateTime<chrono::Utc>> {
     text(answer, place).parse().ok()
+}
+
+/// An amount of an answer, in smallest units.
+pub(crate) fn minor(answer: &Value, name: &str, decimals: i16) -> i64 {
+    let shown = answer.get(name).map(ToString::to_string).unwrap_or_default();
+    let decimals = u8::try_from(decimals)
+        .ok()
+        .and_then(|digits| Decimals::try_from(digits).ok());
+    decimals
+        .and_then(|decimals| Amount::parse(&shown, decimals).ok())
+        .map_or(0, Amount::get)
 }

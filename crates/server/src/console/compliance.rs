@@ -4,6 +4,7 @@ pub(super) mod cases;
 pub(super) mod custody;
 pub(super) mod decisions;
 pub(super) mod evidence;
+pub(super) mod gate;
 pub(super) mod identity;
 pub(super) mod rates;
 pub(super) mod requests;
@@ -34,9 +35,11 @@ pub(super) fn section(visit: &Visit, open: &str, title: &str, content: Markup) -
         ("/compliance", visit.t("compliance-overview").into_owned()),
         ("/compliance/decisions", visit.t("decisions-title").into_owned()),
         ("/compliance/evidence", visit.t("evidence-title").into_owned()),
+        ("/compliance/gate", visit.t("gate-title").into_owned()),
         ("/compliance/cases", visit.t("cases-title").into_owned()),
         ("/compliance/custody", visit.t("custody-title").into_owned()),
         ("/compliance/rates", visit.t("rates-title").into_owned()),
+        ("/compliance/reports", visit.t("reports-title").into_owned()),
         ("/compliance/trail", visit.t("trail-title").into_owned()),
     ];
     let content = html! {

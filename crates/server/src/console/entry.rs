@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     account::ways::half_agreed,
+    call::beside_form,
     cookies::Cookie,
     fault,
     form::Fields,
@@ -141,8 +142,7 @@ pub(crate) async fn sign_in(State(app): State<App>, visit: Visit, fields: Fields
     let by_password = made(json!({ "grant_type": "password" }))?;
     match grant::token(State(app.clone()), Query(by_password), visit.asked.clone(), Body(body)).await {
         Ok((_, Json(answer))) => Ok(sent_on(&visit, &answer, next)),
-        Err(problem @ Problem::Auth(_)) => Ok(sign_in_form(&app, &visit, next, email, Some(&problem))),
-        Err(other) => Err(other),
+        Err(problem) => Ok(sign_in_form(&app, &visit, next, email, Some(&beside_form(problem)?))),
     }
 }
 
@@ -305,8 +305,7 @@ pub(crate) async fn mail(State(app): State<App>, visit: Visit, fields: Fields) -
     let body = made(with(json!({ "email": email, "create_user": true }), &link.challenge))?;
     match links::otp(State(app.clone()), link.asked, Body(body)).await {
         Ok(_) => Ok(mailed(&visit, &link.verifier, email, next, "email")),
-        Err(problem @ Problem::Auth(_)) => Ok(sign_in_form(&app, &visit, next, email, Some(&problem))),
-        Err(other) => Err(other),
+        Err(problem) => Ok(sign_in_form(&app, &visit, next, email, Some(&beside_form(problem)?))),
     }
 }
 
@@ -364,8 +363,7 @@ pub(crate) async fn code(State(app): State<App>, visit: Visit, fields: Fields) -
     let body = made(json!({ "type": kind, "email": awaited.email, "token": fields.get("code") }))?;
     match verify::post(State(app.clone()), visit.asked.clone(), Body(body)).await {
         Ok(Json(answer)) => Ok(sent_on(&visit, &answer, &awaited.next)),
-        Err(problem @ Problem::Auth(_)) => Ok(code_form(&app, &visit, &awaited, Some(&problem))),
-        Err(other) => Err(other),
+        Err(problem) => Ok(code_form(&app, &visit, &awaited, Some(&beside_form(problem)?))),
     }
 }
 
@@ -396,8 +394,7 @@ pub(crate) async fn link_back(
             visit.remove(&mut response, Cookie::Link);
             Ok(response)
         }
-        Err(problem @ Problem::Auth(_)) => Ok(sign_in_form(&app, &visit, &next.next, "", Some(&problem))),
-        Err(other) => Err(other),
+        Err(problem) => Ok(sign_in_form(&app, &visit, &next.next, "", Some(&beside_form(problem)?))),
     }
 }
 
@@ -454,8 +451,13 @@ pub(crate) async fn sign_up(State(app): State<App>, visit: Visit, fields: Fields
     match signup::signup(State(app.clone()), link.asked, Body(made(with(body, &link.challenge))?)).await {
         Ok(Json(answer)) if answer.get("access_token").is_some() => Ok(sent_on(&visit, &answer, next)),
         Ok(_) => Ok(mailed(&visit, &link.verifier, email, next, "signup")),
-        Err(problem @ Problem::Auth(_)) => Ok(sign_up_form(&app, &visit, next, (name, email), Some(&problem))),
-        Err(other) => Err(other),
+        Err(problem) => Ok(sign_up_form(
+            &app,
+            &visit,
+            next,
+            (name, email),
+            Some(&beside_form(problem)?),
+        )),
     }
 }
 
@@ -487,8 +489,7 @@ pub(crate) async fn recover(State(app): State<App>, visit: Visit, fields: Fields
     let body = made(with(json!({ "email": email }), &link.challenge))?;
     match links::recover(State(app), link.asked, Body(body)).await {
         Ok(_) => Ok(mailed(&visit, &link.verifier, email, next, "recovery")),
-        Err(problem @ Problem::Auth(_)) => Ok(recover_form(&visit, email, Some(&problem))),
-        Err(other) => Err(other),
+        Err(problem) => Ok(recover_form(&visit, email, Some(&beside_form(problem)?))),
     }
 }
 

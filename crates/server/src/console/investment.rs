@@ -11,6 +11,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{
+    act,
     buying::to_payment,
     call::{beside_form, call},
     entry::answered,
@@ -91,7 +92,9 @@ fn what_now(visit: &Visit, id: Uuid, status: &str, row: &Row) -> Result<Markup, 
                     p { (visit.t("investment-paid-text")) }
                     @if let Some(until) = until.filter(|until| *until > now) { p { (visit.t("investment-withdraw-until")) " " (figures::instant(until, visit.language)) } }
                 }))
-                @if until.is_some_and(|until| until > now) { (act("cancel", "button danger", "investment-withdraw")) }
+                @if until.is_some_and(|until| until > now) {
+                    (act::folded(&visit.t("investment-withdraw"), html! { (act::for_good(visit)) (act("cancel", "button danger", "investment-withdraw")) }))
+                }
             }
         }
         "confirmed" => parts::alert(

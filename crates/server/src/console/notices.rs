@@ -2,11 +2,12 @@
 
 use axum::{
     Json,
-    extract::State,
+    extract::{Query, State},
     response::{IntoResponse as _, Redirect, Response},
 };
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_postgres::Row;
 
@@ -16,23 +17,40 @@ use super::{
     figures,
     form::Fields,
     layout::{Head, Section, page, token},
-    parts,
+    parts::{self, Paged},
     visit::Visit,
 };
 use crate::{app::App, db::sql, problem::Problem};
 
+/// Notifications of one page.
+const PAGE_SIZE: i64 = 50;
+
+/// Which page.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Wanted {
+    #[serde(default)]
+    page: String,
+}
+
 /// `GET /notices`.
-pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Response, Problem> {
+pub(crate) async fn list(
+    State(app): State<App>,
+    visit: Visit,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Problem> {
     let person = visit.person()?;
     let tx = visit.reads(&app).await?;
     let query = sql!(
         "select n.title, n.message, n.action_url, n.read, n.created_at from public.notifications as n
-         where n.user_id = $1 order by n.created_at desc, n.id limit 100"
+         where n.user_id = $1 order by n.created_at desc, n.id limit $2 offset $3"
     );
-    let rows = tx.query(query, &[&person.id]).await?;
+    let page_number = parts::page_number(&wanted.page);
+    let (most, offset) = (PAGE_SIZE + 1, (page_number - 1) * PAGE_SIZE);
+    let rows = tx.query(query, &[&person.id, &most, &offset]).await?;
     tx.commit().await?;
+    let paged = Paged::of(&rows, page_number, PAGE_SIZE);
     let mut items = Vec::new();
-    for row in &rows {
+    for row in paged.rows() {
         items.push(item(&visit, row)?);
     }
     let content = html! {
@@ -48,6 +66,7 @@ pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Respons
                 (parts::empty(&visit.t("notices-empty"), html! { p { (visit.t("notices-empty-text")) } a.button.secondary href="/properties" { (visit.t("home-see-properties")) } }))
             } @else {
                 ul.notices { @for item in items { (item) } }
+                (paged.pager(&visit, |page| format!("/notices?page={page}")))
             }
         }
     };

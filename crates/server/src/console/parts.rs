@@ -1,6 +1,9 @@
 //! The pieces that pages are made of. `/design` shows each of them.
 
+use std::fmt::Display;
+
 use maud::{Markup, PreEscaped, html};
+use tokio_postgres::Row;
 
 use super::visit::Visit;
 
@@ -139,6 +142,7 @@ pub(crate) fn progress(label: &str, percent: i64, words: Markup) -> Markup {
 /// A field of a form.
 pub(crate) struct Field<'a> {
     name: &'a str,
+    of: Option<String>,
     label: String,
     kind: &'a str,
     value: &'a str,
@@ -154,6 +158,7 @@ impl<'a> Field<'a> {
     pub(crate) fn text(name: &'a str, label: impl Into<String>) -> Field<'a> {
         Field {
             name,
+            of: None,
             label: label.into(),
             kind: "text",
             value: "",
@@ -162,6 +167,15 @@ impl<'a> Field<'a> {
             is_bare: false,
             autocomplete: None,
             more: Vec::new(),
+        }
+    }
+
+    /// One of several of its name on a page, told apart by what it is about.
+    #[must_use]
+    pub(crate) fn of(self, what: impl Display) -> Self {
+        Field {
+            of: Some(what.to_string()),
+            ..self
         }
     }
 
@@ -228,7 +242,10 @@ impl<'a> Field<'a> {
 
     /// The field with its label.
     pub(crate) fn show(&self, visit: &Visit) -> Markup {
-        let id = format!("f-{}", self.name);
+        let id = match &self.of {
+            Some(what) => format!("f-{}-{what}", self.name),
+            None => format!("f-{}", self.name),
+        };
         let hint_id = format!("{id}-hint");
         let described = self.hint.as_ref().map(|_| hint_id.as_str());
         let is_ltr = matches!(self.kind, "email" | "password" | "url" | "number" | "date");
@@ -308,6 +325,51 @@ pub(crate) fn tabs(label: &str, pages: &[(&str, String)], open: &str) -> Markup 
     html! {
         nav.tabs aria-label=(label) {
             @for (path, text) in pages { a href=(path) aria-current=[(*path == open).then_some("page")] { (text) } }
+        }
+    }
+}
+
+/// The last page of a list that is counted off: who wants more narrows the search, or asks the API.
+const PAGE_MAX: i64 = 1_000;
+
+/// The number of a page that an address names, from 1.
+pub(crate) fn page_number(typed: &str) -> i64 {
+    typed.parse::<i64>().unwrap_or(1).clamp(1, PAGE_MAX)
+}
+
+/// Rows of a list one page at a time: one more than a page shows is asked for, and says whether there is a next one.
+pub(crate) struct Paged<'a> {
+    rows: &'a [Row],
+    page: i64,
+    has_next: bool,
+}
+
+impl<'a> Paged<'a> {
+    /// Rows of page `page`, of which a page shows `size`.
+    pub(crate) fn of(rows: &'a [Row], page: i64, size: i64) -> Paged<'a> {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        Paged {
+            rows: rows.get(..size).unwrap_or(rows),
+            page,
+            has_next: rows.len() > size && page < PAGE_MAX,
+        }
+    }
+
+    /// Those that the page shows.
+    pub(crate) fn rows(&self) -> &'a [Row] {
+        self.rows
+    }
+
+    /// The way to the pages before and after; nothing where this is the only one. `place` is the address of a page.
+    pub(crate) fn pager(&self, visit: &Visit, place: impl Fn(i64) -> String) -> Markup {
+        let (before, after) = (self.page.saturating_sub(1), self.page.saturating_add(1));
+        html! {
+            @if before > 0 || self.has_next {
+                nav.pager aria-label=(visit.t("pager-label")) {
+                    @if before > 0 { a.button.secondary rel="prev" href=(place(before)) { (visit.t("pager-previous")) } } @else { span {} }
+                    @if self.has_next { a.button.secondary rel="next" href=(place(after)) { (visit.t("pager-next")) } }
+                }
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
 //! `/portfolio`: what somebody holds, what it cost, what it earned, and the papers about it.
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::Response,
 };
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde_json::json;
 use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use super::{
     figures,
     layout::{Head, Section, page},
     listing::Sum,
-    parts,
+    parts::{self, Paged},
     verification::readable,
     visit::Visit,
 };
@@ -47,7 +48,7 @@ const LOTS: &str = sql!(
 const INVESTMENTS: &str = sql!(
     "select i.id, p.title, i.status, i.token_amount_units, i.token_decimals, i.total_amount_minor + i.fee_amount_minor, i.payment_currency, i.currency_decimals, i.created_at
      from public.investments as i join public.properties as p on p.id = i.property_id
-     where i.user_id = $1 order by i.created_at desc, i.id limit 100"
+     where i.user_id = $1 order by i.created_at desc, i.id limit $2 offset $3"
 );
 
 const INCOME: &str = sql!(
@@ -67,25 +68,43 @@ const COMING: &str = sql!(
      order by d.record_at, d.id limit 20"
 );
 
+/// Purchases of one page.
+const PAGE_SIZE: i64 = 50;
+
+/// Which page of purchases.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Wanted {
+    #[serde(default)]
+    page: String,
+}
+
 /// `GET /portfolio`.
-pub(crate) async fn show(State(app): State<App>, visit: Visit) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    visit: Visit,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Problem> {
     let person = visit.person()?;
     let tx = visit.reads(&app).await?;
     // Asked together: one wait for all of them.
     let own: &[&(dyn ToSql + Sync)] = &[&person.id];
+    let page_number = parts::page_number(&wanted.page);
+    let (most, offset) = (PAGE_SIZE + 1, (page_number - 1) * PAGE_SIZE);
+    let own_page: &[&(dyn ToSql + Sync)] = &[&person.id, &most, &offset];
     let (holdings, lots, investments, income, coming) = tokio::try_join!(
         tx.query(HOLDINGS, own),
         tx.query(LOTS, own),
-        tx.query(INVESTMENTS, own),
+        tx.query(INVESTMENTS, own_page),
         tx.query(INCOME, own),
         tx.query(COMING, own),
     )?;
     let years = years(&tx, person.id, visit.asked.now).await?;
     tx.commit().await?;
+    let purchases = Paged::of(&investments, page_number, PAGE_SIZE);
     let content = html! {
         (portfolio_tabs(&visit, "/portfolio"))
         div.page-head { h1 { (visit.t("nav-portfolio")) } p.lead { (visit.t("portfolio-lead")) } }
-        @if investments.is_empty() && lots.is_empty() {
+        @if investments.is_empty() && lots.is_empty() && page_number == 1 {
             (parts::empty(&visit.t("portfolio-empty"), html! {
                 p { (visit.t("portfolio-empty-text")) }
                 div.button-row {
@@ -99,7 +118,7 @@ pub(crate) async fn show(State(app): State<App>, visit: Visit) -> Result<Respons
                 (next(&visit, &coming)?)
                 (holding_table(&visit, &holdings)?)
                 (income_charts(&visit, &income)?)
-                (investment_table(&visit, &investments)?)
+                (investment_table(&visit, &purchases)?)
                 (lot_table(&visit, &lots)?)
                 (statements(&visit, &years))
             }
@@ -254,9 +273,9 @@ fn income_charts(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
     })
 }
 
-fn investment_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
+fn investment_table(visit: &Visit, purchases: &Paged<'_>) -> Result<Markup, Problem> {
     let mut lines = Vec::new();
-    for row in rows {
+    for row in purchases.rows() {
         let (id, title, status): (Uuid, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let sum = Sum::read(row, 5, 6, 7)?;
         lines.push(html! {
@@ -271,7 +290,7 @@ fn investment_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
     }
     Ok(html! {
         @if !lines.is_empty() {
-            section {
+            section #purchases {
                 h2 { (visit.t("portfolio-purchases")) }
                 (parts::table(&visit.t("portfolio-purchases"), html! {
                     thead { tr {
@@ -283,6 +302,7 @@ fn investment_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
                     } }
                     tbody { @for line in lines { (line) } }
                 }))
+                (purchases.pager(visit, |page| format!("/portfolio?page={page}#purchases")))
             }
         }
     })

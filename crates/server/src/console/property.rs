@@ -46,10 +46,11 @@ pub(crate) async fn show(State(app): State<App>, visit: Visit, Path(id): Path<St
         .ok_or(Problem::NotFound)?;
     // Asked together: one wait for all of them.
     let of_id: &[&(dyn ToSql + Sync)] = &[&id];
+    let of_now: &[&(dyn ToSql + Sync)] = &[&id, &visit.asked.now];
     let of_months: &[&(dyn ToSql + Sync)] = &[&id, &MONTHS_MAX];
     let (row, offering, evidence, income, valuations, papers, figures_row) = tokio::try_join!(
         tx.query_one(DESCRIBED, of_id),
-        tx.query_opt(OFFERING, of_id),
+        tx.query_opt(OFFERING, of_now),
         tx.query(EVIDENCE, of_id),
         tx.query(INCOME, of_months),
         tx.query(VALUATIONS, of_id),
@@ -105,9 +106,10 @@ const DESCRIBED: &str = sql!(
 const OFFERING: &str = sql!(
     "select o.id, o.status, o.price_minor, o.currency, o.currency_decimals, o.soft_cap_units, o.hard_cap_units, o.minimum_units, o.maximum_units,
             o.token_decimals, o.cooling_off_days, o.opens_at, o.closes_at, o.is_live, r.title, r.summary, r.code, r.version,
-            (select f.rate_ppm from public.fee_schedules as f where f.fee_type = 'platform' and f.currency = o.currency and f.valid_from <= now()
-             order by f.valid_from desc limit 1)
+            f.rate_ppm, f.fixed_minor, f.minimum_minor, f.maximum_minor
      from public.offerings as o join public.rule_packs as r on r.id = o.rule_pack_id
+     left join lateral (select f.rate_ppm, f.fixed_minor, f.minimum_minor, f.maximum_minor from public.fee_schedules as f
+                        where f.fee_type = 'platform' and f.currency = o.currency and f.valid_from <= $2 order by f.valid_from desc limit 1) as f on true
      where o.property_id = $1 and o.status not in ('draft', 'cancelled')
      order by o.status in ('open', 'funded') desc, o.opened_at desc nulls last, o.id limit 1"
 );
@@ -427,7 +429,6 @@ fn offer(visit: &Visit, card: &Card, offering: Option<&Row>, held: Option<&Strin
     };
     let (opens_at, closes_at): (DateTime<Utc>, DateTime<Utc>) = (row.try_get(11)?, row.try_get(12)?);
     let cooling: i32 = row.try_get(10)?;
-    let fee: Option<i32> = row.try_get(18)?;
     let now = visit.asked.now;
     let is_open = sale.status == "open" && opens_at <= now && now < closes_at;
     let pack: String = row.try_get(14)?;
@@ -442,7 +443,7 @@ fn offer(visit: &Visit, card: &Card, offering: Option<&Row>, held: Option<&Strin
                 (visit.t("offer-minimum").into_owned(), html! { (tokens(7)?) }),
                 (visit.t("offer-soft-cap").into_owned(), html! { (tokens(5)?) }),
                 (visit.t("offer-hard-cap").into_owned(), html! { (tokens(6)?) }),
-                (visit.t("offer-fee").into_owned(), fee_rate(visit, fee)),
+                (visit.t("offer-fee").into_owned(), fee(visit, row)?),
                 (visit.t("offer-cooling").into_owned(), html! { (visit.tv("offer-days", &[("count", cooling.into())])) }),
                 (visit.t("offer-opens").into_owned(), figures::instant(opens_at, visit.language)),
                 (visit.t("offer-closes").into_owned(), figures::instant(closes_at, visit.language)),
@@ -464,15 +465,23 @@ fn closed_key(status: &str) -> &'static str {
     }
 }
 
-/// A rate in millionths as per cent.
-pub(crate) fn fee_rate(visit: &Visit, rate_ppm: Option<i32>) -> Markup {
-    match rate_ppm {
-        Some(rate) => {
-            let text = figures::decimal(rate.into(), 4);
-            html! { bdi { (text.trim_end_matches('0').trim_end_matches('.')) "\u{a0}%" } }
-        }
-        None => html! { (visit.t("figure-unknown")) },
-    }
+/// Everything that the fee in force is made of.
+fn fee(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
+    let Some(rate) = row.try_get::<_, Option<i32>>(18)? else {
+        return Ok(html! { (visit.t("figure-unknown")) });
+    };
+    let (fixed, least, most) = (
+        Sum::read(row, 19, 3, 4)?,
+        Sum::read(row, 20, 3, 4)?,
+        Sum::read(row, 21, 3, 4)?,
+    );
+    let some = |sum: Option<Sum>| sum.filter(|sum| sum.minor > 0);
+    Ok(html! {
+        bdi { (figures::tokens(rate.into(), 4)) "\u{a0}%" }
+        @if let Some(fixed) = some(fixed) { " + " (fixed.show()) }
+        @if let Some(least) = some(least) { ", " (visit.t("offer-fee-least")) " " (least.show()) }
+        @if let Some(most) = most { ", " (visit.t("offer-fee-most")) " " (most.show()) }
+    })
 }
 
 /// `GET /properties/{id}/documents/{document}`: the bytes, where the visitor's own policies show the document.

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Redirect, Response},
 };
@@ -277,7 +277,7 @@ pub(crate) async fn dress(State(app): State<App>, request: Request, next: Next) 
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
     }
-    protect(&mut response, visit.is_https);
+    protect(&mut response, &visit);
     response
 }
 
@@ -293,7 +293,7 @@ pub(crate) async fn missing(State(app): State<App>, request: Request) -> Respons
     match begin(&app, &mut parts).await {
         Ok((visit, _)) => {
             let mut response = fault::page(&visit, &Problem::NotFound);
-            protect(&mut response, visit.is_https);
+            protect(&mut response, &visit);
             response
         }
         Err(problem) => problem.into_response(),
@@ -306,8 +306,15 @@ fn sign_in_first(visit: &Visit) -> Response {
     Redirect::to(&format!("/sign-in?next={back}")).into_response()
 }
 
+/// Whether search engines may show a page: the first one, the list without a search, a property.
+fn is_for_everybody(place: &str) -> bool {
+    let property = place.strip_prefix("/properties/").unwrap_or("/");
+    matches!(place, "/" | "/properties") || !property.is_empty() && !property.contains(['/', '?'])
+}
+
 /// Headers of every answer. What an answer says for itself holds.
-fn protect(response: &mut Response, is_https: bool) {
+fn protect(response: &mut Response, visit: &Visit) {
+    let is_found = response.status() == StatusCode::OK && is_for_everybody(&visit.place);
     let headers = response.headers_mut();
     let mut unless_said = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
@@ -320,7 +327,10 @@ fn protect(response: &mut Response, is_https: bool) {
     unless_said(HeaderName::from_static("permissions-policy"), PERMISSIONS_POLICY);
     unless_said(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     unless_said(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-    if is_https {
+    if !is_found {
+        unless_said(HeaderName::from_static("x-robots-tag"), "noindex");
+    }
+    if visit.is_https {
         unless_said(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
 }
@@ -509,4 +519,26 @@ pub(crate) fn is_own_form(visit: &Visit, token: &str) -> bool {
             .zip(token.bytes())
             .fold(0, |differing, (a, b)| differing | (a ^ b))
             == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_engines_show_what_is_for_everybody() {
+        for place in ["/", "/properties", "/properties/0190"] {
+            assert!(is_for_everybody(place), "{place}");
+        }
+        for place in [
+            "/properties?q=a",
+            "/properties/",
+            "/properties/0190/buy",
+            "/properties/0190?did=done",
+            "/portfolio",
+            "/sign-in",
+        ] {
+            assert!(!is_for_everybody(place), "{place}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     account,
+    call::beside_form,
     entry::{made, sent_on, sign_in_form},
     form::Fields,
     layout::token,
@@ -77,8 +78,7 @@ pub(crate) async fn sign_in(State(app): State<App>, visit: Visit, fields: Fields
     let asked = visit.asked.clone();
     match grant::token(State(app.clone()), Query(by_wallet), asked, Body(signed(&fields))).await {
         Ok((_, axum::Json(answer))) => Ok(sent_on(&visit, &answer, next)),
-        Err(problem @ Problem::Auth(_)) => Ok(sign_in_form(&app, &visit, next, "", Some(&problem))),
-        Err(other) => Err(other),
+        Err(problem) => Ok(sign_in_form(&app, &visit, next, "", Some(&beside_form(problem)?))),
     }
 }
 

@@ -229,12 +229,24 @@ pub struct MoveToAgent {
     reference: String,
 }
 
+impl MoveToAgent {
+    fn check(&self) -> Result<(), Problem> {
+        // It stays in the ledger for good.
+        if self.reference.trim().is_empty() || self.reference.chars().count() > 200 {
+            let text = "reference has 1 to 200 characters, as the custodian's statement will show it";
+            return Err(Problem::Invalid(text.to_owned()));
+        }
+        Ok(())
+    }
+}
+
 /// Records that the principal of a funded acquisition went to the closing agent's trust account. It is still escrow, and
 /// still refundable.
 ///
 /// # Errors
 /// `offering.kind`, and everything that a close would wait for.
 pub async fn move_to_agent(command: &Command, _admin: &Admin, body: MoveToAgent) -> Result<OfferingAnswer, Problem> {
+    body.check()?;
     ending::end_if_due(command, body.offering_id).await?;
     let offering = Offering::lock(command, body.offering_id).await?;
     offering.must_be(&[OfferingStatus::Funded])?;
@@ -284,6 +296,7 @@ pub async fn return_from_agent(
     _admin: &Admin,
     body: MoveToAgent,
 ) -> Result<OfferingAnswer, Problem> {
+    body.check()?;
     let offering = Offering::lock(command, body.offering_id).await?;
     offering.must_be(&[OfferingStatus::Failed])?;
     if offering.agent == Amount::ZERO {

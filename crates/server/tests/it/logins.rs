@@ -8,6 +8,7 @@ mod providers;
 mod sending;
 mod service;
 mod sessions;
+mod staff_pages;
 mod tokens;
 mod wallets;
 mod walls;

@@ -21,6 +21,7 @@ mod demo;
 mod distributions;
 mod evidence;
 mod examples;
+mod fee_versions;
 mod fees;
 mod files;
 mod functions;

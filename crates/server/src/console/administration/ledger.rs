@@ -14,7 +14,7 @@ use crate::{
     app::App,
     console::{
         figures,
-        parts::{self, Field, Tone},
+        parts::{self, Field, Paged, Tone},
         visit::Visit,
     },
     db::sql,
@@ -29,7 +29,13 @@ const PAGE_SIZE: i64 = 100;
 pub(crate) struct Wanted {
     #[serde(default)]
     q: String,
+    /// Which page of entries, from the newest.
+    #[serde(default)]
+    page: String,
 }
+
+/// Entries of one page of the list.
+const ENTRIES_SIZE: i64 = 20;
 
 const ACCOUNTS: &str = sql!(
     "select a.id, a.name, a.purpose, a.asset, b.balance, s.decimals, b.postings
@@ -60,8 +66,11 @@ pub(crate) async fn accounts(
     let tx = visit.reads(&app).await?;
     let rows = tx.query(ACCOUNTS, &[&asked, &PAGE_SIZE]).await?;
     let sums = tx.query(SUMS, &[]).await?;
-    let entries = tx.query(ENTRIES, &[&20_i64]).await?;
+    let page = parts::page_number(&wanted.page);
+    let (most, offset) = (ENTRIES_SIZE + 1, (page - 1) * ENTRIES_SIZE);
+    let entries = tx.query(ENTRIES, &[&most, &offset]).await?;
     tx.commit().await?;
+    let entries = Paged::of(&entries, page, ENTRIES_SIZE);
     let content = html! {
         div.stack-large {
             section { h2 { (visit.t("ledger-sums")) } p.fine { (visit.t("ledger-sums-text")) } (sum_table(&visit, &sums)?) }
@@ -74,7 +83,11 @@ pub(crate) async fn accounts(
                 @if rows.is_empty() { (parts::empty(&visit.t("ledger-none"), html! { p { (visit.t("ledger-none-text")) } a.button.secondary href="/administration/ledger" { (visit.t("ledger-all")) } })) }
                 @else { (account_table(&visit, &rows)?) }
             }
-            section { h2 { (visit.t("ledger-newest")) } (entry_table(&visit, &entries)?) }
+            section #entries {
+                h2 { (visit.t("ledger-newest")) }
+                (entry_table(&visit, entries.rows())?)
+                (entries.pager(&visit, |page| format!("/administration/ledger?page={page}#entries")))
+            }
         }
     };
     Ok(section(
@@ -140,7 +153,7 @@ fn account_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
 }
 
 const ENTRIES: &str =
-    sql!("select e.id, e.kind, e.recorded_at, e.key from ledger.entries as e order by e.id desc limit $1");
+    sql!("select e.id, e.kind, e.recorded_at, e.key from ledger.entries as e order by e.id desc limit $1 offset $2");
 
 fn entry_table(visit: &Visit, rows: &[Row]) -> Result<Markup, Problem> {
     let mut lines = Vec::new();
@@ -179,22 +192,30 @@ const ACCOUNT: &str = sql!(
 
 const POSTINGS: &str = sql!(
     "select p.entry_id, e.kind, e.recorded_at, p.amount, p.balance_after from ledger.postings as p join ledger.entries as e on e.id = p.entry_id
-     where p.account_id = $1 order by p.account_seq desc limit $2"
+     where p.account_id = $1 order by p.account_seq desc limit $2 offset $3"
 );
 
 /// `GET /administration/ledger/accounts/{id}`.
-pub(crate) async fn account(State(app): State<App>, visit: Visit, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn account(
+    State(app): State<App>,
+    visit: Visit,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Problem> {
     visit.one_of(&ADMINS)?;
     let id: i64 = id.parse().map_err(|_| Problem::NotFound)?;
     let tx = visit.reads(&app).await?;
     let row = tx.query_opt(ACCOUNT, &[&id]).await?.ok_or(Problem::NotFound)?;
-    let postings = tx.query(POSTINGS, &[&id, &PAGE_SIZE]).await?;
+    let page = parts::page_number(&wanted.page);
+    let (most, offset) = (PAGE_SIZE + 1, (page - 1) * PAGE_SIZE);
+    let postings = tx.query(POSTINGS, &[&id, &most, &offset]).await?;
     tx.commit().await?;
+    let paged = Paged::of(&postings, page, PAGE_SIZE);
     let (name, purpose, asset, meaning): (String, String, String, String) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(5)?);
     let (balance, decimals, replayed): (i64, i16, i64) = (row.try_get(3)?, row.try_get(4)?, row.try_get(6)?);
     let mut lines = Vec::new();
-    for posting in &postings {
+    for posting in paged.rows() {
         let (entry, kind): (i64, String) = (posting.try_get(0)?, posting.try_get(1)?);
         lines.push(html! {
             tr {
@@ -220,6 +241,7 @@ pub(crate) async fn account(State(app): State<App>, visit: Visit, Path(id): Path
                 thead { tr { th.number scope="col" { (visit.t("ledger-entry")) } th scope="col" { (visit.t("ledger-kind")) } th scope="col" { (visit.t("trail-when")) } th.number scope="col" { (visit.t("column-amount")) } th.number scope="col" { (visit.t("ledger-after")) } } }
                 tbody { @for line in lines { (line) } }
             }))
+            (paged.pager(&visit, |page| format!("/administration/ledger/accounts/{id}?page={page}")))
         }
     };
     Ok(section(

@@ -1,8 +1,12 @@
 //! `/administration/money`: payments that arrived, what goes back, what is paid out, and tax that is owed to its office.
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
+use serde::Deserialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -13,7 +17,7 @@ use crate::{
         act::{self, Act},
         figures,
         listing::Sum,
-        parts,
+        parts::{self, Paged},
         visit::Visit,
     },
     db::sql,
@@ -22,7 +26,7 @@ use crate::{
 
 const PAYMENTS: &str = sql!(
     "select p.id, p.received_at, p.rail, p.provider_ref, p.amount_minor, p.currency, p.currency_decimals, p.matched_minor, p.unmatched_minor, p.returned_minor, p.settled_at, p.property_id
-     from public.payments as p order by p.unmatched_minor > 0 desc, p.received_at desc limit 100"
+     from public.payments as p order by p.unmatched_minor > 0 desc, p.received_at desc, p.id limit $1 offset $2"
 );
 
 const REFUNDS: &str = sql!(
@@ -43,21 +47,40 @@ const WITHHELD: &str = sql!(
      where a.purpose = 'withheld' and b.balance > 0 order by p.title, p.id limit 100"
 );
 
+/// Payments of one page.
+const PAGE_SIZE: i64 = 50;
+
+/// Which page of payments.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Wanted {
+    #[serde(default)]
+    page: String,
+}
+
 /// `GET /administration/money`.
-pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Response, Problem> {
+pub(crate) async fn list(
+    State(app): State<App>,
+    visit: Visit,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Problem> {
     let reader = visit.one_of(&ADMINS)?.id;
     let tx = visit.reads(&app).await?;
-    let payments = tx.query(PAYMENTS, &[]).await?;
+    let page = parts::page_number(&wanted.page);
+    let (most, offset) = (PAGE_SIZE + 1, (page - 1) * PAGE_SIZE);
+    let payments = tx.query(PAYMENTS, &[&most, &offset]).await?;
     let refunds = tx.query(REFUNDS, &[]).await?;
     let payouts = tx.query(PAYOUTS, &[]).await?;
     let withheld = tx.query(WITHHELD, &[]).await?;
     tx.commit().await?;
+    let payments = Paged::of(&payments, page, PAGE_SIZE);
     let content = html! {
         div.stack-large {
             section { h2 { (visit.t("money-refunds")) } (returns(&visit, &refunds, "retry-refund", "refundId", reader)?) }
             section { h2 { (visit.t("money-payouts")) } (returns(&visit, &payouts, "retry-payout", "payoutId", reader)?) }
             section { h2 { (visit.t("money-withheld")) } (tax(&visit, &withheld)?) }
-            section { h2 { (visit.t("money-payments")) } p.fine { (visit.t("money-payments-text")) } (payment_table(&visit, &payments)?) }
+            section #payments { h2 { (visit.t("money-payments")) } p.fine { (visit.t("money-payments-text")) } (payment_table(&visit, payments.rows())?)
+                (payments.pager(&visit, |page| format!("/administration/money?page={page}#payments")))
+            }
         }
     };
     Ok(section(

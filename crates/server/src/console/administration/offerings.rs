@@ -1,6 +1,7 @@
 //! `/administration/offerings`: offerings with what can be done now, and distributions that are to be paid.
 
 use axum::{extract::State, response::Response};
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
@@ -26,9 +27,9 @@ const OFFERINGS: &str = sql!(
             r.title, o.created_by,
             coalesce((select sum(i.token_amount_units) from public.investments as i where i.offering_id = o.id and i.status in ('paid', 'confirmed')), 0)::bigint,
             coalesce((select sum(i.token_amount_units) from public.investments as i where i.offering_id = o.id and i.status = 'pending'), 0)::bigint,
-            o.fail_reason, o.early_close_at
+            o.fail_reason, o.early_close_at, o.kind, o.with_agent_at, o.agent_minor
      from public.offerings as o join public.properties as p on p.id = o.property_id join public.rule_packs as r on r.id = o.rule_pack_id
-     order by o.status in ('closed', 'failed', 'cancelled'), o.created_at desc limit 100"
+     order by o.status in ('closed', 'failed', 'cancelled') and o.agent_minor = 0, o.created_at desc limit 100"
 );
 
 const DECLARED: &str = sql!(
@@ -83,11 +84,6 @@ async fn offering(app: &App, visit: &Visit, row: &Row, reader: Uuid) -> Result<M
     let pack: String = row.try_get(12)?;
     let failed: Option<String> = row.try_get(16)?;
     let is_own = row.try_get::<_, Uuid>(13)? == reader;
-    let about = html! {
-        span lang="en" dir="ltr" { (pack) } ", " @if let Some(price) = price { (price.show()) " " (visit.t("property-a-token")) ", " }
-        (figures::instant(row.try_get(10)?, visit.language)) " – " (figures::instant(row.try_get(11)?, visit.language))
-        @if let Some(failed) = failed { br; q dir="auto" { (failed) } }
-    };
     let words = visit.tv(
         "offerings-sold",
         &[
@@ -108,6 +104,29 @@ async fn offering(app: &App, visit: &Visit, row: &Row, reader: Uuid) -> Result<M
         }
         .show(visit)
     };
+    let (kind, with_agent): (String, Option<DateTime<Utc>>) = (row.try_get(18)?, row.try_get(19)?);
+    let lies_with_agent = Sum::read(row, 20, 5, 6)?.filter(|sum| sum.minor > 0);
+    let about = html! {
+        span lang="en" dir="ltr" { (pack) } ", " @if let Some(price) = price { (price.show()) " " (visit.t("property-a-token")) ", " }
+        (figures::instant(row.try_get(10)?, visit.language)) " – " (figures::instant(row.try_get(11)?, visit.language))
+        @if let (Some(at), Some(sum)) = (with_agent, &lies_with_agent) { br; (visit.t("offerings-with-agent")) " " (sum.show()) ", " (figures::instant(at, visit.language)) }
+        @if let Some(failed) = failed { br; q dir="auto" { (failed) } }
+    };
+    let for_good = || act::for_good(visit);
+    let when = |name, key: &str| {
+        let field = Field::text(name, visit.language.text(key))
+            .of(id)
+            .kind("datetime-local");
+        field.hint(visit.t("form-utc")).show(visit)
+    };
+    let agent = |function, class, key: &str| {
+        let reference = Field::text("reference", visit.t("act-field-reference")).of(id);
+        let reference = reference
+            .hint(visit.t("offerings-agent-hint"))
+            .with("maxlength", "200")
+            .show(visit);
+        act::folded(&visit.language.text(key), act(function, reference, class, key))
+    };
     let preview = match status.as_str() {
         "open" | "funded" => close_preview(app, visit, id).await?,
         _ => html! {},
@@ -117,17 +136,19 @@ async fn offering(app: &App, visit: &Visit, row: &Row, reader: Uuid) -> Result<M
         (preview)
         @match status.as_str() {
             "draft" => {
-                @if is_own { p.fine { (visit.t("offerings-own")) } } @else { (act("open-offering", html! {}, "button", "offerings-open")) }
-                (act("cancel-offering", html! {}, "button danger small", "manage-offering-cancel"))
+                @if is_own { p.fine { (visit.t("offerings-own")) } } @else { (act::folded(&visit.t("offerings-open"), act("open-offering", for_good(), "button", "offerings-open"))) }
+                (act::folded(&visit.t("manage-offering-cancel"), act("cancel-offering", for_good(), "button danger small", "manage-offering-cancel")))
             }
             "open" | "funded" => {
-                (act("close-offering", html! {}, "button", "offerings-close"))
+                (act::folded(&visit.t("offerings-close"), act("close-offering", for_good(), "button", "offerings-close")))
+                @if status == "funded" && kind == "acquisition" && with_agent.is_none() { (agent("move-escrow-to-agent", "button", "offerings-to-agent")) }
                 @if status == "open" {
-                    (act::folded(&visit.t("offerings-early"), act("announce-early-close", html! { (Field::text("at", visit.t("act-field-at")).kind("datetime-local").hint(visit.t("form-utc")).show(visit)) }, "button secondary", "offerings-early")))
-                    (act::folded(&visit.t("offerings-extend"), act("extend-offering", html! { (Field::text("closesAt", visit.t("offer-closes")).kind("datetime-local").hint(visit.t("form-utc")).show(visit)) (act::reason(visit, &format!("e-{id}"))) }, "button secondary", "offerings-extend")))
+                    (act::folded(&visit.t("offerings-early"), act("announce-early-close", when("at", "act-field-at"), "button secondary", "offerings-early")))
+                    (act::folded(&visit.t("offerings-extend"), act("extend-offering", html! { (when("closesAt", "offer-closes")) (act::reason(visit, &format!("e-{id}"))) }, "button secondary", "offerings-extend")))
                 }
                 (act::folded(&visit.t("offerings-fail"), act("fail-offering", act::reason(visit, &format!("f-{id}")), "button danger", "offerings-fail")))
             }
+            "failed" if lies_with_agent.is_some() => { (agent("return-escrow-from-agent", "button", "offerings-from-agent")) }
             _ => {}
         }
     };
@@ -167,7 +188,7 @@ fn distribution(visit: &Visit, row: &Row) -> Result<Markup, Problem> {
     let sum = Sum::read(row, 3, 4, 5)?;
     let hidden = [("distributionId", id.to_string())];
     let about = html! { bdi { (title) } ", " (visit.tv("rent-holders", &[("count", holders.into())])) };
-    let actions = html! { @if status == "declared" { (Act { function: "pay-distribution", hidden: &hidden, fields: html! {}, class: "button", label: visit.t("offerings-pay").into_owned() }.show(visit)) } };
+    let actions = html! { @if status == "declared" { (act::folded(&visit.t("offerings-pay"), Act { function: "pay-distribution", hidden: &hidden, fields: act::for_good(visit), class: "button", label: visit.t("offerings-pay").into_owned() }.show(visit))) } };
     Ok(act::state_line(
         visit,
         html! { @if let Some(sum) = sum { (sum.show()) } },

@@ -70,7 +70,7 @@ pub(crate) async fn list(State(app): State<App>, visit: Visit) -> Result<Respons
     tx.commit().await?;
     let content = html! {
         div.stack-large {
-            section { h2 { (visit.t("rules-fees")) } p.fine { (visit.t("rules-fees-text")) } (fee_table(&visit, &fees)?) }
+            section { h2 { (visit.t("rules-fees")) } p.fine { (visit.t("rules-fees-text")) } (fee_table(&visit, &fees)?) p { a.button.secondary href="/administration/fees" { (visit.t("fees-new")) } } }
             section { h2 { (visit.t("rules-packs")) } p.fine { (visit.t("rules-packs-text")) } (pack_table(&visit, &packs)?) }
         }
     };

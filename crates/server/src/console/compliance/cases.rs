@@ -146,7 +146,7 @@ fn case(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
             @if first == Some(reader) { p.fine { (visit.t("cases-yours")) } }
             @else {
                 div.columns {
-                    (Act { function: "approve-holding-case", hidden: &hidden, fields: html! {}, class: "button", label: visit.t("cases-approve").into_owned() }.show(visit))
+                    (act::folded(&visit.t("cases-approve"), Act { function: "approve-holding-case", hidden: &hidden, fields: act::for_good(visit), class: "button", label: visit.t("cases-approve").into_owned() }.show(visit)))
                     (act::folded(&visit.t("cases-reject"), Act { function: "reject-holding-case", hidden: &hidden, fields: act::reason(visit, &id.to_string()), class: "button danger", label: visit.t("cases-reject").into_owned() }.show(visit)))
                 }
             }

@@ -121,7 +121,7 @@ fn step(visit: &Visit, row: &Row, reader: Uuid) -> Result<Markup, Problem> {
     let is_admin = visit.has(mint_core::role::Role::Admin);
     let actions = html! {
         @if name == "launch" {
-            @if is_admin { (Act { function: "launch-tokenization", hidden: &launch, fields: html! {}, class: "button", label: visit.t("decisions-launch").into_owned() }.show(visit)) }
+            @if is_admin { (act::folded(&visit.t("decisions-launch"), Act { function: "launch-tokenization", hidden: &launch, fields: act::for_good(visit), class: "button", label: visit.t("decisions-launch").into_owned() }.show(visit))) }
             @else { p.fine { (visit.t("decisions-for-admin")) } }
         } @else if status != "submitted" {
             @if !is_officer { p.fine { (visit.t("decisions-for-officer")) } }
@@ -150,6 +150,7 @@ fn audit(visit: &Visit, property: Uuid, process: Uuid, row: &Row) -> Result<Mark
     let (made_at, score): (Option<DateTime<Utc>>, Option<i16>) = (row.try_get(10)?, row.try_get(11)?);
     let hidden = [("propertyId", property.to_string())];
     let scope = parts::Field::text("scope", visit.t("act-field-scope"))
+        .of(process)
         .optional()
         .with("maxlength", "300")
         .show(visit);
@@ -240,7 +241,7 @@ async fn distribution(app: &App, visit: &Visit, row: &Row, reader: Uuid) -> Resu
     let actions = html! {
         (preview.shown)
         @if is_own { p.fine { (visit.t("cases-yours")) } }
-        @else { (Act { function: "approve-distribution", hidden: &hidden, fields: html! {}, class: "button", label: visit.t("decisions-declare").into_owned() }.show(visit)) }
+        @else { (act::folded(&visit.t("decisions-declare"), Act { function: "approve-distribution", hidden: &hidden, fields: act::for_good(visit), class: "button", label: visit.t("decisions-declare").into_owned() }.show(visit))) }
     };
     let about = html! { bdi { (title) } ", " (when(visit, row.try_get(6)?)) };
     Ok(act::state_line(

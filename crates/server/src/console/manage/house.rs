@@ -22,6 +22,7 @@ use crate::{
         form::Fields,
         layout::{Head, Section, page, token},
         parts::{self, Field, Tone},
+        reports,
         verification::{ACCEPTED, upload_bar},
         visit::Visit,
     },
@@ -48,7 +49,8 @@ const KINDS: [&str; 12] = [
 
 const PROPERTY: &str = sql!(
     "select p.title, p.currency, p.tokenization_status, t.id, t.status, t.current_step, t.progress_percentage, t.offering_kind,
-            exists (select from public.property_tokens as k where k.property_id = p.id and k.status = 'launched')
+            exists (select from public.property_tokens as k where k.property_id = p.id and k.status = 'launched'),
+            exists (select from public.property_audits as a where a.property_id = p.id and a.compliance_status <> 'in_progress')
      from public.properties as p
      left join lateral (select t.id, t.status, t.current_step, t.progress_percentage, t.offering_kind from public.tokenization_processes as t
                         where t.property_id = p.id order by t.created_at desc limit 1) as t on true
@@ -112,7 +114,7 @@ async fn shown(
     let packs = tx.query(PACKS, &[]).await?;
     tx.commit().await?;
     let title: String = row.try_get(0)?;
-    let is_launched: bool = row.try_get(8)?;
+    let (is_launched, is_audited): (bool, bool) = (row.try_get(8)?, row.try_get(9)?);
     let content = html! {
         (tabs(visit, id, &format!("/manage/{id}"), &title))
         @if let Some(problem) = problem { (fault::alert(visit, problem)) }
@@ -125,13 +127,15 @@ async fn shown(
                 }
                 (offering_section(visit, id, is_launched, &offerings, &packs)?)
             }
-            aside { section.card {
+            aside.stack { section.card {
                 h2 { (visit.t("manage-steps")) }
                 @match process {
                     Some(process) => { (step_list(visit, process, &row, &steps)?) }
                     None => { p.soft { (visit.t("manage-no-process")) } (begin(visit, id)) }
                 }
-            } }
+            }
+            @if let Some(process) = process { section.card { h2 { (visit.t("reports-title")) } (reports::of_process(visit, process, is_audited.then_some(id))) } }
+            }
         }
     };
     Ok(answered(
@@ -342,7 +346,7 @@ fn offering_section(
         let actions = html! {
             @if status == "draft" {
                 p.fine { (visit.t("manage-offering-waits")) }
-                (Act { function: "cancel-offering", hidden: &hidden, fields: html! {}, class: "button danger small", label: visit.t("manage-offering-cancel").into_owned() }.show(visit))
+                (act::folded(&visit.t("manage-offering-cancel"), Act { function: "cancel-offering", hidden: &hidden, fields: act::for_good(visit), class: "button danger small", label: visit.t("manage-offering-cancel").into_owned() }.show(visit)))
             }
             @if matches!(status.as_str(), "draft" | "open") {
                 @let label = visit.t("manage-invite");

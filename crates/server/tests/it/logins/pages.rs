@@ -6,6 +6,7 @@ use std::path::Path;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use chrono::TimeDelta;
+use nexus_mint::app::App;
 use nexus_mint::router::router;
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -13,23 +14,41 @@ use uuid::Uuid;
 
 use super::{Confirm, Desk, PASSWORD, address, factors};
 use crate::schema_sql::compare;
+use crate::site::Site;
+
+/// A server that a browser asks.
+pub(super) trait Served {
+    fn app(&self) -> &App;
+}
+
+impl Served for Desk {
+    fn app(&self) -> &App {
+        &self.app
+    }
+}
+
+impl Served for Site {
+    fn app(&self) -> &App {
+        &self.app
+    }
+}
 
 /// Somebody's browser: what it keeps, and the token of the form that it saw last.
 #[derive(Default)]
-struct Browser {
+pub(super) struct Browser {
     cookies: Vec<(String, String)>,
-    form_token: String,
+    pub(super) form_token: String,
 }
 
 /// A page as it came.
-struct Page {
-    status: u16,
-    headers: HeaderMap,
-    html: String,
+pub(super) struct Page {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) html: String,
 }
 
 impl Page {
-    fn location(&self) -> &str {
+    pub(super) fn location(&self) -> &str {
         self.headers
             .get("location")
             .map(|place| place.to_str().unwrap())
@@ -38,7 +57,7 @@ impl Page {
 }
 
 impl Browser {
-    fn with_tokens(access: &str, refresh: &str) -> Browser {
+    pub(super) fn with_tokens(access: &str, refresh: &str) -> Browser {
         let cookies = [("mint-access", access), ("mint-refresh", refresh)];
         Browser {
             cookies: cookies
@@ -48,7 +67,7 @@ impl Browser {
         }
     }
 
-    async fn send(&mut self, desk: &Desk, method: &str, path: &str, fields: &[(&str, &str)]) -> Page {
+    async fn send(&mut self, desk: &impl Served, method: &str, path: &str, fields: &[(&str, &str)]) -> Page {
         let jar: Vec<String> = self
             .cookies
             .iter()
@@ -67,7 +86,7 @@ impl Browser {
         if method == "POST" {
             request = request.header("content-type", "application/x-www-form-urlencoded");
         }
-        let response = router(desk.app.clone())
+        let response = router(desk.app().clone())
             .oneshot(request.body(Body::from(body)).unwrap())
             .await
             .unwrap();
@@ -98,12 +117,12 @@ impl Browser {
         }
     }
 
-    async fn get(&mut self, desk: &Desk, path: &str) -> Page {
+    pub(super) async fn get(&mut self, desk: &impl Served, path: &str) -> Page {
         self.send(desk, "GET", path, &[]).await
     }
 
     /// Sends a form of a page that was just opened.
-    async fn post(&mut self, desk: &Desk, path: &str, fields: &[(&str, &str)]) -> Page {
+    pub(super) async fn post(&mut self, desk: &impl Served, path: &str, fields: &[(&str, &str)]) -> Page {
         self.get(desk, "/design").await;
         let token = self.form_token.clone();
         let fields: Vec<_> = [("form_token", token.as_str())]
@@ -131,7 +150,7 @@ fn routes() -> Vec<(&'static str, String)> {
 }
 
 /// Somebody new with this role, at a browser.
-async fn signed_in_as(desk: &Desk, role: &str) -> Browser {
+pub(super) async fn signed_in_as(desk: &Desk, role: &str) -> Browser {
     let up = desk.sign_up(&address()).await.ok();
     let id: Uuid = up.body["user"]["id"].as_str().unwrap().parse().unwrap();
     if role != "investor" {
@@ -184,7 +203,8 @@ async fn every_visitor_at_every_page() {
         let _ = writeln!(page, "\n{method} {path}");
         let place = path
             .replace("{year}", "2026")
-            .replace("{function}", "open-offering")
+            .replace("/act/{function}", "/act/open-offering")
+            .replace("/reports/{function}", "/reports/generate-audit-report")
             .replace("{name}", "nothing.css");
         let place: String = place
             .split('/')
