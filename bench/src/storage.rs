@@ -31,13 +31,20 @@ const OBJECTS: u64 = 1_000_000;
 const SIZES: [(&str, usize); 3] = [("10 kB", 10_000), ("1 MB", 1_000_000), ("100 MB", 100_000_000)];
 
 /// A process, ended with the measurement.
-struct Running(Child);
+struct Running {
+    process: Child,
+    /// What ends it and its own processes, where it has some.
+    stop: Option<Command>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended by itself, which the measurement then said.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = match &mut self.stop {
+            Some(stop) => stop.status().map(|_| ()),
+            None => self.process.kill(),
+        };
+        let _ = self.process.wait();
     }
 }
 
@@ -106,8 +113,8 @@ async fn measure(
         }
         println!(
             "{name}: the server's memory {} MiB, at most {} MiB so far",
-            memory_mib(server.0.id(), "VmRSS")?,
-            memory_mib(server.0.id(), "VmHWM")?
+            memory_mib(server.process.id(), "VmRSS")?,
+            memory_mib(server.process.id(), "VmHWM")?
         );
     }
     lists(postgres, ours, &key, objects, rounds).await
@@ -208,7 +215,11 @@ fn serve(postgres: &Postgres, folder: &Path) -> Result<(Running, String, u16), A
     let process = command("serve").arg("--no-migrate").stdout(Stdio::null()).spawn();
     let process =
         process.map_err(|error| format!("{}: {error}; build it first, with the same profile", program.display()))?;
-    Ok((Running(process), String::from_utf8(key)?.trim().to_owned(), port))
+    Ok((
+        Running { process, stop: None },
+        String::from_utf8(key)?.trim().to_owned(),
+        port,
+    ))
 }
 
 fn nginx(folder: &Path) -> Result<(Running, u16), AnyError> {
@@ -230,7 +241,10 @@ fn nginx(folder: &Path) -> Result<(Running, u16), AnyError> {
     fs::write(&path, configuration)?;
     let process = Command::new("nginx").arg("-c").arg(&path).arg("-p").arg(folder).spawn();
     let process = process.map_err(|error| format!("nginx: {error}; install it first (Debian: nginx-light)"))?;
-    Ok((Running(process), port))
+    let mut stop = Command::new("nginx");
+    stop.arg("-c").arg(&path).arg("-p").arg(folder).args(["-s", "stop"]);
+    let stop = Some(stop);
+    Ok((Running { process, stop }, port))
 }
 
 async fn answers(port: u16) -> Result<(), AnyError> {

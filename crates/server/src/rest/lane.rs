@@ -150,6 +150,7 @@ impl Lane {
         let mut driver = Driver {
             wire,
             out: BytesMut::new(),
+            is_sending: false,
             done: 0,
             row: None,
             is_refused: false,
@@ -179,6 +180,7 @@ struct Driver {
     wire: Wire,
     /// What is being sent.
     out: BytesMut,
+    is_sending: bool,
     /// Commands of the first request that are through.
     done: u32,
     row: Option<Row>,
@@ -192,7 +194,7 @@ impl Driver {
             while let Poll::Ready(heard) = self.wire.poll_hear(context) {
                 self.note(lane, heard)?;
             }
-            if self.out.is_empty() {
+            if !self.is_sending {
                 let mut desk = lane.desk();
                 desk.driver = Some(context.waker().clone());
                 if desk.unsent == 0 {
@@ -200,13 +202,13 @@ impl Driver {
                 }
                 desk.unsent = 0;
                 self.out = desk.pen.take();
+                self.is_sending = true;
             }
-            while !self.out.is_empty() {
-                match self.wire.poll_send(context, &mut self.out) {
-                    Poll::Ready(sent) => sent?,
-                    Poll::Pending => return Poll::Pending,
-                }
+            match self.wire.poll_send(context, &mut self.out) {
+                Poll::Ready(sent) => sent?,
+                Poll::Pending => return Poll::Pending,
             }
+            self.is_sending = false;
         }
     }
 

@@ -18,7 +18,7 @@ use std::{
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use postgres_protocol::message::backend::{DataRowBody, ErrorResponseBody, Message};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 pub use connect::connect;
 pub(crate) use connect::connect_for_replication;
@@ -180,28 +180,28 @@ impl Wire {
     /// When the connection is lost.
     pub async fn send(&mut self) -> Result<(), WireError> {
         let mut out = std::mem::take(&mut self.pen.out);
-        while !out.is_empty() {
-            poll_fn(|context| self.poll_send(context, &mut out)).await?;
-        }
+        let sent = poll_fn(|context| self.poll_send(context, &mut out)).await;
         // Its memory is used again.
         self.pen.out = out;
-        let flushed = self.stream.flush().await;
-        self.noted(flushed)
+        sent
     }
 
-    /// Sends some of `out`.
+    /// Sends all of `out`; ready when it has left.
     ///
     /// # Errors
     /// When the connection is lost.
     pub fn poll_send(&mut self, context: &mut Context<'_>, out: &mut BytesMut) -> Poll<Result<(), WireError>> {
-        let written = ready!(Pin::new(&mut *self.stream).poll_write(context, out));
-        let written = self.noted(written)?;
-        if written == 0 {
-            self.is_lost = true;
-            return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
+        while !out.is_empty() {
+            let written = ready!(Pin::new(&mut *self.stream).poll_write(context, out));
+            let written = self.noted(written)?;
+            if written == 0 {
+                self.is_lost = true;
+                return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
+            }
+            out.advance(written);
         }
-        out.advance(written);
-        Poll::Ready(Ok(()))
+        let flushed = ready!(Pin::new(&mut *self.stream).poll_flush(context));
+        Poll::Ready(self.noted(flushed))
     }
 
     /// The next thing heard that matters.

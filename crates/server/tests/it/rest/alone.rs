@@ -121,3 +121,61 @@ async fn figures_are_told_under_postgrests_names() {
     );
     assert!(!after.contains("pgrst_schema_cache_query_time_seconds 0\n"), "{after}");
 }
+
+#[tokio::test]
+async fn names_may_be_of_any_script() {
+    const SCHEMA: &str = r#"
+        create schema "تست";
+        create table "تست"."موارد" ("هویت" bigint primary key, "名" text);
+        grant usage on schema "تست" to authenticator, anon;
+        grant select, insert, update, delete on "تست"."موارد" to anon;
+    "#;
+    let world = World::own_database().await;
+    world.admin().await.batch_execute(SCHEMA).await.unwrap();
+    set(&world, "pgrst.db_schemas", "تست").await;
+    let alone = current(&world, ("PGRST_DB_POOL", "2")).await;
+    alone.reconfigure().await;
+    let ask = async |method: &str, query: &[(&str, &str)], body: Value| {
+        let query: Vec<String> = query
+            .iter()
+            .map(|(name, value)| format!("{}={value}", encoded(name)))
+            .collect();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/{}?{}", encoded("موارد"), query.join("&")))
+            .header("content-type", "application/json")
+            .header("prefer", "return=representation")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let answer = alone.routes().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice::<Value>(&body).unwrap())
+    };
+    let row = json!([{ "هویت": 1, "名": "甲" }]);
+    assert_eq!(ask("GET", &[], Value::Null).await, (200, json!([])));
+    assert_eq!(ask("POST", &[], row.clone()).await, (201, row.clone()));
+    assert_eq!(ask("GET", &[("هویت", "eq.1")], Value::Null).await, (200, row));
+    let changed = json!([{ "名": "乙" }]);
+    let patched = ask(
+        "PATCH",
+        &[("هویت", "eq.1"), ("select", &encoded("名"))],
+        json!({ "名": "乙" }),
+    )
+    .await;
+    assert_eq!(patched, (200, changed.clone()));
+    let gone = ask(
+        "DELETE",
+        &[("名", &format!("eq.{}", encoded("乙"))), ("select", &encoded("名"))],
+        Value::Null,
+    )
+    .await;
+    assert_eq!(gone, (200, changed));
+    let refused = ask("GET", &[("جا", "eq.1")], Value::Null).await;
+    assert_eq!((refused.0, &refused.1["code"]), (400, &json!("42703")), "{}", refused.1);
+}
+
+/// Percent-encoded, as browsers do.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
