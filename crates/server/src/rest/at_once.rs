@@ -4,14 +4,11 @@ use std::io;
 
 use super::{
     session::Session,
-    wire::{Fault, Heard, Row, WireError},
+    wire::{Heard, Row, WireError},
 };
 
 /// A statement, and its values as texts of no type.
 pub type Step<'a> = (&'static str, &'a [&'a str]);
-
-/// SQLSTATEs of a statement that was prepared before the schema changed, or that PostgreSQL has forgotten.
-const OUTDATED: [&str; 2] = ["0A000", "26000"];
 
 impl Session {
     /// Runs statements that only look, one after the other in a transaction of their own: the rows of the last. One round trip,
@@ -21,7 +18,7 @@ impl Session {
     /// See [`WireError`]; afterwards the session can be used again, unless the connection is lost.
     pub async fn look(&mut self, steps: &[Step<'_>]) -> Result<Vec<Row>, WireError> {
         match self.look_once(steps).await {
-            Err(WireError::Refused(fault)) if is_outdated(&fault) => self.look_once(steps).await,
+            Err(WireError::Refused(fault)) if fault.is_of_outdated_statement() => self.look_once(steps).await,
             outcome => outcome,
         }
     }
@@ -40,7 +37,7 @@ impl Session {
                 }
             }
             Err(error) => {
-                if matches!(error, WireError::Refused(fault) if is_outdated(fault)) {
+                if matches!(error, WireError::Refused(fault) if fault.is_of_outdated_statement()) {
                     steps.iter().for_each(|(text, _)| self.statements.forget(text));
                 }
                 new.into_iter().for_each(|(_, name)| self.statements.let_go(name));
@@ -81,8 +78,4 @@ impl Session {
             }
         }
     }
-}
-
-fn is_outdated(fault: &Fault) -> bool {
-    OUTDATED.contains(&fault.code.as_str())
 }

@@ -71,10 +71,7 @@ pub(super) async fn run(session: &mut Session, setup: &Setup<'_>, plan: &Stateme
     let was_prepared = session.statements.prepared(&plan.statement.text).is_some();
     let outcome = once(session, setup, plan).await;
     match outcome {
-        // A statement that was prepared before the schema changed: nothing has happened yet.
-        Err(Failure::Database(WireError::Refused(fault)))
-            if was_prepared && ["0A000", "26000"].contains(&fault.code.as_str()) =>
-        {
+        Err(Failure::Database(WireError::Refused(fault))) if was_prepared && fault.is_of_outdated_statement() => {
             once(session, setup, plan).await
         }
         outcome => outcome,

@@ -77,6 +77,12 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// Whether a statement was prepared before the schema changed, or PostgreSQL has forgotten it: nothing has happened yet, and
+    /// prepared anew it may run.
+    pub(super) fn is_of_outdated_statement(&self) -> bool {
+        ["0A000", "26000"].contains(&self.code.as_str())
+    }
+
     fn of(body: &ErrorResponseBody) -> Fault {
         use fallible_iterator::FallibleIterator as _;
         let mut fault = Fault::default();
