@@ -22,6 +22,11 @@ pub(crate) use statement::sql;
 pub use statement::{RegisteredStatement, registered_statements};
 pub use tx::{CommitError, Mode, OnConstraint, Tx};
 
+/// A text as a pattern of `like` that stands for that text alone.
+pub(crate) fn like(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
 /// How long a request may wait for a free connection: longer, and a busy server only collects requests that their
 /// clients have given up.
 pub(crate) const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);

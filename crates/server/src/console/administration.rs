@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     app::App,
-    db::{OnConstraint as _, sql},
+    db::{OnConstraint as _, like, sql},
     problem::Problem,
 };
 
@@ -83,13 +83,7 @@ pub(crate) async fn people(
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
     let own = visit.one_of(&ADMINS)?.id;
-    // What stands for anything in a pattern stands for itself here.
-    let asked = wanted
-        .q
-        .trim()
-        .replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_");
+    let asked = like(wanted.q.trim());
     let tx = visit.reads(&app).await?;
     let page = parts::page_number(&wanted.page);
     let (most, offset) = (PAGE_SIZE + 1, (page - 1) * PAGE_SIZE);

@@ -23,7 +23,11 @@ use super::{
     preferences::own_place,
     visit::Visit,
 };
-use crate::{app::App, db::sql, problem::Problem};
+use crate::{
+    app::App,
+    db::{like, sql},
+    problem::Problem,
+};
 
 /// A report: the function that makes it, and the name of what it is about.
 type Report = (&'static str, &'static str);
@@ -61,13 +65,7 @@ pub(crate) async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
     visit.one_of(&OVERSEERS)?;
-    // What stands for anything in a pattern stands for itself here.
-    let asked = wanted
-        .q
-        .trim()
-        .replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_");
+    let asked = like(wanted.q.trim());
     let page = parts::page_number(&wanted.page);
     let (most, offset) = (PAGE_SIZE + 1, (page - 1) * PAGE_SIZE);
     let tx = visit.reads(&app).await?;

@@ -19,7 +19,11 @@ use super::{
     refusal::Refusal,
     rows::note_unnamed,
 };
-use crate::{app::App, auth::token::ApiRole, db::sql};
+use crate::{
+    app::App,
+    auth::token::ApiRole,
+    db::{like, sql},
+};
 
 /// Kinds of one bucket.
 const KINDS_MAX: usize = 100;
@@ -95,11 +99,6 @@ pub(super) async fn list(asked: Asked, Query(asks): Query<ListAsks>) -> Result<J
         .await?;
     let found: Result<Vec<Bucket>, Refusal> = rows.iter().map(bucket_of).collect();
     Ok(Json(json!(found?)))
-}
-
-/// A text that `like` takes as it is.
-pub(super) fn like(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
 pub(super) async fn show(asked: Asked, InBucket(bucket): InBucket) -> Result<Json<Value>, Refusal> {

@@ -11,11 +11,10 @@ use tokio_postgres::{Row, types::Json as Jsonb};
 
 use super::{
     asked::{Asked, InBucket},
-    buckets::like,
     links::json_of,
     refusal::Refusal,
 };
-use crate::db::sql;
+use crate::db::{like, sql};
 
 /// Entries where no other number is asked for.
 const LISTED: i32 = 100;

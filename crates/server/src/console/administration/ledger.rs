@@ -17,7 +17,7 @@ use crate::{
         parts::{self, Field, Paged, Tone},
         visit::Visit,
     },
-    db::sql,
+    db::{like, sql},
     problem::Problem,
 };
 
@@ -57,12 +57,7 @@ pub(crate) async fn accounts(
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
     visit.one_of(&ADMINS)?;
-    let asked = wanted
-        .q
-        .trim()
-        .replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_");
+    let asked = like(wanted.q.trim());
     let tx = visit.reads(&app).await?;
     let rows = tx.query(ACCOUNTS, &[&asked, &PAGE_SIZE]).await?;
     let sums = tx.query(SUMS, &[]).await?;
