@@ -86,7 +86,7 @@ pub(crate) async fn people(
     let asked = like(wanted.q.trim());
     let tx = visit.reads(&app).await?;
     let page = parts::page_number(&wanted.page);
-    let (most, offset) = (PAGE_SIZE + 1, (page - 1) * PAGE_SIZE);
+    let (most, offset) = Paged::asks_for(page, PAGE_SIZE);
     let rows = tx.query(PEOPLE, &[&asked, &most, &offset]).await?;
     tx.commit().await?;
     let paged = Paged::of(&rows, page, PAGE_SIZE);

@@ -45,7 +45,7 @@ pub(crate) async fn list(
          where n.user_id = $1 order by n.created_at desc, n.id limit $2 offset $3"
     );
     let page_number = parts::page_number(&wanted.page);
-    let (most, offset) = (PAGE_SIZE + 1, (page_number - 1) * PAGE_SIZE);
+    let (most, offset) = Paged::asks_for(page_number, PAGE_SIZE);
     let rows = tx.query(query, &[&person.id, &most, &offset]).await?;
     tx.commit().await?;
     let paged = Paged::of(&rows, page_number, PAGE_SIZE);

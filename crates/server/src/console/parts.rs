@@ -345,6 +345,11 @@ pub(crate) struct Paged<'a> {
 }
 
 impl<'a> Paged<'a> {
+    /// How many rows page `page` asks for, of which it shows `size`, and how many it passes over.
+    pub(crate) fn asks_for(page: i64, size: i64) -> (i64, i64) {
+        (size + 1, (page - 1) * size)
+    }
+
     /// Rows of page `page`, of which a page shows `size`.
     pub(crate) fn of(rows: &'a [Row], page: i64, size: i64) -> Paged<'a> {
         let size = usize::try_from(size).unwrap_or(usize::MAX);

@@ -89,7 +89,7 @@ pub(crate) async fn show(
     // Asked together: one wait for all of them.
     let own: &[&(dyn ToSql + Sync)] = &[&person.id];
     let page_number = parts::page_number(&wanted.page);
-    let (most, offset) = (PAGE_SIZE + 1, (page_number - 1) * PAGE_SIZE);
+    let (most, offset) = Paged::asks_for(page_number, PAGE_SIZE);
     let own_page: &[&(dyn ToSql + Sync)] = &[&person.id, &most, &offset];
     let (holdings, lots, investments, income, coming) = tokio::try_join!(
         tx.query(HOLDINGS, own),

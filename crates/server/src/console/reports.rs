@@ -67,7 +67,7 @@ pub(crate) async fn list(
     visit.one_of(&OVERSEERS)?;
     let asked = like(wanted.q.trim());
     let page = parts::page_number(&wanted.page);
-    let (most, offset) = (PAGE_SIZE + 1, (page - 1) * PAGE_SIZE);
+    let (most, offset) = Paged::asks_for(page, PAGE_SIZE);
     let tx = visit.reads(&app).await?;
     let rows = tx.query(PROPERTIES, &[&asked, &most, &offset]).await?;
     tx.commit().await?;

@@ -62,7 +62,7 @@ pub(crate) async fn accounts(
     let rows = tx.query(ACCOUNTS, &[&asked, &PAGE_SIZE]).await?;
     let sums = tx.query(SUMS, &[]).await?;
     let page = parts::page_number(&wanted.page);
-    let (most, offset) = (ENTRIES_SIZE + 1, (page - 1) * ENTRIES_SIZE);
+    let (most, offset) = Paged::asks_for(page, ENTRIES_SIZE);
     let entries = tx.query(ENTRIES, &[&most, &offset]).await?;
     tx.commit().await?;
     let entries = Paged::of(&entries, page, ENTRIES_SIZE);
@@ -202,7 +202,7 @@ pub(crate) async fn account(
     let tx = visit.reads(&app).await?;
     let row = tx.query_opt(ACCOUNT, &[&id]).await?.ok_or(Problem::NotFound)?;
     let page = parts::page_number(&wanted.page);
-    let (most, offset) = (PAGE_SIZE + 1, (page - 1) * PAGE_SIZE);
+    let (most, offset) = Paged::asks_for(page, PAGE_SIZE);
     let postings = tx.query(POSTINGS, &[&id, &most, &offset]).await?;
     tx.commit().await?;
     let paged = Paged::of(&postings, page, PAGE_SIZE);

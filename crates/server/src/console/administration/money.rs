@@ -66,7 +66,7 @@ pub(crate) async fn list(
     let reader = visit.one_of(&ADMINS)?.id;
     let tx = visit.reads(&app).await?;
     let page = parts::page_number(&wanted.page);
-    let (most, offset) = (PAGE_SIZE + 1, (page - 1) * PAGE_SIZE);
+    let (most, offset) = Paged::asks_for(page, PAGE_SIZE);
     let payments = tx.query(PAYMENTS, &[&most, &offset]).await?;
     let refunds = tx.query(REFUNDS, &[]).await?;
     let payouts = tx.query(PAYOUTS, &[]).await?;

@@ -91,7 +91,7 @@ pub(crate) async fn list(
     let tx = visit.reads(&app).await?;
     let lacking = tx.query(LACKING, &[&now]).await?;
     let open = tx.query(OVERRIDES, &[&now, &false, &OPEN_MAX, &0_i64]).await?;
-    let (most, offset) = (PAGE_SIZE + 1, (page - 1) * PAGE_SIZE);
+    let (most, offset) = Paged::asks_for(page, PAGE_SIZE);
     let over = tx.query(OVERRIDES, &[&now, &true, &most, &offset]).await?;
     tx.commit().await?;
     let paged = Paged::of(&over, page, PAGE_SIZE);
