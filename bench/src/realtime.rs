@@ -34,11 +34,7 @@ use tokio::{
 use tokio_tungstenite::{client_async, tungstenite::Message};
 use uuid::Uuid;
 
-use crate::{
-    cluster::with_cluster,
-    measure::{median, number},
-    rest::server::url_of,
-};
+use crate::{cluster::with_cluster, measure::number, rest::server::url_of};
 
 const SUBSCRIBERS: u64 = 1_000;
 const SECONDS: u64 = 10;
@@ -73,7 +69,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), AnyError> {
             filters,
             next: AtomicU64::new(1),
         };
-        bench.rates(seconds).await?;
+        if !arguments.iter().any(|argument| argument == "--writers") {
+            bench.rates(seconds).await?;
+        }
         bench.writers(seconds, rounds).await
     })
 }
@@ -316,39 +314,43 @@ impl Bench<'_> {
         program.end().await
     }
 
-    /// What writers notice: as fast as they can, with nobody there, with a log that is followed and concerns nobody, and
-    /// with everybody, in turns.
+    /// What writers notice, who write as fast as they can: with a log that is followed and concerns nobody, and with everything
+    /// delivered; before and after each, with the program running and nobody connected.
     async fn writers(&self, seconds: u64, rounds: u64) -> Result<(), AnyError> {
         let time = Duration::from_secs(seconds);
         let log = Arc::new(Log::default());
-        let (mut followed, mut delivered) = (Vec::new(), Vec::new());
+        let (mut followed, mut delivered) = ((0.0, 0.0), (0.0, 0.0));
+        let without = async || {
+            let program = self.program().await?;
+            let count = self.write(None, time, &log).await?;
+            program.end().await?;
+            Ok::<u64, AnyError>(count)
+        };
+        let mut before = without().await?;
         for round in 1..=rounds {
-            let alone = self.write(None, time, &log).await?;
-            let program = self.program().await?;
-            let idle = self.subscribe(false).await?;
-            let first = self.write(None, time, &log).await?;
-            program.end().await?;
-            drop(idle);
-            let program = self.program().await?;
-            let busy = self.subscribe(true).await?;
-            let second = self.write(None, time, &log).await?;
-            program.end().await?;
-            drop(busy);
-            let again = self.write(None, time, &log).await?;
-            let without = (alone + again) as f64 / 2.0;
-            followed.push(first as f64 / without);
-            delivered.push(second as f64 / without);
-            println!(
-                "round {round}: rows a second without {:.0}, followed {:.0}, delivered {:.0}",
-                without / seconds as f64,
-                first as f64 / seconds as f64,
-                second as f64 / seconds as f64
-            );
+            for (is_delivered, sums) in [(false, &mut followed), (true, &mut delivered)] {
+                let program = self.program().await?;
+                let all = self.subscribe(is_delivered).await?;
+                let with = self.write(None, time, &log).await?;
+                program.end().await?;
+                drop(all);
+                let after = without().await?;
+                let without_it = (before + after) as f64 / 2.0;
+                println!(
+                    "round {round}, {}: {:.0} rows a second, {:.0} without",
+                    if is_delivered { "delivered" } else { "followed" },
+                    with as f64 / seconds as f64,
+                    without_it / seconds as f64
+                );
+                sums.0 += with as f64;
+                sums.1 += without_it;
+                before = after;
+            }
         }
         println!(
             "rate of writers: followed {:.3}, delivered {:.3} of that without",
-            median(followed),
-            median(delivered)
+            followed.0 / followed.1,
+            delivered.0 / delivered.1
         );
         Ok(())
     }

@@ -18,14 +18,21 @@ pub struct Rows<'a> {
 }
 
 /// A statement that gives the numbers, from 1, of those rows that the one who asks can read in all the columns. Its binds are
-/// text arrays: one a column of the key, then one a column that must be the same, as text.
+/// arrays as texts: one a column of the key, then one a column that must be the same, as text.
+///
+/// The key is cast before it is compared: a row is found by its index only by what cannot tell of rows that policies hide, and
+/// a cast may fail.
 #[must_use]
 pub fn visible(rows: &Rows<'_>) -> String {
     let count = rows.key.len() + rows.same.len();
     let mut text = String::from("select k.n from unnest(");
-    for at in 1..=count {
-        let comma = if at == 1 { "" } else { ", " };
-        let _ = write!(text, "{comma}${at}::text[]");
+    // An array of arrays would come apart.
+    let cast_later = |kind: &str| kind.ends_with(']');
+    for at in 0..count {
+        let comma = if at == 0 { "" } else { ", " };
+        let kind = rows.key.get(at).map(|(_, kind)| kind.as_str());
+        let kind = kind.filter(|kind| !cast_later(kind)).unwrap_or("text");
+        let _ = write!(text, "{comma}${}::{kind}[]", at + 1);
     }
     text.push_str(") with ordinality as k (");
     for at in 1..=count {
@@ -35,7 +42,10 @@ pub fn visible(rows: &Rows<'_>) -> String {
     text.push_str(&columns(rows.read));
     let _ = write!(text, " from {} as t where true", rows.table.quoted());
     for (at, (name, kind)) in rows.key.iter().enumerate() {
-        let _ = write!(text, " and t.{} = k.c{}::{kind}", quoted(name), at + 1);
+        let _ = write!(text, " and t.{} = k.c{}", quoted(name), at + 1);
+        if cast_later(kind) {
+            let _ = write!(text, "::{kind}");
+        }
     }
     for (at, name) in rows.same.iter().enumerate() {
         let _ = write!(
@@ -116,10 +126,16 @@ mod tests {
         };
         assert_eq!(
             visible(&rows),
-            "select k.n from unnest($1::text[], $2::text[]) with ordinality as k (c1, c2, n) where exists (select t.\"id\", t.\"word\" \
-             from \"public\".\"a\"\"b\" as t where true and t.\"id\" = k.c1::uuid and case when t.\"owner_id\" is not null \
+            "select k.n from unnest($1::uuid[], $2::text[]) with ordinality as k (c1, c2, n) where exists (select t.\"id\", t.\"word\" \
+             from \"public\".\"a\"\"b\" as t where true and t.\"id\" = k.c1 and case when t.\"owner_id\" is not null \
              then pg_catalog.concat(t.\"owner_id\") end is not distinct from k.c2)"
         );
+        let of_arrays = Rows {
+            key: &[("path".to_owned(), "text[]".to_owned())],
+            ..rows.clone()
+        };
+        assert!(visible(&of_arrays).contains("unnest($1::text[], $2::text[])"));
+        assert!(visible(&of_arrays).contains("t.\"path\" = k.c1::text[]"));
         assert_eq!(
             readable(&rows.table, rows.read),
             "select t.\"id\", t.\"word\" from \"public\".\"a\"\"b\" as t limit 0"

@@ -197,3 +197,44 @@ async fn many_with_different_rights_each_hear_all_of_theirs() {
     }
     site.app.realtime.stop();
 }
+
+#[tokio::test]
+async fn a_transaction_that_stays_open_holds_nobody_up() {
+    let (site, listening, admin) = desk().await;
+    let ann = site.person(&[]).await;
+    let mut talk = followed(&listening, &ann).await;
+    let other = site.world.admin().await;
+    admin.batch_execute("set synchronous_commit = on").await.unwrap();
+    run(&other, "begin; insert into notes values (0, $1, 'late')", &[&ann]).await;
+    // More than after which PostgreSQL is asked to write down what is under way.
+    for id in 1..=60 {
+        let sql = format!(
+            "insert into notes select {id}, $1, string_agg(md5(n::text), '') from generate_series(1, 1000) as n"
+        );
+        run(&admin, &sql, &[&ann]).await;
+        assert_eq!(talk.change().await.1["id"], id);
+    }
+    run(&other, "commit", &[]).await;
+    assert_eq!(talk.change().await.1["word"], "late");
+    site.app.realtime.stop();
+}
+
+#[tokio::test]
+async fn a_large_commit_is_told_whole_and_its_rows_are_found_by_their_keys() {
+    let (site, listening, admin) = desk().await;
+    let ann = site.person(&[]).await;
+    let mut talk = followed(&listening, &ann).await;
+    // More than is read at once, and of nobody, so that nothing of it waits for a reader.
+    let many = "insert into notes select n, case when n % 10000 = 0 then $1::uuid end, 'many' from generate_series(1, 30000) as n";
+    run(&admin, many, &[&ann]).await;
+    run(&admin, "insert into notes values (40000, $1, 'next')", &[&ann]).await;
+    for id in [10_000, 20_000, 30_000, 40_000] {
+        assert_eq!(talk.change().await.1["id"], id);
+    }
+    let scans = "select coalesce(idx_scan, 0) > 0 from pg_stat_user_tables where relname = 'notes'";
+    crate::seed::until(&admin, scans).await;
+    let whole = "select seq_scan from pg_stat_user_tables where relname = 'notes'";
+    let scans: i64 = admin.query_one(whole, &[]).await.unwrap().get(0);
+    assert_eq!(scans, 1, "for its key, when it was made");
+    site.app.realtime.stop();
+}
