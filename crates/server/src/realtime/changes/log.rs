@@ -80,6 +80,9 @@ const READ: Named = (
     ),
 );
 
+/// PostgreSQL would write two lines to its log at each reading. What goes wrong here is told by us.
+const QUIETLY: &str = sql!("set log_min_messages = 'fatal'");
+
 /// The slot is of no use: that one is made is why PostgreSQL writes down what is under way.
 const STEP: Named = (
     "step",
@@ -359,7 +362,20 @@ async fn connect(login: &Login, options: &str, statements: &[Named]) -> Result<W
     wire.pen.sync();
     wire.send().await?;
     while !matches!(hear(&mut wire).await?, Heard::Ready) {}
-    Ok(wire)
+    wire.pen.command(QUIETLY)?;
+    wire.pen.sync();
+    wire.send().await?;
+    loop {
+        match hear(&mut wire).await {
+            Ok(Heard::Row(_) | Heard::Done) => {}
+            Ok(Heard::Ready) => return Ok(wire),
+            // `doctor` says what is missing.
+            Err(LogError::Wire(WireError::Refused(fault))) => {
+                tracing::debug!(fault.message, "PostgreSQL's log will be long")
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 async fn hear(wire: &mut Wire) -> Result<Heard, LogError> {

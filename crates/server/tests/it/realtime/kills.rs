@@ -209,6 +209,9 @@ async fn whoever_joins_again_misses_nothing_that_is_committed_from_then_on() {
     writing.end().await;
     let slots = "select count(*) = 1 and bool_and(temporary and active) from pg_replication_slots";
     until(&house.admin().await.unwrap(), slots).await;
+    let log = fs::read_to_string(house.program.data_dir().join("postgres/server.log")).unwrap();
+    assert!(log.contains("database system is ready"));
+    assert!(!log.contains("logical decoding"), "a line for each reading");
 }
 
 #[tokio::test(flavor = "multi_thread")]
