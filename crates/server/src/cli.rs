@@ -277,7 +277,11 @@ fn rest(environment: &Environment) -> Result<ExitCode, AnyError> {
     log_to_stderr(settings.log.clone());
     let listener = serve::bind(settings.listen)?;
     let admin = settings.admin.map(serve::bind).transpose()?;
-    runtime()?.block_on(rest::alone::run(environment, settings, listener, admin))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(settings.threads.get())
+        .enable_all()
+        .build()?;
+    runtime.block_on(rest::alone::run(environment, settings, listener, admin))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,11 @@
 //! The settings of `nexus-mint rest`: PostgREST's own environment variables, so that it can take the place of one.
 
-use std::{net::SocketAddr, net::ToSocketAddrs as _, time::Duration};
+use std::{
+    net::{SocketAddr, ToSocketAddrs as _},
+    num::NonZero,
+    thread::available_parallelism,
+    time::Duration,
+};
 
 use pgrest::{
     name::QualifiedName,
@@ -81,6 +86,14 @@ pub struct RestSettings {
     pub trace_header: Option<String>,
     /// `PGRST_LOG_LEVEL`
     pub log: Targets,
+    /// `NEXUS_MINT_REST_THREADS`: threads that serve.
+    pub threads: NonZero<usize>,
+}
+
+/// Half the processors: the others are PostgreSQL's, and with fewer threads fewer requests wake one.
+fn usual_threads() -> NonZero<usize> {
+    let processors = available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    NonZero::new(processors.get().div_ceil(2)).unwrap_or(processors)
 }
 
 impl RestSettings {
@@ -169,6 +182,10 @@ impl RestSettings {
                     .and_then(|text| text.parse().ok())
                     .unwrap_or(10),
             ),
+            threads: environment
+                .get("NEXUS_MINT_REST_THREADS")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or_else(usual_threads),
             channel: (environment.get("PGRST_DB_CHANNEL_ENABLED") != Some("false"))
                 .then(|| environment.get("PGRST_DB_CHANNEL").unwrap_or("pgrst").to_owned()),
             jwt_secret: environment.get("PGRST_JWT_SECRET").map(Secret::new),

@@ -42,8 +42,14 @@ impl Key {
 impl Paces {
     /// Whether it ran before, and never long of late.
     pub(super) fn is_quick(&self, key: Key) -> bool {
-        let is_quick = |pace: &Pace| pace.own_us < OWN_MAX_US && pace.lane_us < LANE_MAX_US;
-        self.all().get(&key.0).is_some_and(is_quick)
+        self.on_lane(key).is_some()
+    }
+
+    /// How long it takes on a lane, if it ran before and never long of late.
+    pub(super) fn on_lane(&self, key: Key) -> Option<Duration> {
+        let all = self.all();
+        let pace = all.get(&key.0)?;
+        (pace.own_us < OWN_MAX_US && pace.lane_us < LANE_MAX_US).then(|| Duration::from_micros(pace.lane_us))
     }
 
     /// It took so long on a connection of its own. What it took on a lane is forgotten by and by, so that it may try again.

@@ -1,8 +1,11 @@
 //! The connections of one role: those that are free, and the lanes that quick reads share.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::{
@@ -18,6 +21,9 @@ use super::{
 
 /// A role may have one lane for so many of its connections: the others are for what takes longer.
 const CONNECTIONS_A_LANE: usize = 4;
+
+/// As long as the wait for it is below this, the first lane is taken: what is busy already need not be woken.
+const WAIT_IS_SHORT: Duration = Duration::from_micros(500);
 
 /// The right to use a connection: one of the role, and one of all.
 pub(super) type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
@@ -79,15 +85,20 @@ impl Role {
         self.busy.load(Ordering::Relaxed) > self.lanes_max
     }
 
-    /// The lane on which the fewest wait.
-    pub(super) fn lane(&self) -> Option<Arc<Lane>> {
+    /// The lane for a statement that takes so long on one: the first where the wait is short, or else where the fewest wait.
+    pub(super) fn lane(&self, takes: Duration) -> Option<Arc<Lane>> {
         if !self.is_crowded() {
             return None;
         }
         let (lanes, age) = (lock(&self.lanes), self.age.load(Ordering::Relaxed));
         let open = lanes.iter().filter(|lane| lane.age == age);
         let open = open.filter_map(|lane| Some((lane.waiting()?, lane)));
-        open.min_by_key(|(waiting, _)| *waiting).map(|(_, lane)| lane.clone())
+        let wait = |waiting: usize| takes.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX));
+        open.min_by_key(|(waiting, _)| {
+            let is_short = wait(*waiting) < WAIT_IS_SHORT;
+            if is_short { 0 } else { *waiting }
+        })
+        .map(|(_, lane)| lane.clone())
     }
 
     /// Has a session that has just served a quick read: as a lane, where one is wanted.

@@ -319,7 +319,7 @@ impl Sessions {
         setup: &Setup<'_>,
         plan: &StatementPlan,
     ) -> Option<Result<Outcome, Failure>> {
-        let lane = role.lane().filter(|_| role.paces.is_quick(key))?;
+        let lane = role.lane(role.paces.on_lane(key)?)?;
         let answer = lane.ask(setup, plan)?;
         match tokio::time::timeout(LANE_MAX, answer).await {
             Ok(Ok((row, took))) => {
