@@ -10,7 +10,7 @@ use super::folder::Folder;
 const PG_HBA: &str = "\
 # Written by nexus-mint at each start; changes are lost.
 local all         all      scram-sha-256
-# Copies of the whole cluster are the superuser's.
+# Copies of the whole cluster are the superuser's; the changes of one database are followed by who may log in to it.
 local replication supabase_admin scram-sha-256
 ";
 

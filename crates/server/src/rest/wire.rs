@@ -21,6 +21,7 @@ use postgres_protocol::message::backend::{DataRowBody, ErrorResponseBody, Messag
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 pub use connect::connect;
+pub(crate) use connect::connect_for_replication;
 pub use pen::Pen;
 
 /// What is read at once at least (bytes): most answers whole.

@@ -206,7 +206,6 @@ async fn a_transaction_that_stays_open_holds_nobody_up() {
     let other = site.world.admin().await;
     admin.batch_execute("set synchronous_commit = on").await.unwrap();
     run(&other, "begin; insert into notes values (0, $1, 'late')", &[&ann]).await;
-    // More than after which PostgreSQL is asked to write down what is under way.
     for id in 1..=60 {
         let sql = format!(
             "insert into notes select {id}, $1, string_agg(md5(n::text), '') from generate_series(1, 1000) as n"

@@ -209,9 +209,6 @@ async fn whoever_joins_again_misses_nothing_that_is_committed_from_then_on() {
     writing.end().await;
     let slots = "select count(*) = 1 and bool_and(temporary and active) from pg_replication_slots";
     until(&house.admin().await.unwrap(), slots).await;
-    let log = fs::read_to_string(house.program.data_dir().join("postgres/server.log")).unwrap();
-    assert!(log.contains("database system is ready"));
-    assert!(!log.contains("logical decoding"), "a line for each reading");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,7 +266,7 @@ async fn a_server_that_does_not_read_keeps_no_more_log_than_is_allowed() {
 }
 
 async fn slot_of(admin: &Client) -> String {
-    let text = "select slot_name::text from pg_replication_slots where active and slot_name !~ '_step$'";
+    let text = "select slot_name::text from pg_replication_slots where active";
     admin.query_one(text, &[]).await.unwrap().get(0)
 }
 
