@@ -91,12 +91,18 @@ begin
 end
 $$;
 
--- The program follows changes with the login that it has. Only a superuser may let another do so.
+-- The program follows changes with the login that it has, often, and PostgreSQL would write two lines to its log each time. Only
+-- a superuser may let another do so.
 do $$
 begin
-  if (select rolsuper from pg_catalog.pg_roles where rolname = current_user)
-     and not (select rolreplication from pg_catalog.pg_roles where rolname = 'authenticator') then
+  if not (select rolsuper from pg_catalog.pg_roles where rolname = current_user) then
+    return;
+  end if;
+  if not (select rolreplication from pg_catalog.pg_roles where rolname = 'authenticator') then
     alter role authenticator replication;
+  end if;
+  if not pg_catalog.has_parameter_privilege('authenticator', 'log_min_messages', 'set') then
+    grant set on parameter log_min_messages to authenticator;
   end if;
 end
 $$;

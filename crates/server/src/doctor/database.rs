@@ -178,9 +178,25 @@ async fn runtime_login(report: &mut Report, postgres: &Postgres, admin: &Client)
             Some(missing.join("\n")),
         );
     }
-    let text = sql!("select rolsuper, rolbypassrls from pg_catalog.pg_roles where rolname = session_user");
+    let text = sql!(
+        "select rolsuper, rolbypassrls, rolsuper or rolreplication,
+                pg_catalog.has_parameter_privilege(session_user, 'log_min_messages', 'set')
+         from pg_catalog.pg_roles where rolname = session_user"
+    );
     let row = client.query_one(text, &[]).await?;
     let (is_superuser, bypasses): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    for (column, what, remedy) in [
+        (2, "may not follow changes", format!("alter role {quoted} replication;")),
+        (
+            3,
+            "cannot follow changes without two lines in PostgreSQL's log at each reading",
+            format!("grant set on parameter log_min_messages to {quoted};"),
+        ),
+    ] {
+        if !row.try_get::<_, bool>(column)? {
+            report.warning(name.as_str(), what, Some(remedy));
+        }
+    }
     if is_superuser || bypasses {
         let what = if is_superuser {
             "is a superuser"
@@ -200,6 +216,9 @@ fn least_privilege(roles: &[&str]) -> String {
     format!(
         "create role nexus_mint_server login noinherit password '...';\n\
          grant {} to nexus_mint_server;\n\
+         -- as a superuser, so that it may follow changes:\n\
+         alter role nexus_mint_server replication;\n\
+         grant set on parameter log_min_messages to nexus_mint_server;\n\
          -- then: DATABASE_URL as this login for `nexus-mint migrate`, as nexus_mint_server for `serve --no-migrate`",
         roles.join(", ")
     )

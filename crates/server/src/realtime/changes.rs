@@ -9,7 +9,9 @@
 pub mod asking;
 mod audience;
 pub mod checking;
+pub mod feed;
 pub mod filter;
+pub mod log;
 pub mod payload;
 pub mod registry;
 pub mod stream;
@@ -18,7 +20,6 @@ pub mod telling;
 pub mod wal;
 
 use std::{
-    error::Error,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -27,19 +28,15 @@ use std::{
 };
 
 use serde_json::value::RawValue;
-use tokio::{
-    sync::watch,
-    task::JoinHandle,
-    time::{Instant, MissedTickBehavior, interval},
-};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use self::{
     checking::NotSo,
+    feed::{Failure, Feed},
     registry::{Binding, Echo, Group, Registry, Subscriber},
-    stream::{Piece, Told},
     tables::Tables,
     telling::Teller,
-    wal::{Cell, Change, Kind, Reader},
+    wal::{Cell, Change, Kind},
 };
 use super::{
     Realtime,
@@ -63,18 +60,8 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long one question may take (ms). A policy that takes longer would hold up everybody.
 const QUESTION_MS_MAX: u32 = 1_000;
 
-/// Changes that are told together.
-const BATCH_MAX: usize = 256;
-
-/// How long PostgreSQL waits at most, while changes come, to be told how far everything was done: so much log it keeps.
-const TOLD_EVERY: Duration = Duration::from_secs(1);
-
-/// How often PostgreSQL is told how far everything was done in any case, and whether anybody is still there is looked at.
+/// How often whether anybody is still there is looked at, and PostgreSQL hears from us while changes are told.
 const TICK: Duration = Duration::from_secs(5);
-
-/// How long what comes after changes is left to gather, so that many commits wake nobody for each of them: this process
-/// and PostgreSQL's sender have the same cores as those who write. Whatever comes alone is told at once.
-const GATHER: Duration = Duration::from_millis(4);
 
 /// How long the log is followed when nobody is connected.
 const IDLE_MAX: Duration = Duration::from_secs(60);
@@ -316,8 +303,6 @@ async fn set_up(inner: Arc<Inner>, subscriber: Arc<Subscriber>, is_alive: Arc<At
     }
 }
 
-type Failure = Box<dyn Error + Send + Sync>;
-
 async fn run(realtime: Weak<Realtime>, inner: Arc<Inner>) {
     let mut last_failure = None;
     loop {
@@ -360,111 +345,49 @@ async fn publications(inner: &Inner) -> Result<Vec<String>, Failure> {
     Ok(found)
 }
 
-/// Follows until the stream breaks, or nobody is there any more.
+/// Follows until the connection breaks, or nobody is there any more.
 async fn once(realtime: &Weak<Realtime>, inner: &Inner) -> Result<(), Failure> {
     let publications = publications(inner).await?;
-    let (mut heard, mut told) = stream::follow(&inner.login, &publications).await?;
+    let mut feed = Feed::begin(&inner.login, &inner.sessions, publications).await?;
     tracing::info!("changes are followed");
     inner.stage.send_replace(Stage::Live);
-    let mut following = Following {
-        realtime,
-        inner,
-        tables: Tables::default(),
-        reader: Reader::default(),
-    };
-    let mut tick = interval(TICK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tables = Tables::default();
     let mut last_seen = Instant::now();
-    let mut at = 0;
-    let mut last_told = Instant::now();
+    let mut looked_at = Instant::now();
     loop {
-        let first = tokio::select! {
-            piece = heard.next() => piece?,
-            _ = tick.tick() => {
-                told.done(at).await?;
-                last_told = Instant::now();
-                let Some(realtime) = realtime.upgrade() else { return Ok(()) };
-                // Under the lock that a new client starts with: either it is seen here, or it starts anew.
-                let mut is_running = lock(&inner.is_running);
-                if realtime.hub.connections.load(Ordering::SeqCst) > 0 {
-                    last_seen = Instant::now();
-                } else if last_seen.elapsed() > IDLE_MAX {
-                    *is_running = false;
-                    return Ok(());
-                }
-                continue;
-            }
-        };
-        let mut batch = Batch::default();
-        following.read(first, &mut batch)?;
-        while batch.changes.len() < BATCH_MAX {
-            let Some(piece) = heard.at_hand()? else { break };
-            following.read(piece, &mut batch)?;
-        }
-        if !batch.changes.is_empty() {
-            following.tell(&batch.changes, &mut told, at).await?;
-        }
-        at = at.max(batch.at);
-        if batch.is_asked || last_told.elapsed() > TOLD_EVERY {
-            told.done(at).await?;
-            last_told = Instant::now();
-        }
-        if !batch.changes.is_empty() && batch.changes.len() < BATCH_MAX {
-            tokio::time::sleep(GATHER).await;
-        }
-    }
-}
-
-/// What is read at once.
-#[derive(Default)]
-struct Batch {
-    changes: Vec<Change>,
-    /// Where the log is after it.
-    at: u64,
-    /// Whether PostgreSQL waits for an answer.
-    is_asked: bool,
-}
-
-struct Following<'a> {
-    realtime: &'a Weak<Realtime>,
-    inner: &'a Inner,
-    tables: Tables,
-    reader: Reader,
-}
-
-impl Following<'_> {
-    /// Reads a piece.
-    fn read(&mut self, piece: Piece, batch: &mut Batch) -> Result<(), Failure> {
-        match piece {
-            Piece::Alive { at, is_asked } => {
-                batch.at = batch.at.max(at);
-                batch.is_asked |= is_asked;
-            }
-            Piece::Data { at, message } => {
-                batch.at = batch.at.max(at);
-                batch.changes.extend(self.reader.read(&message)?);
+        if looked_at.elapsed() > TICK {
+            looked_at = Instant::now();
+            let Some(realtime) = realtime.upgrade() else {
+                return Ok(());
+            };
+            // Under the lock that a new client starts with: either it is seen here, or it starts anew.
+            let mut is_running = lock(&inner.is_running);
+            if realtime.hub.connections.load(Ordering::SeqCst) > 0 {
+                last_seen = Instant::now();
+            } else if last_seen.elapsed() > IDLE_MAX {
+                *is_running = false;
+                return Ok(());
             }
         }
-        Ok(())
-    }
-
-    /// Tells changes, and meanwhile PostgreSQL that somebody is there.
-    async fn tell(&mut self, changes: &[Change], told: &mut Told, at: u64) -> Result<(), Failure> {
-        if let Some(realtime) = self.realtime.upgrade() {
+        let changes = feed.next().await?;
+        if changes.is_empty() {
+            continue;
+        }
+        if let Some(realtime) = realtime.upgrade() {
             let messages = changes.iter().filter(|change| is_message(change));
             messages.for_each(|change| say(&realtime, change));
         }
         let mut teller = Teller {
-            sessions: &self.inner.sessions,
-            registry: &self.inner.registry,
-            tables: &mut self.tables,
+            sessions: &inner.sessions,
+            registry: &inner.registry,
+            tables: &mut tables,
         };
-        let telling = teller.tell(changes);
+        let telling = teller.tell(&changes);
         tokio::pin!(telling);
         loop {
             tokio::select! {
-                done = &mut telling => return Ok(done?),
-                () = tokio::time::sleep(TICK) => told.done(at).await?,
+                told = &mut telling => break told?,
+                () = tokio::time::sleep(TICK) => feed.stay().await?,
             }
         }
     }

@@ -7,10 +7,13 @@ use std::{io, time::Duration};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use fallible_iterator::FallibleIterator as _;
-use postgres_protocol::message::{backend::Message, frontend};
+use postgres_protocol::message::{
+    backend::{DataRowBody, Message},
+    frontend,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 use uuid::Uuid;
 
@@ -62,6 +65,9 @@ pub enum StreamError {
 pub struct Heard {
     from: ReadHalf<Box<dyn Stream>>,
     input: BytesMut,
+    /// When something came last.
+    last: Instant,
+    begins: u64,
 }
 
 /// The writing side, which tells PostgreSQL how far everything was done.
@@ -73,12 +79,7 @@ pub struct Told {
 #[derive(Debug)]
 pub enum Piece {
     /// A message of the plugin.
-    Data {
-        /// Where it stands in the log.
-        at: u64,
-        /// The message.
-        message: Bytes,
-    },
+    Data(Bytes),
     /// A sign of life.
     Alive {
         /// How far PostgreSQL is.
@@ -105,6 +106,8 @@ pub async fn follow(login: &Login, publications: &[String]) -> Result<(Heard, To
         Heard {
             from,
             input: BytesMut::new(),
+            last: Instant::now(),
+            begins: 0,
         },
         Told { to },
     );
@@ -132,11 +135,11 @@ impl Told {
         Ok(self.to.flush().await?)
     }
 
-    /// Everything up to there was done.
+    /// Everything up to there was done; how far PostgreSQL is may be asked.
     ///
     /// # Errors
     /// When the connection is lost.
-    pub async fn done(&mut self, at: u64) -> Result<(), StreamError> {
+    pub async fn done(&mut self, at: u64, asks: bool) -> Result<(), StreamError> {
         let mut out = BytesMut::with_capacity(64);
         out.put_u8(b'd');
         out.put_i32(4 + 1 + 8 * 4 + 1);
@@ -146,17 +149,38 @@ impl Told {
         }
         // The client's clock, which nobody looks at.
         out.put_i64(0);
-        out.put_u8(0);
+        out.put_u8(u8::from(asks));
         self.to.write_all(&out).await?;
         Ok(self.to.flush().await?)
     }
 }
 
+fn wrong() -> StreamError {
+    io::Error::from(io::ErrorKind::InvalidData).into()
+}
+
+/// The consistent point of a slot that was made: the second column, as `16/B374D848`.
+fn begin_of(row: &DataRowBody) -> Option<u64> {
+    let range = row.ranges().nth(1).ok()???;
+    let text = std::str::from_utf8(row.buffer().get(range)?).ok()?;
+    let (high, low) = text.split_once('/')?;
+    let [high, low] = [high, low].map(|part| u32::from_str_radix(part, 16).ok());
+    Some(u64::from(high?) << 32 | u64::from(low?))
+}
+
 impl Heard {
+    /// Where it begins: of what is committed from there on, nothing is missing (bytes since the log's beginning).
+    #[must_use]
+    pub fn begins(&self) -> u64 {
+        self.begins
+    }
+
     async fn fill(&mut self) -> Result<(), StreamError> {
         self.input.reserve(READ_BYTES);
-        let read = timeout(SILENCE_MAX, self.from.read_buf(&mut self.input));
-        if read.await.map_err(|_| StreamError::Silent)?? == 0 {
+        let read = timeout_at(self.last + SILENCE_MAX, self.from.read_buf(&mut self.input));
+        let count = read.await.map_err(|_| StreamError::Silent)??;
+        self.last = Instant::now();
+        if count == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         Ok(())
@@ -178,7 +202,9 @@ impl Heard {
             match self.message().await {
                 Ok(Message::ReadyForQuery(_)) => return Ok(()),
                 Ok(Message::ErrorResponse(body)) => return Err(refused(&body)),
-                Ok(_) | Err(StreamError::Silent) => {}
+                Ok(Message::DataRow(body)) => self.begins = begin_of(&body).ok_or_else(wrong)?,
+                Ok(_) => {}
+                Err(StreamError::Silent) => self.last = Instant::now(),
                 Err(error) => return Err(error),
             }
         }
@@ -226,21 +252,19 @@ impl Heard {
     #[allow(clippy::wildcard_enum_match_arm, reason = "the driver's enum, which may grow")]
     pub fn at_hand(&mut self) -> Result<Option<Piece>, StreamError> {
         let ended = || io::Error::new(io::ErrorKind::UnexpectedEof, "PostgreSQL ended the stream");
-        let wrong = || io::Error::from(io::ErrorKind::InvalidData);
         loop {
             match Message::parse(&mut self.input)? {
                 None => return Ok(None),
                 Some(Message::CopyData(body)) => {
                     let mut data = body.into_bytes();
                     let Some(kind) = data.first().copied() else {
-                        return Err(wrong().into());
+                        return Err(wrong());
                     };
                     data.advance(1);
                     match kind {
                         b'w' if data.len() >= 24 => {
-                            let at = data.get_u64();
-                            data.advance(16);
-                            return Ok(Some(Piece::Data { at, message: data }));
+                            data.advance(24);
+                            return Ok(Some(Piece::Data(data)));
                         }
                         b'k' if data.len() >= 17 => {
                             let at = data.get_u64();
@@ -249,7 +273,7 @@ impl Heard {
                             let is_asked = data.get_u8() != 0;
                             return Ok(Some(Piece::Alive { at, is_asked }));
                         }
-                        _ => return Err(wrong().into()),
+                        _ => return Err(wrong()),
                     }
                 }
                 Some(Message::ErrorResponse(body)) => return Err(refused(&body)),

@@ -84,8 +84,19 @@ pub struct WalError;
 #[derive(Debug, Default)]
 pub struct Reader {
     relations: HashMap<u32, Arc<Relation>>,
+    /// The transaction whose messages come now; none between two.
+    open: Option<Transaction>,
+    /// Where the commit of the last one whose messages are over stands in the log (bytes since its beginning).
+    done: u64,
+    /// Where that commit ends.
+    end: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Transaction {
     xid: u32,
     committed_at: DateTime<Utc>,
+    commit: u64,
 }
 
 struct Cursor<'a>(&'a [u8]);
@@ -108,6 +119,10 @@ impl<'a> Cursor<'a> {
 
     fn u32(&mut self) -> Result<u32, WalError> {
         Ok(u32::from_be_bytes(self.take()?))
+    }
+
+    fn u64(&mut self) -> Result<u64, WalError> {
+        Ok(u64::from_be_bytes(self.take()?))
     }
 
     fn i64(&mut self) -> Result<i64, WalError> {
@@ -147,6 +162,28 @@ impl<'a> Cursor<'a> {
 }
 
 impl Reader {
+    /// Reads a stream that begins anew: what another one has told already is passed over.
+    #[must_use]
+    pub fn after(other: &Reader) -> Reader {
+        Reader {
+            done: other.done,
+            end: other.end,
+            ..Reader::default()
+        }
+    }
+
+    /// Whether no transaction is half read.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        self.open.is_none()
+    }
+
+    /// Where the last commit ends that was read whole: all that were before it are read as well.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
     /// Reads one message; gives the change that it tells of, if it does.
     ///
     /// # Errors
@@ -155,11 +192,22 @@ impl Reader {
         let mut cursor = Cursor(message);
         match cursor.byte()? {
             b'B' => {
-                cursor.i64()?;
+                let commit = cursor.u64()?;
                 let time = TimeDelta::microseconds(cursor.i64()?);
                 let epoch = DateTime::from_timestamp(EPOCH_S, 0).ok_or(WalError)?;
-                self.committed_at = epoch.checked_add_signed(time).ok_or(WalError)?;
-                self.xid = cursor.u32()?;
+                self.open = Some(Transaction {
+                    committed_at: epoch.checked_add_signed(time).ok_or(WalError)?,
+                    xid: cursor.u32()?,
+                    commit,
+                });
+                Ok(None)
+            }
+            b'C' => {
+                cursor.byte()?;
+                let (commit, end) = (cursor.u64()?, cursor.u64()?);
+                self.open = None;
+                self.done = self.done.max(commit);
+                self.end = self.end.max(end);
                 Ok(None)
             }
             b'R' => {
@@ -190,7 +238,7 @@ impl Reader {
                 let relation = self.relation(&mut cursor)?;
                 cursor.byte()?;
                 let new = cursor.tuple()?;
-                self.change(relation, Kind::Insert, Some(new), None).map(Some)
+                self.change(relation, Kind::Insert, Some(new), None)
             }
             b'U' => {
                 let relation = self.relation(&mut cursor)?;
@@ -204,16 +252,16 @@ impl Reader {
                     _ => return Err(WalError),
                 };
                 let new = cursor.tuple()?;
-                self.change(relation, Kind::Update, Some(new), old).map(Some)
+                self.change(relation, Kind::Update, Some(new), old)
             }
             b'D' => {
                 let relation = self.relation(&mut cursor)?;
                 let kind = cursor.byte()?;
                 let old = cursor.tuple()?;
-                self.change(relation, Kind::Delete, None, Some((kind, old))).map(Some)
+                self.change(relation, Kind::Delete, None, Some((kind, old)))
             }
-            // Commits, truncations, origins, types, messages of programs.
-            b'C' | b'T' | b'O' | b'Y' | b'M' => Ok(None),
+            // Truncations, origins, types, messages of programs.
+            b'T' | b'O' | b'Y' | b'M' => Ok(None),
             _ => Err(WalError),
         }
     }
@@ -228,20 +276,26 @@ impl Reader {
         kind: Kind,
         new: Option<Vec<Cell>>,
         old: Option<(u8, Vec<Cell>)>,
-    ) -> Result<Change, WalError> {
+    ) -> Result<Option<Change>, WalError> {
+        let Transaction {
+            xid,
+            committed_at,
+            commit,
+        } = self.open.ok_or(WalError)?;
         let fits = |cells: &Vec<Cell>| cells.len() == relation.columns.len();
         if !new.iter().all(fits) || !old.iter().all(|(_, cells)| fits(cells)) {
             return Err(WalError);
         }
-        Ok(Change {
+        let is_new = commit > self.done;
+        Ok(is_new.then(|| Change {
             relation,
             kind,
             new,
             is_old_whole: matches!(old, Some((b'O', _))),
             old: old.map(|(_, cells)| cells),
-            xid: self.xid,
-            committed_at: self.committed_at,
-        })
+            xid,
+            committed_at,
+        }))
     }
 }
 
@@ -257,18 +311,48 @@ mod tests {
         bytes
     }
 
-    fn begin() -> Vec<u8> {
+    fn begin(commit: u64) -> Vec<u8> {
         let mut bytes = vec![b'B'];
-        bytes.extend_from_slice(&[0; 8]);
+        bytes.extend_from_slice(&commit.to_be_bytes());
         bytes.extend_from_slice(&1_500_000_i64.to_be_bytes());
         bytes.extend_from_slice(&9_u32.to_be_bytes());
         bytes
     }
 
+    fn commit(commit: u64) -> Vec<u8> {
+        let mut bytes = vec![b'C', 0];
+        bytes.extend_from_slice(&commit.to_be_bytes());
+        bytes.extend_from_slice(&(commit + 8).to_be_bytes());
+        bytes.extend_from_slice(&[0; 8]);
+        bytes
+    }
+
+    #[test]
+    fn what_another_stream_has_told_is_passed_over() {
+        let insert = [b'I', 0, 0, 0, 7, b'N', 0, 2, b'n', b'n'];
+        let mut first = Reader::default();
+        let told = |reader: &mut Reader, at: u64| {
+            assert!(reader.is_between());
+            reader.read(&begin(at)).unwrap();
+            reader.read(&relation()).unwrap();
+            let told = [reader.read(&insert).unwrap(), reader.read(&insert).unwrap()];
+            assert!(!reader.is_between());
+            reader.read(&commit(at)).unwrap();
+            told.iter().flatten().count()
+        };
+        assert_eq!(told(&mut first, 100), 2);
+        assert_eq!(told(&mut first, 200), 2);
+        assert_eq!(first.end(), 208);
+        let mut second = Reader::after(&first);
+        assert_eq!([90, 100, 200, 300].map(|at| told(&mut second, at)), [0, 0, 0, 2]);
+        assert_eq!(second.end(), 308);
+        assert!(second.read(&insert).is_err(), "a change outside of any transaction");
+    }
+
     #[test]
     fn changes_are_read() {
         let mut reader = Reader::default();
-        assert!(reader.read(&begin()).unwrap().is_none());
+        assert!(reader.read(&begin(1)).unwrap().is_none());
         assert!(reader.read(&relation()).unwrap().is_none());
         let mut update = vec![b'U', 0, 0, 0, 7, b'K', 0, 2, b't', 0, 0, 0, 1, b'1', b'n', b'N', 0, 2];
         update.extend_from_slice(b"t\0\0\0\x012u");

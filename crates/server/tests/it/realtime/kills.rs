@@ -1,5 +1,5 @@
 //! The server and PostgreSQL ended by force while somebody follows what is written: whoever joins again misses nothing from
-//! then on, and whoever stopped reading keeps nobody's log.
+//! then on, and whoever stopped reading keeps nobody's log. And much is written meanwhile: whoever stays misses nothing.
 
 use std::fs;
 use std::sync::Arc;
@@ -209,6 +209,42 @@ async fn whoever_joins_again_misses_nothing_that_is_committed_from_then_on() {
     writing.end().await;
     let slots = "select count(*) = 1 and bool_and(temporary and active) from pg_replication_slots";
     until(&house.admin().await.unwrap(), slots).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_told_twice_when_much_is_written_and_then_little() {
+    // Each round has a transaction's number of its own.
+    const BUSTLE: &str = "do $$ begin
+        for n in 1..20000 loop
+          begin insert into public.bustle values (n); exception when unique_violation then null; end;
+        end loop;
+      end $$";
+    const FOLLOWED: &str = "select coalesce(string_agg(a.backend_type, ' '), '')
+        from pg_replication_slots as s join pg_stat_activity as a on a.pid = s.active_pid where s.slot_name !~ '_step$'";
+    let (house, server, admin) = House::new().await;
+    admin.batch_execute("create table public.bustle (n int)").await.unwrap();
+    let house = Arc::new(house);
+    let writing = house.write();
+    let mut talk = house.connect(&server).await;
+    house.follow(&mut talk).await;
+    let mut last = talk.change().await.1["id"].as_i64().unwrap();
+    for (way, is_much) in [("walsender", false), ("client backend", true), ("walsender", false)] {
+        while admin.query_one(FOLLOWED, &[]).await.unwrap().get::<_, String>(0) != way {
+            if is_much {
+                admin.batch_execute(BUSTLE).await.unwrap();
+            }
+            for _ in 0..ROWS {
+                let id = talk.change().await.1["id"].as_i64().unwrap();
+                assert_eq!(id, last + 1, "until changes are followed by a {way}");
+                last = id;
+            }
+        }
+    }
+    writing.end().await;
+    let log = fs::read_to_string(house.program.data_dir().join("postgres/server.log")).unwrap();
+    assert!(log.contains("database system is ready"));
+    let decoded = log.lines().filter(|line| line.contains("starting logical decoding"));
+    assert!(decoded.count() <= 4, "a line for each reading");
 }
 
 #[tokio::test(flavor = "multi_thread")]
