@@ -91,7 +91,7 @@ pub struct Changes {
 
 struct Inner {
     login: Login,
-    sessions: Sessions,
+    sessions: Arc<Sessions>,
     registry: Registry,
     stage: watch::Sender<Stage>,
     is_running: Mutex<bool>,
@@ -176,7 +176,7 @@ impl Changes {
         Changes {
             inner: Arc::new(Inner {
                 login,
-                sessions,
+                sessions: Arc::new(sessions),
                 registry: Registry::default(),
                 stage: watch::Sender::new(Stage::Starting),
                 is_running: Mutex::new(false),

@@ -12,7 +12,7 @@
 //!
 //! [decision 26]: ../../../../../docs/decisions/0026-realtime.md
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use tokio::{
     task::JoinSet,
@@ -55,14 +55,12 @@ const READY_MAX: Duration = Duration::from_secs(10);
 /// How long to wait until what could not be made ready is tried again.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// From so many transactions a second that write the log is read; a thousand small rows a second are told one by one.
-const MUCH: f64 = 2_500.0;
+/// With so many transactions a second that write, for so long, the log is read; a thousand small rows a second are told one
+/// by one.
+const MUCH: (f64, Duration) = (2_500.0, Duration::from_millis(500));
 
-/// Below so many ...
-const LITTLE: f64 = 1_500.0;
-
-/// ... for so long the sender is followed again.
-const CALM_FOR: Duration = Duration::from_secs(5);
+/// With less than so many, for so long, the sender is followed again.
+const LITTLE: (f64, Duration) = (1_500.0, Duration::from_secs(5));
 
 /// How many transactions had a number of their own since the cluster was made, which those have that write.
 const WRITTEN: &str = sql!("select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text");
@@ -92,7 +90,7 @@ struct Sender {
 /// Where changes come from.
 pub struct Feed<'a> {
     login: &'a Login,
-    sessions: &'a Sessions,
+    sessions: &'a Arc<Sessions>,
     publications: Vec<String>,
     source: Source,
     reader: Reader,
@@ -100,6 +98,8 @@ pub struct Feed<'a> {
     at: u64,
     load: Load,
     weighed: Instant,
+    /// How much was written is being asked, while changes go on.
+    weighing: JoinSet<Option<u64>>,
     /// What is to be followed next, or is followed.
     aim: Way,
     making: JoinSet<Result<Source, Failure>>,
@@ -146,7 +146,7 @@ impl<'a> Feed<'a> {
     /// When there is no connection, or PostgreSQL refuses.
     pub async fn begin(
         login: &'a Login,
-        sessions: &'a Sessions,
+        sessions: &'a Arc<Sessions>,
         publications: Vec<String>,
     ) -> Result<Feed<'a>, Failure> {
         let source = Source::new(Way::Sender, login, &publications).await?;
@@ -160,6 +160,7 @@ impl<'a> Feed<'a> {
             at: 0,
             load: Load::default(),
             weighed: now,
+            weighing: JoinSet::new(),
             aim: Way::Sender,
             making: JoinSet::new(),
             ready: None,
@@ -173,7 +174,7 @@ impl<'a> Feed<'a> {
     /// # Errors
     /// When the connection is lost, or PostgreSQL refuses: there are no more changes then.
     pub async fn next(&mut self) -> Result<Vec<Change>, Failure> {
-        self.weigh().await;
+        self.weigh();
         self.switch();
         let is_awaited = self.ready.is_some();
         match &mut self.source {
@@ -196,20 +197,21 @@ impl<'a> Feed<'a> {
     }
 
     /// Looks how much is written, and has what suits that made ready.
-    async fn weigh(&mut self) {
-        if self.weighed.elapsed() < WEIGH_EVERY {
-            return;
+    fn weigh(&mut self) {
+        if self.weighing.is_empty() && self.weighed.elapsed() >= WEIGH_EVERY {
+            self.weighed = Instant::now();
+            let sessions = self.sessions.clone();
+            self.weighing.spawn(async move { written(&sessions).await });
         }
-        self.weighed = Instant::now();
-        // What cannot be asked just now is asked again.
-        let Some(written) = written(self.sessions).await else {
+        // What could not be asked just now is asked again.
+        let Some(Ok(Some(written))) = self.weighing.try_join_next() else {
             return;
         };
-        self.aim = self.load.look(self.aim, written, self.weighed);
+        self.aim = self.load.look(self.aim, written, Instant::now());
         if self.aim == self.source.way() {
             self.making.abort_all();
             self.ready = None;
-        } else if self.making.is_empty() && self.ready.is_none() && self.weighed >= self.try_after {
+        } else if self.making.is_empty() && self.ready.is_none() && Instant::now() >= self.try_after {
             let (aim, login, publications) = (self.aim, self.login.clone(), self.publications.clone());
             self.making
                 .spawn(async move { Source::new(aim, &login, &publications).await });
@@ -326,7 +328,8 @@ async fn written(sessions: &Sessions) -> Option<u64> {
 #[derive(Debug, Default)]
 struct Load {
     last: Option<(u64, Instant)>,
-    calm_since: Option<Instant>,
+    /// Since when it has been more, or less, than what the way that is followed is for.
+    other_since: Option<Instant>,
 }
 
 impl Load {
@@ -337,16 +340,17 @@ impl Load {
         };
         let seconds = now.saturating_duration_since(then).as_secs_f64().max(1e-6);
         let rate = written.saturating_sub(before) as f64 / seconds;
-        if rate >= LITTLE {
-            self.calm_since = None;
-            return if rate >= MUCH { Way::Log } else { way };
+        let (is_other, patience, other) = match way {
+            Way::Sender => (rate >= MUCH.0, MUCH.1, Way::Log),
+            Way::Log => (rate < LITTLE.0, LITTLE.1, Way::Sender),
+        };
+        let since = is_other.then(|| self.other_since.unwrap_or(then));
+        if since.is_some_and(|since| now.saturating_duration_since(since) >= patience) {
+            self.other_since = None;
+            return other;
         }
-        let since = *self.calm_since.get_or_insert(then);
-        if now.saturating_duration_since(since) >= CALM_FOR {
-            Way::Sender
-        } else {
-            way
-        }
+        self.other_since = since;
+        way
     }
 }
 
@@ -358,20 +362,24 @@ mod tests {
     fn much_is_read_from_the_log_until_it_was_calm_for_a_while() {
         let begun = Instant::now();
         let mut load = Load::default();
-        let (mut way, mut written, mut seconds) = (Way::Sender, 1_000_000, 0);
+        let (mut way, mut written, mut looks) = (Way::Sender, 1_000_000, 0);
         let mut after = |rate: u64| {
-            written += rate;
-            way = load.look(way, written, begun + Duration::from_secs(seconds));
-            seconds += 1;
+            written += rate / 4;
+            way = load.look(way, written, begun + looks * WEIGH_EVERY);
+            looks += 1;
             way
         };
         assert_eq!(after(9_000), Way::Sender, "nothing is known yet");
-        assert_eq!([1_000, 2_400, 0].map(&mut after), [Way::Sender; 3]);
+        assert_eq!(
+            [1_000, 2_400, 90_000, 0, 2_500].map(&mut after),
+            [Way::Sender; 5],
+            "not for long"
+        );
         assert_eq!(after(2_500), Way::Log);
-        assert_eq!([1_600; 9].map(&mut after), [Way::Log; 9], "neither much nor little");
-        assert_eq!([0, 0, 0, 0, 1_600].map(&mut after), [Way::Log; 5], "not for long");
-        assert_eq!([0, 100, 1_400, 0].map(&mut after), [Way::Log; 4]);
-        assert_eq!(after(0), Way::Sender);
-        assert_eq!(after(0), Way::Sender);
+        assert_eq!([1_600; 40].map(&mut after), [Way::Log; 40], "neither much nor little");
+        assert_eq!([0; 19].map(&mut after), [Way::Log; 19]);
+        assert_eq!(after(1_600), Way::Log, "not for long");
+        assert_eq!([1_400; 19].map(&mut after), [Way::Log; 19]);
+        assert_eq!([0; 3].map(&mut after), [Way::Sender; 3]);
     }
 }
