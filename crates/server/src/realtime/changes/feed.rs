@@ -222,7 +222,8 @@ impl<'a> Feed<'a> {
     fn switch(&mut self) {
         while let Some(made) = self.making.try_join_next() {
             match made {
-                Ok(Ok(source)) => self.ready = Some((source, Instant::now())),
+                // One that was ready just before it was no longer wanted is let go.
+                Ok(Ok(source)) => self.ready = (source.way() == self.aim).then(|| (source, Instant::now())),
                 Ok(Err(error)) => {
                     tracing::warn!(cause = %error, "changes are followed as before, though as much is written as it is");
                     self.try_after = Instant::now() + TRY_AGAIN_AFTER;
