@@ -1,7 +1,4 @@
 //! The connection over which PostgreSQL tells of changes: a slot that lives as long as the connection, and its stream.
-//!
-//! The slot is temporary: a process that dies leaves nothing behind that keeps the write-ahead log. What was committed
-//! while nobody was connected is not told of; whoever listened then is told that.
 
 use std::{io, time::Duration};
 
