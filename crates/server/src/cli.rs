@@ -14,7 +14,7 @@ mod user;
 use std::{
     error::Error,
     io::{self, IsTerminal as _, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
@@ -139,7 +139,10 @@ enum Command {
         command: LedgerCommand,
     },
     /// Serve PostgREST's protocol alone, on any database, configured by PostgREST's PGRST_* variables
-    Rest,
+    Rest {
+        /// A configuration file of PostgREST's, for what the variables do not say
+        file: Option<PathBuf>,
+    },
     /// Stored files: their keys, and whether they are as they were written
     Files {
         #[command(subcommand)]
@@ -192,8 +195,8 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode, AnyError> {
     let environment = Environment::of_process();
-    if matches!(cli.command, Command::Rest) {
-        return rest(&environment);
+    if let Command::Rest { file } = &cli.command {
+        return rest(&environment, file.as_deref());
     }
     let mut flags = cli.flags;
     flags.demo |= matches!(cli.command, Command::Demo { .. });
@@ -244,7 +247,7 @@ fn run(cli: Cli) -> Result<ExitCode, AnyError> {
             LedgerCommand::Verify => verify_ledger(postgres).await,
             LedgerCommand::Laws => ask_laws(postgres).await,
         }),
-        Command::Rest => rest(&environment),
+        Command::Rest { file } => rest(&environment, file.as_deref()),
         Command::Key { which } => {
             let keys = Keys::of(&settings.into_config()?, system_clock()())?;
             match which {
@@ -272,10 +275,15 @@ fn serve(config: Config, no_migrate: bool) -> Result<ExitCode, AnyError> {
 }
 
 /// Has settings of its own: those of PostgREST, whose place it takes.
-fn rest(environment: &Environment) -> Result<ExitCode, AnyError> {
+fn rest(environment: &Environment, file: Option<&Path>) -> Result<ExitCode, AnyError> {
+    let environment = &match file {
+        Some(file) => environment.with_postgrest_file(file)?,
+        None => environment.clone(),
+    };
     let settings = RestSettings::load(environment)?;
     log_to_stderr(settings.log.clone());
-    let listener = serve::bind(settings.listen)?;
+    let listener = settings.listen.bind();
+    let listener = listener.map_err(|error| format!("cannot listen at {}: {error}", settings.listen))?;
     let admin = settings.admin.map(serve::bind).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.threads.get())

@@ -12,8 +12,10 @@
 //! - [`http`]: requests and answers as axum has them.
 //! - [`routes`]: `/rest/v1` of the server.
 //! - [`alone`]: the engine alone, on any database.
+//! - [`access_log`]: the lines of its requests.
 //! - `metrics`: what it tells those who watch it.
 
+pub mod access_log;
 pub mod alone;
 pub mod at_once;
 pub mod catalogue;

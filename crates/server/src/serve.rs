@@ -95,6 +95,7 @@ pub async fn run(
     let engine = app.rest.clone();
     let realtime = app.realtime.clone();
     let listening = tokio::spawn(listen::listen(engine.clone(), REST_CHANNEL.to_owned()));
+    let tidying = tokio::spawn(listen::tidy(engine.clone()));
     let jobs = tokio::spawn(jobs::run(app.clone(), SealKey::parse(&app.config.seal_key)?));
     let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::System)?;
     let listener = listener.tap_io(|connection| {
@@ -117,6 +118,7 @@ pub async fn run(
     jobs.abort();
     let _ = jobs.await;
     listening.abort();
+    tidying.abort();
     realtime.stop();
     engine.close();
     db.close();

@@ -3,12 +3,20 @@
 //! The driver knows `disable`, `prefer` and `require`; what `verify-ca` and `verify-full` mean is decided here and
 //! done in `db/tls.rs`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio_postgres::config::SslMode;
 
+use super::Environment;
+
 /// How long one attempt to reach the server may take when the URL does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where PostgreSQL has its sockets unless it is told otherwise: on Debian and others, and by itself.
+const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
 /// A parsed `DATABASE_URL`. Its `Debug` hides the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,35 +60,31 @@ impl DatabaseUrl {
         if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
             return Err("a URL such as postgres://user:password@host:5432/database".to_owned());
         }
-        let (address, query) = text.split_once('?').unwrap_or((text, ""));
-        let mut kept = Vec::new();
-        let (mut mode, mut roots) = (None, None);
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            match pair.split_once('=') {
-                Some(("sslmode", value)) => mode = Some(value),
-                Some(("sslrootcert", value)) => roots = Some(percent_decoded(value)?),
-                Some(_) | None => kept.push(pair),
-            }
-        }
-        let tls = tls_mode(mode, roots)?;
-        let mut pg: tokio_postgres::Config =
-            format!("{address}?{}", kept.join("&"))
-                .parse()
-                .map_err(|error: tokio_postgres::Error| {
-                    let reason = std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string);
-                    format!("a PostgreSQL URL ({reason})")
-                })?;
+        let (mut pg, tls) = of_url(text, (None, None))?;
         if pg.get_hosts().is_empty() {
             return Err("a URL with a host, or ?host=/folder/of/the/socket".to_owned());
         }
-        pg.ssl_mode(match tls {
-            TlsMode::Disable => SslMode::Disable,
-            TlsMode::Prefer => SslMode::Prefer,
-            TlsMode::Require | TlsMode::VerifyCa(_) | TlsMode::VerifyFull(_) => SslMode::Require,
-        });
-        if pg.get_connect_timeout().is_none() {
-            pg.connect_timeout(CONNECT_TIMEOUT);
-        }
+        finish(&mut pg, &tls);
+        Ok(DatabaseUrl { pg, tls })
+    }
+
+    /// Reads what libpq would: a URL or `name=value` pairs, and `PGHOST` and its like for what they leave out.
+    ///
+    /// # Errors
+    /// A sentence that completes "expected ...".
+    pub(super) fn as_libpq(text: &str, environment: &Environment) -> Result<DatabaseUrl, String> {
+        let usual = (
+            environment.get("PGSSLMODE").map(str::to_owned),
+            environment.get("PGSSLROOTCERT").map(str::to_owned),
+        );
+        let is_url = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        let (mut pg, tls) = if is_url {
+            of_url(text, usual)
+        } else {
+            of_pairs(text, usual)
+        }?;
+        fill(&mut pg, environment)?;
+        finish(&mut pg, &tls);
         Ok(DatabaseUrl { pg, tls })
     }
 
@@ -88,6 +92,103 @@ impl DatabaseUrl {
     #[must_use]
     pub fn shown(&self) -> String {
         shown(&self.pg)
+    }
+}
+
+/// `sslmode` and `sslrootcert`.
+type Tls = (Option<String>, Option<String>);
+
+fn of_url(text: &str, usual: Tls) -> Result<(tokio_postgres::Config, TlsMode), String> {
+    let (address, query) = text.split_once('?').unwrap_or((text, ""));
+    let mut kept = Vec::new();
+    let (mut mode, mut roots) = usual;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("sslmode", value)) => mode = Some(value.to_owned()),
+            Some(("sslrootcert", value)) => roots = Some(percent_decoded(value)?),
+            Some(_) | None => kept.push(pair),
+        }
+    }
+    let pg = driver(&format!("{address}?{}", kept.join("&")), "a PostgreSQL URL")?;
+    Ok((pg, tls_mode(mode.as_deref(), roots)?))
+}
+
+fn of_pairs(text: &str, usual: Tls) -> Result<(tokio_postgres::Config, TlsMode), String> {
+    let expected = || "a PostgreSQL URL, or name=value pairs".to_owned();
+    let (mut mode, mut roots) = usual;
+    let mut kept = String::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once('=').ok_or_else(expected)?;
+        let (value, after) = value(after.trim_start()).ok_or_else(expected)?;
+        match name.trim_end() {
+            "sslmode" => mode = Some(value),
+            "sslrootcert" => roots = Some(value),
+            name => {
+                let escaped = value.replace('\\', "\\\\").replace('\'', "\\'");
+                kept.push_str(&format!("{name}='{escaped}' "));
+            }
+        }
+        rest = after.trim_start();
+    }
+    Ok((driver(&kept, &expected())?, tls_mode(mode.as_deref(), roots)?))
+}
+
+/// A value as libpq has it: to the next white space, or in quotes; a backslash before what stands for itself.
+fn value(text: &str) -> Option<(String, &str)> {
+    let (text, is_quoted) = text.strip_prefix('\'').map_or((text, false), |inside| (inside, true));
+    let mut value = String::new();
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '\\' => value.push(letters.next()?.1),
+            '\'' if is_quoted => return Some((value, text.get(at + 1..)?)),
+            letter if letter.is_whitespace() && !is_quoted => return Some((value, text.get(at..)?)),
+            letter => value.push(letter),
+        }
+    }
+    (!is_quoted).then_some((value, ""))
+}
+
+fn driver(text: &str, expected: &str) -> Result<tokio_postgres::Config, String> {
+    text.parse().map_err(|error: tokio_postgres::Error| {
+        let reason = std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string);
+        format!("{expected} ({reason})")
+    })
+}
+
+/// What was left out is taken from libpq's variables, and else the host is the usual folder of sockets.
+fn fill(pg: &mut tokio_postgres::Config, environment: &Environment) -> Result<(), String> {
+    if pg.get_hosts().is_empty() {
+        let usual = SOCKET_FOLDERS.into_iter().find(|folder| Path::new(folder).exists());
+        let hosts = environment.get("PGHOST").or(usual).unwrap_or("localhost");
+        for host in hosts.split(',') {
+            pg.host(host);
+        }
+    }
+    if let (true, Some(port)) = (pg.get_ports().is_empty(), environment.get("PGPORT")) {
+        pg.port(port.parse().map_err(|_| "PGPORT to be a port".to_owned())?);
+    }
+    if let (None, Some(user)) = (pg.get_user(), environment.get("PGUSER")) {
+        pg.user(user);
+    }
+    if let (None, Some(password)) = (pg.get_password(), environment.get("PGPASSWORD")) {
+        pg.password(password);
+    }
+    if let (None, Some(name)) = (pg.get_dbname(), environment.get("PGDATABASE")) {
+        pg.dbname(name);
+    }
+    Ok(())
+}
+
+fn finish(pg: &mut tokio_postgres::Config, tls: &TlsMode) {
+    pg.ssl_mode(match tls {
+        TlsMode::Disable => SslMode::Disable,
+        TlsMode::Prefer => SslMode::Prefer,
+        TlsMode::Require | TlsMode::VerifyCa(_) | TlsMode::VerifyFull(_) => SslMode::Require,
+    });
+    if pg.get_connect_timeout().is_none() {
+        pg.connect_timeout(CONNECT_TIMEOUT);
     }
 }
 
@@ -196,6 +297,34 @@ mod tests {
         assert_eq!(url.pg.get_ssl_mode(), SslMode::Require);
         assert_eq!(url.shown(), "me@h1:6000/mint");
         assert!(!format!("{url:?}").contains("pw"));
+    }
+
+    #[test]
+    fn pairs_and_variables_are_read_as_libpq_reads_them() {
+        let environment = Environment::of([
+            ("PGHOST", "h1,h2"),
+            ("PGPORT", "6000"),
+            ("PGUSER", "me"),
+            ("PGPASSWORD", "pw"),
+            ("PGDATABASE", "mint"),
+            ("PGSSLMODE", "require"),
+        ]);
+        let read = |text: &str| DatabaseUrl::as_libpq(text, &environment).map(|url| (url.shown(), url.tls));
+        let variables = ("me@h1:6000,h2:6000/mint".to_owned(), TlsMode::Require);
+        for text in ["postgresql://", "postgres://", ""] {
+            assert_eq!(read(text), Ok(variables.clone()), "{text:?}");
+        }
+        assert_eq!(
+            read(r"host = db  user='o\'brien' dbname=a\ b sslmode=disable port=5432"),
+            Ok(("o'brien@db:5432/a b".to_owned(), TlsMode::Disable))
+        );
+        assert_eq!(
+            read("postgresql://you@db/x?sslmode=disable"),
+            Ok(("you@db:5432/x".to_owned(), TlsMode::Disable))
+        );
+        for wrong in ["mysql://me:pw@h/d", "host", "user='pw", "pw=1"] {
+            assert!(!read(wrong).unwrap_err().contains("'pw"), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! The settings of `nexus-mint rest`: PostgREST's own environment variables, so that it can take the place of one.
 
-use std::{
-    net::{SocketAddr, ToSocketAddrs as _},
-    num::NonZero,
-    thread::available_parallelism,
-    time::Duration,
-};
+mod file;
+mod place;
 
+use std::{net::SocketAddr, num::NonZero, thread::available_parallelism, time::Duration};
+
+use axum::http::StatusCode;
 use pgrest::{
     name::QualifiedName,
     request::{Options, Root},
@@ -14,6 +13,7 @@ use pgrest::{
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::{ConfigError, DatabaseUrl, Environment, Secret};
+pub use place::{Listener, Place};
 
 /// Settings that the database may have as well, as `pgrst.NAME` of the role that logs in; there they come first.
 pub const IN_DATABASE: [&str; 20] = [
@@ -44,8 +44,8 @@ pub const IN_DATABASE: [&str; 20] = [
 pub struct RestSettings {
     /// `PGRST_DB_URI`
     pub database: Box<DatabaseUrl>,
-    /// `PGRST_SERVER_HOST`, `PGRST_SERVER_PORT`
-    pub listen: SocketAddr,
+    /// `PGRST_SERVER_HOST`, `PGRST_SERVER_PORT`, or `PGRST_SERVER_UNIX_SOCKET`, `PGRST_SERVER_UNIX_SOCKET_MODE`
+    pub listen: Place,
     /// `PGRST_ADMIN_SERVER_HOST`, `PGRST_ADMIN_SERVER_PORT`; without a port there is none.
     pub admin: Option<SocketAddr>,
     /// Whether the database's own settings count: `PGRST_DB_CONFIG`.
@@ -68,6 +68,10 @@ pub struct RestSettings {
     pub connections_max: usize,
     /// `PGRST_DB_POOL_ACQUISITION_TIMEOUT`
     pub wait: Duration,
+    /// `PGRST_DB_POOL_MAX_LIFETIME`: how old a connection may become.
+    pub lifetime: Duration,
+    /// `PGRST_DB_POOL_MAX_IDLETIME`: how long one is kept that nobody uses.
+    pub idle: Duration,
     /// `PGRST_DB_CHANNEL`, unless `PGRST_DB_CHANNEL_ENABLED` is false.
     pub channel: Option<String>,
     /// `PGRST_JWT_SECRET`
@@ -86,8 +90,36 @@ pub struct RestSettings {
     pub trace_header: Option<String>,
     /// `PGRST_LOG_LEVEL`
     pub log: Targets,
+    /// Of which requests there is a line: `PGRST_LOG_LEVEL` as well.
+    pub requests: Wanted,
     /// `NEXUS_MINT_REST_THREADS`: threads that serve.
     pub threads: NonZero<usize>,
+}
+
+/// Requests that are logged, by the status of their answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// None.
+    None,
+    /// From 500.
+    ServerErrors,
+    /// From 400.
+    Errors,
+    /// Every one.
+    All,
+}
+
+impl Wanted {
+    /// Whether an answer of this status is logged.
+    #[must_use]
+    pub fn has(self, status: StatusCode) -> bool {
+        match self {
+            Wanted::None => false,
+            Wanted::ServerErrors => status.is_server_error(),
+            Wanted::Errors => status.is_server_error() || status.is_client_error(),
+            Wanted::All => true,
+        }
+    }
 }
 
 /// Half the processors: the others are PostgreSQL's, and with fewer threads fewer requests wake one.
@@ -114,10 +146,11 @@ impl RestSettings {
     /// See [`ConfigError`].
     pub fn load(environment: &Environment) -> Result<RestSettings, ConfigError> {
         let get = |names: &[&str]| names.iter().find_map(|name| environment.get(name));
-        let flag = |name: &str| {
-            environment
-                .get(name)
-                .is_some_and(|text| matches!(text, "true" | "1" | "yes" | "on"))
+        let flag = |name: &str| environment.get(name).and_then(truth) == Some(true);
+        let is_left_on = |name: &str| environment.get(name).and_then(truth) != Some(false);
+        let seconds = |names: &[&str], usual: u64| {
+            let given = get(names).and_then(|text| text.parse().ok());
+            Duration::from_secs(given.unwrap_or(usual))
         };
         let list = |text: &str| {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
@@ -136,18 +169,30 @@ impl RestSettings {
             (None, Some("disabled")) => Root::Disabled,
             (None, Some(_)) => return Err(wrong("Invalid openapi-mode. Check your configuration.")),
         };
+        let (log, requests) = level(environment.get("PGRST_LOG_LEVEL").unwrap_or("error"))?;
         let extra = environment.given("PGRST_DB_EXTRA_SEARCH_PATH").unwrap_or("public");
-        let url = get(&["PGRST_DB_URI"]).unwrap_or("postgresql://");
+        if let Some(name) = schemas
+            .iter()
+            .find(|name| ["pg_catalog", "information_schema"].contains(&name.as_str()))
+        {
+            return Err(wrong(&format!("db-schemas does not allow schema: '{name}'")));
+        }
+        let url = file::text_or_file("PGRST_DB_URI", get(&["PGRST_DB_URI"]).unwrap_or("postgresql://"))?;
+        let secret = environment.get("PGRST_JWT_SECRET");
+        let secret = secret
+            .map(|secret| file::text_or_file("PGRST_JWT_SECRET", secret))
+            .transpose()?;
         let hoisted = environment
             .given("PGRST_DB_HOISTED_TX_SETTINGS")
             .unwrap_or("statement_timeout, plan_filter.statement_cost_limit, default_transaction_isolation");
         Ok(RestSettings {
             database: Box::new(
-                DatabaseUrl::parse(url).map_err(|expected| wrong(&format!("PGRST_DB_URI: expected {expected}")))?,
+                DatabaseUrl::as_libpq(&url, environment)
+                    .map_err(|expected| wrong(&format!("PGRST_DB_URI: expected {expected}")))?,
             ),
-            listen: listen(environment)?,
-            admin: admin(environment)?,
-            in_database: environment.get("PGRST_DB_CONFIG") != Some("false"),
+            listen: Place::of(environment)?,
+            admin: place::admin(environment)?,
+            in_database: is_left_on("PGRST_DB_CONFIG"),
             pre_config: environment
                 .get("PGRST_DB_PRE_CONFIG")
                 .map(|name| qualified(name).quoted()),
@@ -176,21 +221,18 @@ impl RestSettings {
                 .and_then(|text| text.parse().ok())
                 .unwrap_or(10)
                 .max(1),
-            wait: Duration::from_secs(
-                environment
-                    .get("PGRST_DB_POOL_ACQUISITION_TIMEOUT")
-                    .and_then(|text| text.parse().ok())
-                    .unwrap_or(10),
-            ),
+            wait: seconds(&["PGRST_DB_POOL_ACQUISITION_TIMEOUT"], 10),
+            lifetime: seconds(&["PGRST_DB_POOL_MAX_LIFETIME"], 1800),
+            idle: seconds(&["PGRST_DB_POOL_TIMEOUT", "PGRST_DB_POOL_MAX_IDLETIME"], 30),
             threads: environment
                 .get("NEXUS_MINT_REST_THREADS")
                 .and_then(|text| text.parse().ok())
                 .unwrap_or_else(usual_threads),
-            channel: (environment.get("PGRST_DB_CHANNEL_ENABLED") != Some("false"))
+            channel: is_left_on("PGRST_DB_CHANNEL_ENABLED")
                 .then(|| environment.get("PGRST_DB_CHANNEL").unwrap_or("pgrst").to_owned()),
-            jwt_secret: environment.get("PGRST_JWT_SECRET").map(Secret::new),
-            jwt_secret_is_base64: flag("PGRST_JWT_SECRET_IS_BASE64"),
-            jwt_audience: environment.get("PGRST_JWT_AUD").map(str::to_owned),
+            jwt_secret: secret.map(Secret::new),
+            jwt_secret_is_base64: flag("PGRST_JWT_SECRET_IS_BASE64") || flag("PGRST_SECRET_IS_BASE64"),
+            jwt_audience: audience(environment.get("PGRST_JWT_AUD"))?,
             jwt_role_claim: get(&["PGRST_JWT_ROLE_CLAIM_KEY", "PGRST_ROLE_CLAIM_KEY"])
                 .unwrap_or(".role")
                 .to_owned(),
@@ -200,8 +242,29 @@ impl RestSettings {
                 .unwrap_or_default(),
             has_timing: flag("PGRST_SERVER_TIMING_ENABLED"),
             trace_header: environment.get("PGRST_SERVER_TRACE_HEADER").map(str::to_lowercase),
-            log: Targets::new().with_default(level(environment.get("PGRST_LOG_LEVEL").unwrap_or("error"))?),
+            log: Targets::new().with_default(log),
+            requests,
         })
+    }
+}
+
+/// As PostgREST reads what is on or off: by its letters, whatever stands around them, or a number.
+fn truth(text: &str) -> Option<bool> {
+    let letters: String = text.chars().filter(char::is_ascii_alphabetic).collect();
+    match letters.to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => text.trim().parse::<i64>().ok().map(|number| number > 0),
+    }
+}
+
+/// A name, or a URI where it has a colon.
+fn audience(text: Option<&str>) -> Result<Option<String>, ConfigError> {
+    match text {
+        Some(text) if text.contains(':') && url::Url::parse(text).is_err() => {
+            Err(wrong("jwt-aud should be a string or a valid URI"))
+        }
+        text => Ok(text.map(str::to_owned)),
     }
 }
 
@@ -233,12 +296,13 @@ fn tx_end(text: &str) -> Result<(bool, bool), ConfigError> {
     }
 }
 
-fn level(text: &str) -> Result<LevelFilter, ConfigError> {
+fn level(text: &str) -> Result<(LevelFilter, Wanted), ConfigError> {
     match text {
-        "crit" | "error" => Ok(LevelFilter::ERROR),
-        "warn" => Ok(LevelFilter::WARN),
-        "info" => Ok(LevelFilter::INFO),
-        "debug" => Ok(LevelFilter::DEBUG),
+        "crit" => Ok((LevelFilter::ERROR, Wanted::None)),
+        "error" => Ok((LevelFilter::ERROR, Wanted::ServerErrors)),
+        "warn" => Ok((LevelFilter::WARN, Wanted::Errors)),
+        "info" => Ok((LevelFilter::INFO, Wanted::All)),
+        "debug" => Ok((LevelFilter::DEBUG, Wanted::All)),
         _ => Err(wrong("Invalid logging level. Check your configuration.")),
     }
 }
@@ -265,37 +329,6 @@ fn own_url(environment: &Environment) -> String {
     )
 }
 
-fn listen(environment: &Environment) -> Result<SocketAddr, ConfigError> {
-    let host = environment.get("PGRST_SERVER_HOST").unwrap_or("!4");
-    address(host, environment.get("PGRST_SERVER_PORT").unwrap_or("3000"))
-}
-
-fn admin(environment: &Environment) -> Result<Option<SocketAddr>, ConfigError> {
-    let Some(port) = environment.get("PGRST_ADMIN_SERVER_PORT") else {
-        return Ok(None);
-    };
-    if port == environment.get("PGRST_SERVER_PORT").unwrap_or("3000") {
-        return Err(wrong("admin-server-port cannot be the same as server-port"));
-    }
-    let hosts = ["PGRST_ADMIN_SERVER_HOST", "PGRST_SERVER_HOST"];
-    let host = hosts.iter().find_map(|name| environment.get(name)).unwrap_or("!4");
-    address(host, port).map(Some)
-}
-
-fn address(host: &str, port: &str) -> Result<SocketAddr, ConfigError> {
-    let host = match host {
-        "!4" | "*4" | "*" => "0.0.0.0",
-        "!6" | "*6" => "::",
-        host => host,
-    };
-    let port: u16 = port
-        .parse()
-        .map_err(|_| wrong("expected a port such as 3000 for a server"))?;
-    let expected = || wrong("expected a host or an address for a server");
-    let mut found = (host, port).to_socket_addrs().map_err(|_| expected())?;
-    found.next().ok_or_else(expected)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,7 +347,7 @@ mod tests {
         let settings = RestSettings::load(&environment).unwrap();
         assert_eq!(settings.options.schemas, ["v1", "v2", "SPECIAL \"@/\\#~_-"]);
         assert!(settings.options.rollback && settings.options.rollback_override);
-        assert_eq!(settings.listen.port(), 3000);
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:3000");
         assert_eq!(settings.options.openapi_server, "http://127.0.0.1:3000/");
         assert_eq!(settings.pre_request.as_deref(), Some("\"test\".\"switch_role\""));
         assert_eq!(
@@ -341,6 +374,27 @@ mod tests {
     }
 
     #[test]
+    fn on_and_off_are_read_as_postgrest_reads_them() {
+        for (text, is_on) in [
+            ("True", true),
+            ("\"true\"", true),
+            ("2", true),
+            ("0", false),
+            ("yes", false),
+            ("FALSE", false),
+        ] {
+            let environment = Environment::of([("PGRST_DB_PLAN_ENABLED", text), ("PGRST_DB_CONFIG", text)]);
+            let settings = RestSettings::load(&environment).unwrap();
+            assert_eq!(settings.options.plans, is_on, "{text}");
+            assert_eq!(
+                settings.in_database,
+                is_on || text == "yes",
+                "{text}: what is neither leaves it as it is"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         let check = |name: &str, value: &str| {
             let environment = Environment::of([("PGRST_DB_URI", "postgres://me@db/x"), (name, value)]);
@@ -351,6 +405,9 @@ mod tests {
         check("PGRST_LOG_LEVEL", "never");
         check("PGRST_SERVER_PORT", "x");
         check("PGRST_ADMIN_SERVER_PORT", "3000");
+        check("PGRST_DB_SCHEMAS", "public, pg_catalog");
+        check("PGRST_JWT_AUD", "http://%%localhorst.invalid");
+        check("PGRST_JWT_SECRET", "@/nonexistent/file");
         check("PGRST_OPENAPI_SERVER_PROXY_URI", "htp:/@@localhorst.invalid");
     }
 }

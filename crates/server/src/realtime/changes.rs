@@ -48,7 +48,7 @@ use crate::{
     auth::token::{ApiRole, Caller},
     db::{DbRole, Login, sql},
     problem::chain,
-    rest::session::{Limits, Sessions},
+    rest::session::{Keep, Limits, Sessions},
 };
 
 /// Connections that ask about rights, of all roles, and of one.
@@ -159,6 +159,7 @@ impl Changes {
             Limits {
                 connections_max,
                 wait: WAIT_MAX,
+                keep: Keep::default(),
             },
             move |name| {
                 let role = role_of(name).map_or_else(|| "-c role=none_of_ours".to_owned(), DbRole::options);

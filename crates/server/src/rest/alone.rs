@@ -2,7 +2,6 @@
 
 use std::{
     future::IntoFuture as _,
-    net::TcpListener,
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -18,16 +17,17 @@ use axum::{
 use pgrest::{error::Refusal, response::Reply};
 
 use super::{
+    access_log::{self, Caller},
     engine::{Behaviour, Engine, Timings},
     http,
     listen::{self, Follows},
-    session::{Limits, Sessions},
+    session::{Keep, Limits, Sessions},
     token::{self, Verifier},
 };
 use crate::{
     config::{
         Environment,
-        postgrest::{IN_DATABASE, RestSettings},
+        postgrest::{IN_DATABASE, Listener, RestSettings, Wanted},
     },
     db::{Login, sql},
     problem::{AnyError, chain},
@@ -52,6 +52,7 @@ struct Alone {
     origins: Vec<String>,
     has_timing: bool,
     trace_header: Option<String>,
+    logs: Wanted,
     /// What the database said when this was made.
     told: Vec<(String, String)>,
 }
@@ -73,8 +74,8 @@ pub struct Current {
 pub async fn run(
     environment: &Environment,
     settings: RestSettings,
-    listener: TcpListener,
-    admin: Option<TcpListener>,
+    listener: Listener,
+    admin: Option<std::net::TcpListener>,
 ) -> Result<(), AnyError> {
     let stop = stop_signal()?;
     let channel = settings.channel.clone();
@@ -92,15 +93,29 @@ pub async fn run(
                 .into_future(),
         );
     }
-    let app = current.routes();
-    let listener = tokio::net::TcpListener::from_std(listener)?.tap_io(|connection| {
-        // Without it, it is just slower.
-        let _ = connection.set_nodelay(true);
-    });
-    axum::serve(Lenient(listener), app)
-        .with_graceful_shutdown(stopped(stop))
-        .await?;
+    let tidying = tokio::spawn(listen::tidy(current.clone()));
+    let app = current.routes().into_make_service_with_connect_info::<Caller>();
+    match listener {
+        Listener::Tcp(listener) => {
+            let listener = tokio::net::TcpListener::from_std(listener)?.tap_io(|connection| {
+                // Without it, it is just slower.
+                let _ = connection.set_nodelay(true);
+            });
+            axum::serve(Lenient(listener), app)
+                .with_graceful_shutdown(stopped(stop))
+                .await?;
+        }
+        Listener::Unix(listener, path) => {
+            let listener = tokio::net::UnixListener::from_std(listener)?;
+            axum::serve(Lenient(listener), app)
+                .with_graceful_shutdown(stopped(stop))
+                .await?;
+            // Somebody may have taken it away, and whoever comes next replaces it.
+            let _ = std::fs::remove_file(path);
+        }
+    }
     looking.abort();
+    tidying.abort();
     current.alone().engine.close();
     Ok(())
 }
@@ -222,6 +237,10 @@ fn alone(settings: RestSettings, told: Vec<(String, String)>) -> Result<Alone, A
     let limits = Limits {
         connections_max: settings.connections_max,
         wait: settings.wait,
+        keep: Keep {
+            lifetime: settings.lifetime,
+            idle: settings.idle,
+        },
     };
     let share = settings.connections_max;
     // In options, a backslash stands before what would end a word.
@@ -252,6 +271,7 @@ fn alone(settings: RestSettings, told: Vec<(String, String)>) -> Result<Alone, A
         origins: settings.origins,
         has_timing: settings.has_timing,
         trace_header: settings.trace_header,
+        logs: settings.requests,
         told,
     })
 }
@@ -264,6 +284,7 @@ async fn answer(State(current): State<Current>, request: Request) -> Response {
         && headers.contains_key(header::ORIGIN)
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let is_head = parts.method == axum::http::Method::HEAD;
+    let mut role = None;
     let (reply, timing) = if is_preflight {
         (
             Reply {
@@ -280,6 +301,7 @@ async fn answer(State(current): State<Current>, request: Request) -> Response {
             .map_or(0.0, |since| since.as_secs_f64());
         let who = alone.verifier.identify(authorization, now);
         let verified = begun.elapsed();
+        role = who.as_ref().ok().map(|who| who.role.clone());
         match http::asked(&parts, body, "").await {
             Ok(asked) => {
                 let (reply, timings) = alone.engine.answer(who, &asked).await;
@@ -299,6 +321,9 @@ async fn answer(State(current): State<Current>, request: Request) -> Response {
         set(added, name, value);
     }
     alone.share_with_origin(headers, is_preflight, added);
+    if alone.logs.has(response.status()) {
+        access_log::write(&parts, role.as_deref(), &response);
+    }
     response
 }
 

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::{
     run::{self, Expected, Setup},
+    session::Origin,
     statements::Statements,
     wire::{Heard, Pen, Row, Wire, WireError},
 };
@@ -45,8 +46,8 @@ pub(super) type Answer = oneshot::Receiver<(Option<Row>, Duration)>;
 
 /// The side on which requests are written.
 pub(super) struct Lane {
-    /// As its session's.
-    pub(super) age: usize,
+    /// Its session's.
+    pub(super) origin: Origin,
     desk: Mutex<Desk>,
 }
 
@@ -77,9 +78,9 @@ pub(super) enum End {
 }
 
 impl Lane {
-    pub(super) fn new(statements: Statements, age: usize) -> Lane {
+    pub(super) fn new(statements: Statements, origin: Origin) -> Lane {
         Lane {
-            age,
+            origin,
             desk: Mutex::new(Desk {
                 pen: Pen::default(),
                 statements,

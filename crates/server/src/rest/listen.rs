@@ -32,6 +32,17 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// How long to wait after the connection was lost.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
+/// How often connections are looked at that nobody uses.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Closes connections that nobody uses any more, until it is dropped.
+pub(crate) async fn tidy(follows: impl Follows) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        follows.engine().sessions().close_unused();
+    }
+}
+
 /// Listens until it is dropped. What was notified while the connection was lost is made up for by a reload.
 pub(crate) async fn listen(follows: impl Follows, channel: String) {
     let mut last_failure = None;

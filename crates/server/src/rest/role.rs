@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -16,7 +16,7 @@ use tokio::{
 use super::{
     lane::{End, Lane},
     pace::Paces,
-    session::{Session, lock},
+    session::{Keep, Origin, Session, lock},
 };
 
 /// A role may have one lane for so many of its connections: the others are for what takes longer.
@@ -37,6 +37,7 @@ pub(super) struct Role {
     busy: AtomicUsize,
     lanes: Mutex<Vec<Arc<Lane>>>,
     lanes_max: usize,
+    keep: Keep,
     /// Grows when connections from before are to be closed.
     age: Arc<AtomicUsize>,
 }
@@ -52,7 +53,7 @@ impl Drop for Busy {
 
 impl Role {
     /// A role with so many connections at most, on so many processors.
-    pub(super) fn new(connections_max: usize, processors: usize, age: Arc<AtomicUsize>) -> Role {
+    pub(super) fn new(connections_max: usize, processors: usize, keep: Keep, age: Arc<AtomicUsize>) -> Role {
         Role {
             free: Arc::new(Semaphore::new(connections_max)),
             idle: Mutex::default(),
@@ -60,6 +61,7 @@ impl Role {
             busy: AtomicUsize::default(),
             lanes: Mutex::default(),
             lanes_max: (connections_max / CONNECTIONS_A_LANE).min(processors),
+            keep,
             age,
         }
     }
@@ -70,12 +72,24 @@ impl Role {
     }
 
     pub(super) fn idle(&self) -> Option<Session> {
-        lock(&self.idle).pop()
+        let mut idle = lock(&self.idle);
+        std::iter::from_fn(|| idle.pop()).find(|session| self.is_kept(session.origin))
+    }
+
+    /// Whether a connection is neither from before nor too old.
+    fn is_kept(&self, origin: Origin) -> bool {
+        origin.age == self.age.load(Ordering::Relaxed) && origin.born.elapsed() < self.keep.lifetime
+    }
+
+    /// Closes what nobody has used for long, and what is too old.
+    pub(super) fn close_unused(&self) {
+        lock(&self.idle).retain(|session| self.is_kept(session.origin) && session.used.elapsed() < self.keep.idle);
     }
 
     /// Has a session for the next request, unless it is from before.
-    pub(super) fn take_back(&self, session: Session) {
-        if session.age == self.age.load(Ordering::Relaxed) {
+    pub(super) fn take_back(&self, mut session: Session) {
+        if self.is_kept(session.origin) {
+            session.used = Instant::now();
             lock(&self.idle).push(session);
         }
     }
@@ -90,8 +104,8 @@ impl Role {
         if !self.is_crowded() {
             return None;
         }
-        let (lanes, age) = (lock(&self.lanes), self.age.load(Ordering::Relaxed));
-        let open = lanes.iter().filter(|lane| lane.age == age);
+        let lanes = lock(&self.lanes);
+        let open = lanes.iter().filter(|lane| self.is_kept(lane.origin));
         let open = open.filter_map(|lane| Some((lane.waiting()?, lane)));
         let wait = |waiting: usize| takes.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX));
         open.min_by_key(|(waiting, _)| {
@@ -110,10 +124,11 @@ impl Role {
         let Session {
             wire,
             statements,
-            age,
+            origin,
+            used,
             live,
         } = session;
-        let lane = Arc::new(Lane::new(statements, age));
+        let lane = Arc::new(Lane::new(statements, origin));
         lanes.push(lane.clone());
         let role = self.clone();
         runtime.spawn(async move {
@@ -124,7 +139,8 @@ impl Role {
                 role.take_back(Session {
                     wire,
                     statements,
-                    age,
+                    origin,
+                    used,
                     live,
                 });
             }

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{
     engine::{Behaviour, Engine, Identity},
     http,
-    session::{Limits, Sessions},
+    session::{Keep, Limits, Sessions},
 };
 use crate::{
     app::App,
@@ -43,6 +43,7 @@ pub fn engine(db: &Db, options: Options) -> Engine {
     let limits = Limits {
         connections_max: CONNECTIONS_MAX,
         wait: crate::db::WAIT_FOR_CONNECTION,
+        keep: Keep::default(),
     };
     let sessions = Sessions::new(
         db.login().clone(),

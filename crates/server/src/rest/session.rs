@@ -53,6 +53,26 @@ pub struct Limits {
     pub connections_max: usize,
     /// How long a request may wait for one.
     pub wait: Duration,
+    /// How long a connection is kept.
+    pub keep: Keep,
+}
+
+/// How long a connection is kept. What PostgreSQL remembers for one grows with what it was asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// At most, once nobody uses it.
+    pub lifetime: Duration,
+    /// While nobody uses it.
+    pub idle: Duration,
+}
+
+impl Default for Keep {
+    fn default() -> Keep {
+        Keep {
+            lifetime: Duration::from_secs(30 * 60),
+            idle: Duration::from_secs(5 * 60),
+        }
+    }
 }
 
 /// The sessions of all roles.
@@ -113,9 +133,18 @@ pub struct Session {
     pub wire: Wire,
     /// What it has prepared.
     pub statements: Statements,
+    pub(super) origin: Origin,
+    /// When it was used last.
+    pub(super) used: Instant,
+    pub(super) live: Live,
+}
+
+/// When a connection was made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
     /// Of which age of the sessions it is.
     pub(super) age: usize,
-    pub(super) live: Live,
+    pub(super) born: Instant,
 }
 
 /// Counts a connection while there is one.
@@ -340,6 +369,11 @@ impl Sessions {
         }
     }
 
+    /// Closes what nobody has used for long, and what is too old.
+    pub fn close_unused(&self) {
+        lock(&self.roles).values().for_each(|role| role.close_unused());
+    }
+
     /// Closes every session that nobody uses, and the others when they are free.
     pub fn close(&self) {
         self.age.fetch_add(1, Ordering::Relaxed);
@@ -355,7 +389,12 @@ impl Sessions {
             roles.retain(|_, role| !lock(&role.idle).is_empty());
         }
         let connections_max = (self.share)(name).min(self.limits.connections_max);
-        let role = Arc::new(Role::new(connections_max, self.processors, self.age.clone()));
+        let role = Arc::new(Role::new(
+            connections_max,
+            self.processors,
+            self.limits.keep,
+            self.age.clone(),
+        ));
         roles.insert(Arc::from(name), role.clone());
         role
     }
@@ -366,7 +405,10 @@ impl Sessions {
             let spare = lock(&self.roles).values().find_map(|role| role.idle());
             drop(spare);
         }
-        let age = self.age.load(Ordering::Relaxed);
+        let origin = Origin {
+            age: self.age.load(Ordering::Relaxed),
+            born: Instant::now(),
+        };
         let mut pg = self.login.pg.clone();
         let options = format!("{} {}", pg.get_options().unwrap_or_default(), (self.options)(role));
         pg.options(options.trim_start());
@@ -379,7 +421,8 @@ impl Sessions {
         let mut session = Session {
             wire,
             statements: Statements::default(),
-            age,
+            origin,
+            used: origin.born,
             live: Live(self.live.clone()),
         };
         let settings = lock(&self.role_settings).get(role).cloned().unwrap_or_default();

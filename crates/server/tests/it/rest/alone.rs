@@ -1,5 +1,9 @@
 //! `nexus-mint rest`: settings that the database has, and what those ask who watch a server.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+
 use nexus_mint::config::postgrest::RestSettings;
 use nexus_mint::rest::alone::Current;
 
@@ -173,6 +177,52 @@ async fn names_may_be_of_any_script() {
     assert_eq!(gone, (200, changed));
     let refused = ask("GET", &[("جا", "eq.1")], Value::Null).await;
     assert_eq!((refused.0, &refused.1["code"]), (400, &json!("42703")), "{}", refused.1);
+}
+
+#[tokio::test]
+async fn the_program_serves_by_a_file_at_a_socket_and_writes_a_line_for_each_request() {
+    let world = World::own_database().await;
+    world.admin().await.batch_execute(SCHEMA).await.unwrap();
+    let folder = std::env::temp_dir().join(format!("nexus-mint-alone-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (uri, file, socket) = (folder.join("uri"), folder.join("rest.conf"), folder.join("socket"));
+    std::fs::write(&uri, format!("{}\n", url_of(&world.runtime_config()))).unwrap();
+    let settings = format!(
+        "db-uri = \"@{}\"\ndb-anon-role = \"anon\"\ndb-schemas = \"shown\"\nlog-level = \"info\"\n\
+         server-unix-socket = \"{}\"\n",
+        uri.display(),
+        socket.display()
+    );
+    std::fs::write(&file, settings).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_nexus-mint"))
+        .arg("rest")
+        .arg(&file)
+        .env_clear()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(program.stderr.take().unwrap()).lines();
+    while !log.next().unwrap().unwrap().contains("schema cache loaded") {}
+    let mut client = UnixStream::connect(&socket).unwrap();
+    let request = b"GET /things?id=eq.2 HTTP/1.1\r\nhost: x\r\nuser-agent: test\r\nconnection: close\r\n\r\n";
+    client.write_all(request).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with(r#"[{"id":2}]"#),
+        "{answer}"
+    );
+
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let line = lines.next().unwrap().unwrap();
+    let rest = r#"] "GET /things?id=eq.2 HTTP/1.1" 200 10 "" "test""#;
+    assert!(line.starts_with("- - anon [") && line.ends_with(rest), "{line}");
+
+    let stopped = Command::new("kill").arg(program.id().to_string()).status().unwrap();
+    assert!(stopped.success() && program.wait().unwrap().success());
+    assert!(!socket.exists(), "it takes its socket away");
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 /// Percent-encoded, as browsers do.

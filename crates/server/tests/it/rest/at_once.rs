@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nexus_mint::db::Login;
-use nexus_mint::rest::session::{Limits, Sessions};
+use nexus_mint::rest::session::{Keep, Limits, Sessions};
 use nexus_mint::rest::wire::{Row, WireError};
 
 use crate::world::World;
@@ -26,6 +26,7 @@ async fn a_look_is_one_transaction_and_goes_on_after_refusals_and_changes_of_the
     let limits = Limits {
         connections_max: 1,
         wait: Duration::from_secs(5),
+        keep: Keep::default(),
     };
     let login = Login::local(&world.runtime_config());
     let sessions = Sessions::new(login, limits, |_| "-c role=anon".to_owned(), |_| 1);
@@ -60,4 +61,34 @@ async fn a_look_is_one_transaction_and_goes_on_after_refusals_and_changes_of_the
     admin.batch_execute(revoked).await.unwrap();
     let refused = session.look(&[(SET, &["one"]), (ROWS, &[])]).await;
     assert!(matches!(&refused, Err(WireError::Refused(fault)) if fault.code == "42501"));
+}
+
+#[tokio::test]
+async fn a_connection_ends_when_it_is_too_old_or_was_not_used_for_long() {
+    let world = World::own_database().await;
+    let backends = async |lifetime: u64, idle: u64| {
+        let limits = Limits {
+            connections_max: 1,
+            wait: Duration::from_secs(5),
+            keep: Keep {
+                lifetime: Duration::from_secs(lifetime),
+                idle: Duration::from_secs(idle),
+            },
+        };
+        let login = Login::local(&world.runtime_config());
+        let sessions = Sessions::new(login, limits, |_| "-c role=anon".to_owned(), |_| 1);
+        let mut found = Vec::new();
+        for _ in 0..2 {
+            let mut borrowed = sessions.borrow("anon").await.unwrap();
+            let session = borrowed.session().unwrap();
+            let rows = session.look(&[("select pg_backend_pid()::text", &[])]).await.unwrap();
+            found.push(texts(&rows));
+            drop(borrowed);
+            sessions.close_unused();
+        }
+        found[0] == found[1]
+    };
+    assert!(backends(60, 60).await, "it is used again");
+    assert!(!backends(0, 60).await, "it was too old");
+    assert!(!backends(60, 0).await, "nobody used it");
 }
