@@ -137,6 +137,21 @@ fn quoted_value(cursor: &mut Cursor<'_>) -> Parsed<String> {
     }
 }
 
+/// A value in a list: in quotes, or as it stands up to the next `,` or `)`, blanks and all.
+fn element(cursor: &mut Cursor<'_>) -> String {
+    let mark = cursor.mark();
+    if cursor.peek() == Some('"')
+        && let Ok(value) = quoted_value(cursor)
+    {
+        cursor.skip_blanks();
+        if matches!(cursor.peek(), Some(',' | ')')) {
+            return value;
+        }
+    }
+    cursor.reset(mark);
+    cursor.take_while(|letter| !matches!(letter, ',' | ')')).to_owned()
+}
+
 fn json_path(cursor: &mut Cursor<'_>) -> Parsed<Vec<Step>> {
     let mut path = Vec::new();
     loop {

@@ -36,17 +36,24 @@ pub struct Query {
     pub on_conflict: Option<Vec<String>>,
     /// On calls: what is no filter.
     pub arguments: Vec<(String, String)>,
-    /// All of it, sorted and encoded.
+    /// All of it, sorted by name and encoded.
     pub canonical: String,
 }
 
 /// Names and values, decoded. A name without `=` says nothing.
 #[must_use]
 pub fn pairs(text: &str) -> Vec<(String, String)> {
-    text.split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (decoded(name), decoded(value)))
+    parameters(text)
+        .filter_map(|(name, value)| Some((name, value?)))
         .collect()
+}
+
+fn parameters(text: &str) -> impl Iterator<Item = (String, Option<String>)> {
+    let all = text.split('&').filter(|pair| !pair.is_empty());
+    all.map(|pair| match pair.split_once('=') {
+        Some((name, value)) => (decoded(name), Some(decoded(value))),
+        None => (decoded(pair), None),
+    })
 }
 
 /// Percent-encoding and `+` undone. What is not UTF-8 after that becomes the replacement character.
@@ -110,12 +117,21 @@ impl Query {
     /// # Errors
     /// When a parameter does not follow the grammar.
     pub fn of(text: &str, is_call: bool) -> Result<Query, Refusal> {
-        let pairs = pairs(text);
+        let all: Vec<(String, Option<String>)> = parameters(text).collect();
         let mut query = Query::default();
         let mut bounds: BTreeMap<Place, (Option<&str>, Option<&str>)> = BTreeMap::new();
-        for (name, value) in &pairs {
+        let mut has_select = false;
+        let said = all.iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        for (name, value) in said {
             match name.as_str() {
-                "select" => query.select = select::select(value).map_err(Refusal::Parameter)?,
+                // Of what is said twice, the first counts.
+                "select" if has_select => {}
+                "columns" if query.columns.is_some() => {}
+                "on_conflict" if query.on_conflict.is_some() => {}
+                "select" => {
+                    has_select = true;
+                    query.select = select::select(value).map_err(Refusal::Parameter)?;
+                }
                 "columns" => {
                     query.columns = Some(grammar::columns("columns", value).map_err(Refusal::Parameter)?);
                 }
@@ -128,12 +144,14 @@ impl Query {
         for (place, (limit, offset)) in bounds {
             query.ranges.insert(place, Range::of(limit, offset)?);
         }
-        let mut sorted: Vec<String> = pairs
-            .iter()
-            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
-            .collect();
-        sorted.sort();
-        query.canonical = sorted.join("&");
+        let mut sorted: Vec<&(String, Option<String>)> = all.iter().collect();
+        // What has one name stays in its order.
+        sorted.sort_by_key(|(name, _)| name);
+        let sorted = sorted.into_iter().map(|(name, value)| {
+            let value = value.as_deref().unwrap_or_default();
+            format!("{}={}", encoded(name), encoded(value))
+        });
+        query.canonical = sorted.collect::<Vec<_>>().join("&");
         Ok(query)
     }
 
@@ -152,11 +170,9 @@ impl Query {
         }
         match last {
             "order" => {
-                let place = path_of(before)?;
-                // An empty order says nothing.
-                if !value.is_empty() {
-                    self.orders
-                        .push((place, order::order(value).map_err(Refusal::Parameter)?));
+                let (place, terms) = (path_of(before)?, order::order(value).map_err(Refusal::Parameter)?);
+                if !self.orders.iter().any(|(known, _)| *known == place) {
+                    self.orders.push((place, terms));
                 }
             }
             "limit" => bounds.entry(path_of(before)?).or_default().0 = Some(value),
@@ -251,9 +267,26 @@ mod tests {
     fn encoding_goes_both_ways() {
         assert_eq!(decoded("a+b%20c%C3%A4%"), "a b cä%");
         assert_eq!(encoded("a b/ä"), "a%20b%2F%C3%A4");
-        assert_eq!(
-            Query::of("b=eq.2&a=eq.%22x%22", false).unwrap().canonical,
-            "a=eq.%22x%22&b=eq.2"
-        );
+        let check = |text: &str, canonical: &str| {
+            assert_eq!(Query::of(text, false).unwrap().canonical, canonical, "{text}");
+        };
+        check("b=eq.2&a=eq.%22x%22", "a=eq.%22x%22&b=eq.2");
+        check("b=lt.5&b=gt.2&foo&", "b=lt.5&b=gt.2&foo=");
+        check("p=eq.1&p.order=id", "p=eq.1&p.order=id");
+    }
+
+    #[test]
+    fn of_what_is_said_twice_the_first_counts() {
+        let query = Query::of(
+            "select=id&select=name&order=id.desc&order=id.asc&columns=a&columns=b",
+            false,
+        )
+        .unwrap();
+        assert_eq!(query.select, select::select("id").unwrap());
+        assert_eq!(query.orders, [(Vec::new(), order::order("id.desc").unwrap())]);
+        assert_eq!(query.columns, Some(vec!["a".to_owned()]));
+        let last = Query::of("limit=1&limit=2", false).unwrap();
+        assert_eq!(last.ranges[&Vec::new()].limit, Some(2), "but of limits, the last");
+        assert!(Query::of("order=", false).is_err());
     }
 }

@@ -26,11 +26,15 @@ impl Range {
         Ok(Range { offset, limit })
     }
 
-    /// Both this and what the `Range` header says. A header that is no range counts as none.
+    /// Both this and what the `Range` header says. A header that is no range counts as none, and none counts where no row
+    /// is asked for.
     ///
     /// # Errors
-    /// A range that ends before it begins.
+    /// A range that ends before it begins, and two that have no row in common.
     pub fn within_header(self, header: Option<&str>) -> Result<Range, Refusal> {
+        if self.limit == Some(0) {
+            return Ok(self);
+        }
         let Some((first, last)) = header.and_then(|text| text.trim().split_once('-')) else {
             return Ok(self);
         };
@@ -52,10 +56,13 @@ impl Range {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        Ok(Range {
-            offset,
-            limit: end.map(|end| (end - offset).max(0)),
-        })
+        match end {
+            Some(end) if end <= offset => Err(Refusal::NegativeLimit),
+            end => Ok(Range {
+                offset,
+                limit: end.map(|end| end - offset),
+            }),
+        }
     }
 
     /// No more than the server gives at once.
@@ -114,7 +121,9 @@ mod tests {
         check(None, None, Some("10-"), Ok((10, None)));
         check(None, None, Some("1-0"), Err(Refusal::BackwardRange));
         check(None, None, Some("rubbish"), Ok((0, None)));
-        check(Some("2"), None, Some("5-6"), Ok((5, Some(0))));
+        check(Some("2"), None, Some("5-6"), Err(Refusal::NegativeLimit));
+        check(None, Some("5"), Some("0-1"), Err(Refusal::NegativeLimit));
+        check(Some("0"), None, Some("1-0"), Ok((0, Some(0))));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `column=op.value`: operators with their values.
 
-use super::{Cursor, ParseError, Parsed, quoted_value};
+use super::{Cursor, ParseError, Parsed, element};
 
 const OPERATOR: &str = "operator (eq, gt, ...)";
 
@@ -263,7 +263,7 @@ fn test(cursor: &mut Cursor<'_>, value: &dyn Fn(&mut Cursor<'_>) -> Parsed<Strin
 }
 
 fn delimiter(cursor: &mut Cursor<'_>) -> Parsed<()> {
-    cursor.expect(".", "delimiter (.)")
+    cursor.expect(".", OPERATOR)
 }
 
 fn quantifier(cursor: &mut Cursor<'_>) -> Parsed<Option<Quantifier>> {
@@ -272,7 +272,7 @@ fn quantifier(cursor: &mut Cursor<'_>) -> Parsed<Option<Quantifier>> {
     } else if cursor.take("(all)") {
         Ok(Some(Quantifier::All))
     } else if cursor.take("(") {
-        cursor.unexpected_word("any", "\"any\" or \"all\"")
+        cursor.unexpected_word("any", OPERATOR)
     } else {
         Ok(None)
     }
@@ -284,9 +284,9 @@ fn configuration(cursor: &mut Cursor<'_>) -> Parsed<Option<String>> {
     }
     let name = cursor.take_while(|letter| letter.is_alphanumeric() || letter == '_');
     if name.is_empty() {
-        return cursor.unexpected("letter, digit or \"_\"");
+        return cursor.unexpected(OPERATOR);
     }
-    cursor.expect(")", "\")\"")?;
+    cursor.expect(")", OPERATOR)?;
     Ok(Some(name.to_owned()))
 }
 
@@ -297,7 +297,13 @@ fn is(cursor: &mut Cursor<'_>) -> Parsed<Is> {
             cursor.skip(name.len());
             Ok(found)
         }
-        None => cursor.unexpected("isVal: (null, not_null, true, false, unknown)"),
+        None => {
+            // Said of the first letter that no word has.
+            let same = |name: &str| name.bytes().zip(lower.bytes()).take_while(|(a, b)| a == b).count();
+            let most = Is::ALL.into_iter().map(|(name, _)| same(name)).max();
+            cursor.skip(most.unwrap_or_default());
+            cursor.unexpected("isVal: (null, not_null, true, false, unknown)")
+        }
     }
 }
 
@@ -310,31 +316,14 @@ fn list(cursor: &mut Cursor<'_>) -> Parsed<Vec<String>> {
         return Ok(values);
     }
     loop {
-        values.push(element(cursor)?);
-        if !cursor.take_lexeme(",") {
+        values.push(element(cursor));
+        if !cursor.take(",") {
             break;
         }
     }
-    cursor.skip_blanks();
     cursor.expect(")", "\",\" or \")\"")?;
     cursor.skip_blanks();
     Ok(values)
-}
-
-fn element(cursor: &mut Cursor<'_>) -> Parsed<String> {
-    if cursor.peek() == Some('"') {
-        let mark = cursor.mark();
-        if let Ok(value) = quoted_value(cursor)
-            && matches!(cursor.peek(), Some(',' | ')' | ' '))
-        {
-            return Ok(value);
-        }
-        cursor.reset(mark);
-    }
-    Ok(cursor
-        .take_while(|letter| !matches!(letter, ',' | ')'))
-        .trim_end()
-        .to_owned())
 }
 
 #[cfg(test)]
@@ -384,7 +373,9 @@ mod tests {
             check(text, false, Test::In(values));
         };
         check("in.()", &[]);
-        check("in.(1,2, 3)", &["1", "2", "3"]);
+        check("in.( 1,2, 3 )", &["1", "2", " 3 "]);
+        check(r#"in.("a" ,"b"c)"#, &["a", r#""b"c"#]);
+        check("in.( )", &[]);
         check("in.(David White,\"Hebdon, John\")", &["David White", "Hebdon, John"]);
         check(r#"in.("a\"b","c\\d")"#, &["a\"b", "c\\d"]);
         check(r#"in.(Double O "Seven")"#, &[r#"Double O "Seven""#]);
@@ -403,11 +394,14 @@ mod tests {
             "unexpected \"o\" expecting \"not\" or operator (eq, gt, ...)",
         );
         check("0", 1, "unexpected \"0\" expecting \"not\" or operator (eq, gt, ...)");
-        check(
-            "is.nil",
-            4,
-            "unexpected \"n\" expecting isVal: (null, not_null, true, false, unknown)",
-        );
+        let is = "isVal: (null, not_null, true, false, unknown)";
+        check("is.nil", 5, &format!("unexpected \"i\" expecting {is}"));
+        check("is.not.null", 7, &format!("unexpected \".\" expecting {is}"));
+        check("is.nul", 7, &format!("unexpected end of input expecting {is}"));
+        check("is.x", 4, &format!("unexpected \"x\" expecting {is}"));
+        check("in().1", 3, "unexpected \"(\" expecting operator (eq, gt, ...)");
+        check("eq().1", 4, "unexpected \")\" expecting operator (eq, gt, ...)");
+        check("fts().1", 5, "unexpected \")\" expecting operator (eq, gt, ...)");
         check("in.(1", 6, "unexpected end of input expecting \",\" or \")\"");
     }
 

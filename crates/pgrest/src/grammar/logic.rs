@@ -1,9 +1,9 @@
 //! `and=(...)`, `or=(...)`: conditions joined by words.
 
 use super::{
-    Cursor, FIELD_NAME, Field, ParseError, Parsed, field_name,
+    Cursor, FIELD_NAME, Field, ParseError, Parsed, element, field_name,
     filter::{self, Condition},
-    json_path, quoted_value,
+    json_path,
 };
 
 /// How deep brackets may be nested.
@@ -108,15 +108,6 @@ fn condition(cursor: &mut Cursor<'_>) -> Parsed<Logic> {
 
 /// A value ends at `,` or `)` unless it is quoted, or an array in braces.
 fn value(cursor: &mut Cursor<'_>) -> Parsed<String> {
-    let mark = cursor.mark();
-    if cursor.peek() == Some('"') {
-        if let Ok(value) = quoted_value(cursor)
-            && matches!(cursor.rest().trim_start().chars().next(), Some(',' | ')'))
-        {
-            return Ok(value);
-        }
-        cursor.reset(mark);
-    }
     if cursor.peek() == Some('{')
         && let Some(end) = cursor.rest().find('}')
     {
@@ -134,10 +125,7 @@ fn value(cursor: &mut Cursor<'_>) -> Parsed<String> {
             return Ok(range.to_owned());
         }
     }
-    Ok(cursor
-        .take_while(|letter| !matches!(letter, ',' | ')'))
-        .trim_end()
-        .to_owned())
+    Ok(element(cursor))
 }
 
 #[cfg(test)]
@@ -172,7 +160,7 @@ mod tests {
                 false,
                 false,
                 vec![
-                    of(false, false, vec![eq("id", "3"), eq("a", "{1,2}")]),
+                    of(false, false, vec![eq("id", "3 "), eq("a", "{1,2}")]),
                     of(true, true, vec![eq("id", "x,y")]),
                 ],
             ),
