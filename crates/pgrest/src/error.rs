@@ -132,7 +132,12 @@ pub enum Refusal {
     /// A token was sent and nothing to verify it with is configured.
     NoSecret,
     /// A token that cannot be decoded or verified.
-    Token(String),
+    Token {
+        /// What is wrong with it.
+        text: String,
+        /// More of it.
+        details: Option<&'static str>,
+    },
     /// Visitors may not come in.
     AnonymousDisabled,
     /// Claims that do not hold.
@@ -227,7 +232,7 @@ impl Refusal {
             Refusal::PoolTimeout => ("PGRST003", 504),
             Refusal::NoSchema => ("PGRST002", 503),
             Refusal::NoSecret => ("PGRST300", 500),
-            Refusal::Token(_) => ("PGRST301", 401),
+            Refusal::Token { .. } => ("PGRST301", 401),
             Refusal::AnonymousDisabled => ("PGRST302", 401),
             Refusal::Claims(_) => ("PGRST303", 401),
             Refusal::TooLarge(_) => ("PGRST102", 413),
@@ -317,7 +322,7 @@ impl Refusal {
             Refusal::PoolTimeout => "Timed out acquiring connection from connection pool.".to_owned(),
             Refusal::NoSchema => "Could not query the database for the schema cache. Retrying.".to_owned(),
             Refusal::NoSecret => "Server lacks JWT secret".to_owned(),
-            Refusal::Token(text) | Refusal::Claims(text) => text.clone(),
+            Refusal::Token { text, .. } | Refusal::Claims(text) => text.clone(),
             Refusal::AnonymousDisabled => "Anonymous access is disabled".to_owned(),
             Refusal::Internal => "Something went wrong on our side".to_owned(),
         }
@@ -326,6 +331,7 @@ impl Refusal {
     fn details(&self) -> Value {
         let text = match self {
             Refusal::Parameter(error) => error.details.clone(),
+            Refusal::Token { details, .. } => return details.map_or(Value::Null, Value::from),
             Refusal::NegativeLimit => "Limit should be greater than or equal to zero.".to_owned(),
             Refusal::BackwardRange => {
                 "The lower boundary must be lower than or equal to the upper boundary in the Range header.".to_owned()
@@ -398,7 +404,6 @@ impl Refusal {
             | Refusal::PoolTimeout
             | Refusal::NoSchema
             | Refusal::NoSecret
-            | Refusal::Token(_)
             | Refusal::AnonymousDisabled
             | Refusal::Claims(_)
             | Refusal::TooLarge(_)
@@ -460,7 +465,7 @@ impl Refusal {
     pub fn reply(&self) -> ErrorReply {
         let (code, status) = self.code();
         let mut headers = Vec::new();
-        let challenge = if let Refusal::Token(text) | Refusal::Claims(text) = self {
+        let challenge = if let Refusal::Token { text, .. } | Refusal::Claims(text) = self {
             let text = Value::from(text.as_str());
             Some(format!("Bearer error=\"invalid_token\", error_description={text}"))
         } else {

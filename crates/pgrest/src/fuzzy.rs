@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 
-/// How alike two names must be at least.
-const ALIKE_MIN: f64 = 0.33;
+/// How alike names of columns, parameters and embeds must be at least.
+pub(crate) const ALIKE: f64 = 0.33;
+
+/// How alike names of relations and functions must be at least: there are many.
+pub(crate) const VERY_ALIKE: f64 = 0.75;
 
 /// Above so many names a refusal is not worth the search.
 const NAMES_MAX: usize = 500;
 
-/// The candidate most like `name`, if one is like it at all.
-pub(crate) fn nearest<'a>(candidates: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
+/// The candidate most like `name`, if one is like it enough: of those that share letters with it, three in a row or else
+/// two, the one in which the fewest have to change.
+pub(crate) fn nearest<'a>(candidates: impl Iterator<Item = &'a str>, name: &str, alike_min: f64) -> Option<&'a str> {
     let mut candidates: Vec<&str> = candidates.take(NAMES_MAX + 1).collect();
     if candidates.len() > NAMES_MAX {
         return None;
@@ -18,14 +22,15 @@ pub(crate) fn nearest<'a>(candidates: impl Iterator<Item = &'a str>, name: &str)
     candidates.dedup();
     for size in [3, 2] {
         let asked = grams(name, size);
-        let mut best: Option<(f64, &str)> = None;
+        let mut best: Option<((f64, f64), &str)> = None;
         for candidate in &candidates {
-            if cosine(&asked, &grams(candidate, size)) < ALIKE_MIN {
+            let shared = cosine(&asked, &grams(candidate, size));
+            if shared <= 0.0 {
                 continue;
             }
             let alike = closeness(name, candidate);
-            if alike >= ALIKE_MIN && best.is_none_or(|(known, _)| alike > known) {
-                best = Some((alike, candidate));
+            if alike >= alike_min && best.is_none_or(|(known, _)| (alike, shared) > known) {
+                best = Some(((alike, shared), candidate));
             }
         }
         if let Some((_, found)) = best {
@@ -40,7 +45,7 @@ fn grams(name: &str, size: usize) -> HashMap<String, f64> {
         .chain(
             name.to_lowercase()
                 .chars()
-                .filter(|letter| letter.is_alphanumeric() || matches!(letter, '_' | ',' | ' ')),
+                .filter(|letter| letter.is_alphanumeric() || matches!(letter, ',' | ' ')),
         )
         .chain(std::iter::once('-'))
         .collect();
@@ -89,14 +94,21 @@ mod tests {
     #[test]
     fn hints_are_near_or_none() {
         let check = |candidates: &[&str], name: &str, expect: Option<&str>| {
-            assert_eq!(nearest(candidates.iter().copied(), name), expect, "{name}");
+            assert_eq!(nearest(candidates.iter().copied(), name, ALIKE), expect, "{name}");
         };
+        let very = |name: &str| nearest(["projects", "foo"].into_iter(), name, VERY_ALIKE);
+        assert_eq!(
+            (very("projectx"), very("projecxx"), very("projxxxx")),
+            (Some("projects"), Some("projects"), None)
+        );
+        assert_eq!(very("foozle"), None);
+        assert_eq!(nearest(["articles"].into_iter(), "garlic", VERY_ALIKE), None);
         check(&["test", "another"], "testt", Some("test"));
         check(&["test", "another"], "other", Some("another"));
         check(&["test", "another"], "noclosealternative", None);
         check(&["films", "directors"], "film", Some("films"));
         check(&["(name, param, val)", "(attr, id)"], "(id)", Some("(attr, id)"));
         check(&["(a, b)"], "(a, b, smthelse)", Some("(a, b)"));
-        check(&["articles", "items"], "garlic", None);
+        check(&["articles", "items"], "garlic", Some("articles"));
     }
 }

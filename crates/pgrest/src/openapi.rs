@@ -18,12 +18,11 @@ pub struct Privileges {
     pub routines: HashSet<u32>,
 }
 
-const ROWS: [&str; 5] = [
+const ROWS: [&str; 4] = [
     "application/json",
     "application/vnd.pgrst.object+json;nulls=stripped",
     "application/vnd.pgrst.object+json",
     "text/csv",
-    "application/vnd.pgrst.array+json;nulls=stripped",
 ];
 
 /// The document of a schema. Without privileges it is of everything.
@@ -268,7 +267,7 @@ fn in_query(parameter: &Parameter) -> Value {
             .filter(|kind| *kind != "array")
             .unwrap_or("string");
         members.insert("type".to_owned(), Value::from(kind));
-        members.insert("format".to_owned(), Value::from(parameter.type_name.as_str()));
+        members.insert("format".to_owned(), Value::from(format_of(&parameter.type_name)));
     }
     text
 }
@@ -287,9 +286,18 @@ fn type_of(type_name: &str) -> Option<&'static str> {
     }
 }
 
+/// OpenAPI's own name of a format, where it has one.
+fn format_of(type_name: &str) -> &str {
+    match type_name {
+        "smallint" | "integer" => "int32",
+        "bigint" => "int64",
+        other => other,
+    }
+}
+
 fn typed(type_name: &str) -> Value {
     let mut text = Map::new();
-    text.insert("format".to_owned(), Value::from(type_name));
+    text.insert("format".to_owned(), Value::from(format_of(type_name)));
     text.extend(type_of(type_name).map(|kind| ("type".to_owned(), Value::from(kind))));
     if let Some(element) = type_name.strip_suffix("[]") {
         let items = type_of(element).map_or_else(|| json!({}), |kind| json!({ "type": kind }));
@@ -308,7 +316,7 @@ fn definition(schema: &Schema, relation: &Relation) -> Value {
     let required: Vec<&str> = relation
         .columns
         .iter()
-        .filter(|column| !column.is_nullable && column.default.is_none())
+        .filter(|column| !column.is_nullable)
         .map(|column| column.name.as_str())
         .collect();
     if let Some(members) = text.as_object_mut() {
@@ -324,7 +332,9 @@ fn definition(schema: &Schema, relation: &Relation) -> Value {
 }
 
 fn property(schema: &Schema, relation: &Relation, column: &Column) -> Value {
-    let mut text = typed(&column.type_name);
+    // What is PostgreSQL's own behind a domain is said, and the domain's name otherwise.
+    let is_own = !column.base_type.contains('.');
+    let mut text = typed(if is_own { &column.base_type } else { &column.type_name });
     let Some(members) = text.as_object_mut() else {
         return text;
     };
@@ -467,6 +477,8 @@ mod tests {
         let check = |type_name: &str, expect: Value| assert_eq!(typed(type_name), expect);
         check("text", json!({ "format": "text", "type": "string" }));
         check("jsonb", json!({ "format": "jsonb" }));
+        check("smallint", json!({ "format": "int32", "type": "integer" }));
+        check("bigint", json!({ "format": "int64", "type": "integer" }));
         check(
             "bigint[]",
             json!({ "format": "bigint[]", "type": "array", "items": { "type": "integer" } }),

@@ -235,7 +235,11 @@ impl Schema {
     fn known_relation(&self, id: &QualifiedName) -> Result<&Relation, Refusal> {
         self.relation(id).ok_or_else(|| {
             let known = self.relations_in(&id.schema);
-            let nearest = fuzzy::nearest(known.iter().map(|relation| relation.id.name.as_str()), &id.name);
+            let nearest = fuzzy::nearest(
+                known.iter().map(|relation| relation.id.name.as_str()),
+                &id.name,
+                fuzzy::VERY_ALIKE,
+            );
             Refusal::NoRelation {
                 relation: id.clone(),
                 suggestion: nearest.map(|name| format!("Perhaps you meant the table '{}.{name}'", id.schema)),
@@ -331,7 +335,7 @@ impl Schema {
                 .iter()
                 .filter_map(|overloads| overloads.first())
                 .map(|routine| routine.id.name.as_str());
-            fuzzy::nearest(all, &id.name).map(str::to_owned)
+            fuzzy::nearest(all, &id.name, fuzzy::VERY_ALIKE).map(str::to_owned)
         } else {
             let signatures: Vec<String> = overloads
                 .iter()
@@ -340,7 +344,8 @@ impl Schema {
                 })
                 .collect();
             let asked = listed(&mut names.iter().copied());
-            fuzzy::nearest(signatures.iter().map(String::as_str), &asked).map(|found| format!("{}{found}", id.name))
+            fuzzy::nearest(signatures.iter().map(String::as_str), &asked, fuzzy::ALIKE)
+                .map(|found| format!("{}{found}", id.name))
         };
         Refusal::NoFunction(Box::new(crate::error::NoFunction {
             function: id.clone(),

@@ -13,6 +13,7 @@
 //! - [`routes`]: `/rest/v1` of the server.
 //! - [`alone`]: the engine alone, on any database.
 //! - [`access_log`]: the lines of its requests.
+//! - `role_claim`: where in a token its role stands.
 //! - `metrics`: what it tells those who watch it.
 
 pub mod access_log;
@@ -26,6 +27,7 @@ pub mod listen;
 mod metrics;
 mod pace;
 mod role;
+mod role_claim;
 pub mod routes;
 mod run;
 pub mod session;

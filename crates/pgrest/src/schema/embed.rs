@@ -36,10 +36,10 @@ impl Schema {
         let ways = self.relationships(origin);
         let suggestion = if ways.is_empty() {
             let origins = self.origins_in(&origin.schema);
-            fuzzy::nearest(origins, &origin.name).map(|name| (name, origin.name.as_str()))
+            fuzzy::nearest(origins, &origin.name, fuzzy::ALIKE).map(|name| (name, origin.name.as_str()))
         } else {
             let targets = ways.iter().map(|way| way.target.name.as_str());
-            fuzzy::nearest(targets, target).map(|name| (name, target))
+            fuzzy::nearest(targets, target, fuzzy::ALIKE).map(|name| (name, target))
         };
         let suggestion = suggestion
             .filter(|(name, instead)| !name.eq_ignore_ascii_case(instead))

@@ -21,8 +21,9 @@ use super::{
     engine::{Behaviour, Engine, Timings},
     http,
     listen::{self, Follows},
+    role_claim::RoleClaim,
     session::{Keep, Limits, Sessions},
-    token::{self, Verifier},
+    token::Verifier,
 };
 use crate::{
     config::{
@@ -211,8 +212,9 @@ async fn in_database(login: &Login, pre_config: Option<&str>) -> Result<Vec<(Str
 }
 
 async fn metrics(State(current): State<Current>) -> impl IntoResponse {
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (kind, current.engine().metrics())
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    let alone = current.alone();
+    (kind, alone.engine.metrics() + &alone.verifier.lookups.text())
 }
 
 async fn is_ready(State(current): State<Current>) -> StatusCode {
@@ -228,7 +230,7 @@ fn alone(settings: RestSettings, told: Vec<(String, String)>) -> Result<Alone, A
         settings.jwt_secret.as_ref().map(|secret| secret.expose()),
         settings.jwt_secret_is_base64,
         settings.jwt_audience,
-        token::role_claim(&settings.jwt_role_claim)
+        RoleClaim::parse(&settings.jwt_role_claim)
             .map_err(|_| format!("failed to parse role-claim-key value ({})", settings.jwt_role_claim))?,
         settings.anonymous_role.as_deref(),
     )
@@ -257,13 +259,12 @@ fn alone(settings: RestSettings, told: Vec<(String, String)>) -> Result<Alone, A
             .collect();
         format!("-c role={escaped}")
     };
-    let sessions = Sessions::new(login.clone(), limits, options, move |_| share);
+    let sessions = Sessions::new(login.clone(), limits, options, move |_| share).with_settings(settings.app_settings);
     let behaviour = Behaviour {
         options: settings.options,
         extra_search_path: settings.extra_search_path,
         pre_request: settings.pre_request,
         hoisted: settings.hoisted,
-        app_settings: settings.app_settings,
     };
     Ok(Alone {
         engine: Arc::new(Engine::new(behaviour, login, sessions)),

@@ -309,8 +309,8 @@ fn routine(row: &Row, hoisted: &[String]) -> Result<CatalogueRoutine, Error> {
     let returns = match (name_or_none(row, 15)?, kind.as_str(), type_name.name.as_str()) {
         (Some(relation), _, _) => Returns::Row(relation),
         (None, _, "void") => Returns::Void,
-        (None, _, "record") => Returns::Record,
         (None, _, _) if has_out => Returns::Record,
+        // Without columns of its own, `record` can only be had as one value.
         (None, _, _) => Returns::Scalar(type_name),
     };
     Ok(CatalogueRoutine {

@@ -47,8 +47,6 @@ pub struct Behaviour {
     pub pre_request: Option<String>,
     /// The settings of functions that hold for their whole transaction.
     pub hoisted: Vec<String>,
-    /// Settings that every session has.
-    pub app_settings: Vec<(String, String)>,
 }
 
 /// Who asks.
@@ -236,7 +234,7 @@ impl Engine {
             .clone();
         let exposed = &self.behaviour.options.schemas;
         let schema = catalogue::load(&client, exposed, &self.behaviour.hoisted, timezones).await?;
-        self.sessions.set_role_settings(self.role_settings(&client).await?);
+        self.sessions.set_role_settings(Engine::role_settings(&client).await?);
         let (relations, relationships, functions) = schema.sizes();
         *self.schema.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(schema));
         let took = begun.elapsed();
@@ -248,9 +246,8 @@ impl Engine {
         Ok(())
     }
 
-    /// What `alter role ... set` says of each role, and the settings that every session has.
+    /// What `alter role ... set` says of each role.
     async fn role_settings(
-        &self,
         client: &tokio_postgres::Client,
     ) -> Result<HashMap<String, Vec<(String, String)>>, tokio_postgres::Error> {
         // Settings that only a superuser may make, and what the request sets by itself, are not taken.
@@ -259,24 +256,21 @@ impl Engine {
                 sql!(
                     "select r.rolname::text, s.setting
                      from pg_catalog.pg_roles r
-                     left join pg_catalog.pg_db_role_setting d on d.setrole = r.oid and d.setdatabase = 0
-                     left join lateral pg_catalog.unnest(d.setconfig) as s (setting) on true
+                     join pg_catalog.pg_db_role_setting d on d.setrole = r.oid and d.setdatabase = 0
+                     cross join lateral pg_catalog.unnest(d.setconfig) as s (setting)
                      left join pg_catalog.pg_settings g on g.name = pg_catalog.split_part(s.setting, '=', 1)
-                     where not r.rolcanlogin or s.setting is not null
-                     order by r.rolname"
+                     where coalesce(g.context, 'user') = 'user'"
                 ),
                 &[],
             )
             .await?;
         let mut settings: HashMap<String, Vec<(String, String)>> = HashMap::new();
         for row in rows {
-            let (role, setting): (String, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
-            let of_role = settings
-                .entry(role)
-                .or_insert_with(|| self.behaviour.app_settings.clone());
-            let pair = setting.as_deref().and_then(|setting| setting.split_once('='));
+            let (role, setting): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            let pair = setting.split_once('=');
             let taken = pair.filter(|(name, _)| !["role", "search_path", "session_authorization"].contains(name));
-            of_role.extend(taken.map(|(name, value)| (name.to_owned(), value.to_owned())));
+            let taken = taken.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            settings.entry(role).or_default().extend(taken);
         }
         Ok(settings)
     }

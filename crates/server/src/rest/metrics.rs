@@ -1,7 +1,7 @@
 //! Figures of the engine in Prometheus' text format, under PostgREST's names.
 
 use std::{
-    fmt::Write as _,
+    fmt::{Display, Write as _},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -29,31 +29,82 @@ impl Loads {
     }
 }
 
+/// How often a token was looked for among those that were verified before.
+#[derive(Default)]
+pub(super) struct Lookups {
+    asked: AtomicU64,
+    found: AtomicU64,
+    forgotten: AtomicU64,
+}
+
+impl Lookups {
+    /// One was looked for.
+    pub(super) fn note(&self, is_found: bool) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.found.fetch_add(u64::from(is_found), Ordering::Relaxed);
+    }
+
+    /// So many made room.
+    pub(super) fn forgot(&self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.forgotten.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// The figures as text.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for (name, help, count) in [
+            ("requests", "The number of tokens that were looked for", &self.asked),
+            (
+                "hits",
+                "The number of tokens that had been verified before",
+                &self.found,
+            ),
+            (
+                "evictions",
+                "The number of tokens that made room for others",
+                &self.forgotten,
+            ),
+        ] {
+            let name = format!("pgrst_jwt_cache_{name}_total");
+            add(
+                &mut text,
+                &name,
+                "counter",
+                help,
+                &[("", count.load(Ordering::Relaxed))],
+            );
+        }
+        text
+    }
+}
+
+fn add(text: &mut String, name: &str, kind: &str, help: &str, values: &[(&str, impl Display)]) {
+    // Writing into a text cannot fail.
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    for (labels, value) in values {
+        let _ = writeln!(text, "{name}{labels} {value}");
+    }
+}
+
 /// All figures as text.
 pub(super) fn text(loads: &Loads, load: Load) -> String {
     let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
     let last = Duration::from_micros(read(&loads.last_us)).as_secs_f64();
     let mut text = String::new();
-    let mut add = |name: &str, kind: &str, help: &str, values: &[(&str, f64)]| {
-        // Writing into a text cannot fail.
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-        for (labels, value) in values {
-            let _ = writeln!(text, "{name}{labels} {value}");
-        }
-    };
-    let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     add(
+        &mut text,
         "pgrst_schema_cache_query_time_seconds",
         "gauge",
         "The time that the last load of the schema cache took",
         &[("", last)],
     );
-    #[allow(clippy::cast_precision_loss, reason = "nobody loads it so often")]
     let counts = [
-        ("{status=\"FAIL\"}", read(&loads.failed) as f64),
-        ("{status=\"SUCCESS\"}", read(&loads.done) as f64),
+        ("{status=\"FAIL\"}", read(&loads.failed)),
+        ("{status=\"SUCCESS\"}", read(&loads.done)),
     ];
     add(
+        &mut text,
         "pgrst_schema_cache_loads_total",
         "counter",
         "The number of times that the schema cache was loaded",
@@ -92,7 +143,7 @@ pub(super) fn text(loads: &Loads, load: Load) -> String {
         ),
     ];
     for (name, kind, help, count) in of_pool {
-        add(name, kind, help, &[("", number(count))]);
+        add(&mut text, name, kind, help, &[("", count)]);
     }
     text
 }

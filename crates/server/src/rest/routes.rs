@@ -102,12 +102,12 @@ fn who(app: &App, headers: &HeaderMap) -> Result<Result<Identity, Refusal>, Repl
         // An opaque key that is not ours is the gateway's to refuse.
         Err(_) if shown.starts_with("sb_") => return Err(gateway_refusal("Invalid authentication credentials")),
         Err(error) => {
-            let refusal = if error.is_about_claims() {
-                Refusal::Claims
+            let text = error.to_string();
+            return Ok(Err(if error.is_about_claims() {
+                Refusal::Claims(text)
             } else {
-                Refusal::Token
-            };
-            return Ok(Err(refusal(error.to_string())));
+                Refusal::Token { text, details: None }
+            }));
         }
     };
     Ok(Ok(identity(&caller)))

@@ -83,6 +83,8 @@ pub struct Sessions {
     options: Box<dyn Fn(&str) -> String + Send + Sync>,
     /// Connections of one role at most.
     share: Box<dyn Fn(&str) -> usize + Send + Sync>,
+    /// Settings of every session.
+    settings: Vec<(String, String)>,
     /// Settings that the database has for each role.
     role_settings: Mutex<HashMap<String, Vec<(String, String)>>>,
     all: Arc<Semaphore>,
@@ -238,6 +240,7 @@ impl Sessions {
             limits,
             options: Box::new(options),
             share: Box::new(share),
+            settings: Vec::new(),
             role_settings: Mutex::default(),
             roles: Mutex::default(),
             live: Arc::default(),
@@ -247,6 +250,12 @@ impl Sessions {
             timeouts: AtomicUsize::default(),
             shared: AtomicUsize::default(),
         }
+    }
+
+    /// The same, with settings that every session begins with; those of its role come after them.
+    #[must_use]
+    pub fn with_settings(self, settings: Vec<(String, String)>) -> Sessions {
+        Sessions { settings, ..self }
     }
 
     /// How much is in use now.
@@ -425,7 +434,8 @@ impl Sessions {
             used: origin.born,
             live: Live(self.live.clone()),
         };
-        let settings = lock(&self.role_settings).get(role).cloned().unwrap_or_default();
+        let mut settings = self.settings.clone();
+        settings.extend(lock(&self.role_settings).get(role).into_iter().flatten().cloned());
         session.begin(&settings).await?;
         Ok(session)
     }

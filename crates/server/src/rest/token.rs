@@ -17,7 +17,7 @@ use jsonwebtoken::{
 use pgrest::error::Refusal;
 use serde_json::{Map, Value};
 
-use super::engine::Identity;
+use super::{engine::Identity, metrics::Lookups, role_claim::RoleClaim};
 use crate::auth::jwks::{HMAC, VerifyingKey, key_of};
 
 /// How far two clocks may differ (s).
@@ -26,60 +26,22 @@ const LEEWAY_S: f64 = 30.0;
 /// How many verified tokens are remembered.
 const REMEMBERED_MAX: usize = 1000;
 
+const UNSECURED: &str = "JWT is unsecured but expected 'alg' was not 'none'";
+
 /// Verifies tokens.
 pub struct Verifier {
     keys: Vec<VerifyingKey>,
     audience: Option<String>,
-    role_claim: Vec<Step>,
+    role_claim: RoleClaim,
     anonymous: Option<Arc<str>>,
     visitors_claims: Arc<str>,
     remembered: Mutex<HashMap<String, Arc<Verified>>>,
+    pub(super) lookups: Lookups,
 }
 
 struct Verified {
     claims: Map<String, Value>,
     identity: Option<Identity>,
-}
-
-/// A step to the claim that names the role.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// A member.
-    Key(String),
-    /// An element.
-    Index(usize),
-}
-
-/// Reads `.role`, `.a."b c"[0]`.
-///
-/// # Errors
-/// A sentence that completes "expected ...".
-pub fn role_claim(text: &str) -> Result<Vec<Step>, String> {
-    let wrong = || "a path such as .role or .app.\"my role\"[0]".to_owned();
-    let mut steps = Vec::new();
-    let mut rest = text.strip_prefix('$').unwrap_or(text);
-    while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix(".\"") {
-            let (key, after) = after.split_once('"').ok_or_else(wrong)?;
-            steps.push(Step::Key(key.to_owned()));
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix('.') {
-            let end = after.find(['.', '[']).unwrap_or(after.len());
-            let (key, after) = after.split_at(end);
-            if key.is_empty() {
-                return Err(wrong());
-            }
-            steps.push(Step::Key(key.to_owned()));
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix('[') {
-            let (index, after) = after.split_once(']').ok_or_else(wrong)?;
-            steps.push(Step::Index(index.parse().map_err(|_| wrong())?));
-            rest = after;
-        } else {
-            return Err(wrong());
-        }
-    }
-    if steps.is_empty() { Err(wrong()) } else { Ok(steps) }
 }
 
 impl Verifier {
@@ -91,7 +53,7 @@ impl Verifier {
         secret: Option<&str>,
         is_base64: bool,
         audience: Option<String>,
-        role_claim: Vec<Step>,
+        role_claim: RoleClaim,
         anonymous: Option<&str>,
     ) -> Result<Verifier, String> {
         let keys = secret.map_or(Ok(Vec::new()), |secret| keys_of(secret, is_base64))?;
@@ -103,6 +65,7 @@ impl Verifier {
             anonymous: anonymous.map(Arc::from),
             visitors_claims: Arc::from(claims),
             remembered: Mutex::default(),
+            lookups: Lookups::default(),
         })
     }
 
@@ -119,9 +82,11 @@ impl Verifier {
             return self.visitor();
         };
         if token.is_empty() {
-            return Err(Refusal::Token("Empty JWT is sent in Authorization header".to_owned()));
+            return Err(refused("Empty JWT is sent in Authorization header", None));
         }
-        let verified = match self.remembered(token) {
+        let remembered = self.remembered(token);
+        self.lookups.note(remembered.is_some());
+        let verified = match remembered {
             Some(verified) => verified,
             None => self.remember(token, self.verify(token)?),
         };
@@ -151,6 +116,7 @@ impl Verifier {
         let verified = Arc::new(Verified { claims, identity });
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED_MAX {
+            self.lookups.forgot(remembered.len());
             remembered.clear();
         }
         remembered.insert(token.to_owned(), verified.clone());
@@ -158,17 +124,7 @@ impl Verifier {
     }
 
     fn identity(&self, claims: &Map<String, Value>) -> Option<Identity> {
-        let mut steps = self.role_claim.iter();
-        let first = match steps.next() {
-            Some(Step::Key(key)) => claims.get(key),
-            Some(Step::Index(_)) | None => None,
-        };
-        let found = first.and_then(|first| {
-            steps.try_fold(first, |value, step| match step {
-                Step::Key(key) => value.get(key),
-                Step::Index(index) => value.get(index),
-            })
-        });
+        let found = self.role_claim.of(claims);
         let role = found.map(|role| role.as_str().map_or_else(|| role.to_string(), str::to_owned));
         self.as_role(claims, role.as_deref())
     }
@@ -188,28 +144,29 @@ impl Verifier {
         if self.keys.is_empty() {
             return Err(Refusal::NoSecret);
         }
-        let refused = |text: &str| Refusal::Token(text.to_owned());
         let parts: Vec<&str> = token.split('.').collect();
         let &[header, payload, signature] = parts.as_slice() else {
-            return Err(Refusal::Token(format!("Expected 3 parts in JWT; got {}", parts.len())));
+            return Err(refused(&format!("Expected 3 parts in JWT; got {}", parts.len()), None));
         };
-        let known: Map<String, Value> = decoded(header).ok_or_else(|| refused("JWT cryptographic operation failed"))?;
-        let algorithm = known
-            .get("alg")
-            .and_then(Value::as_str)
-            .and_then(|name| name.parse::<Algorithm>().ok());
-        let algorithm = algorithm.ok_or_else(|| refused("Wrong or unsupported encoding algorithm"))?;
+        let broken = || refused("JWT cryptographic operation failed", None);
+        let known: Map<String, Value> = decoded(header).ok_or_else(broken)?;
+        let name = known.get("alg").and_then(Value::as_str).ok_or_else(broken)?;
+        if name == "none" {
+            return Err(refused("Wrong or unsupported encoding algorithm", Some(UNSECURED)));
+        }
+        let algorithm = name.parse::<Algorithm>().map_err(|_| broken())?;
         let id = known.get("kid").and_then(Value::as_str);
         let mut tried = self.keys.iter().filter(|key| key.fits(algorithm, id)).peekable();
+        let no_key = |details| refused("No suitable key or wrong key type", Some(details));
         if tried.peek().is_none() {
-            return Err(refused("No suitable key or wrong key type"));
+            return Err(no_key("No suitable key was found to decode the JWT"));
         }
         let message = format!("{header}.{payload}");
         let is_genuine = tried.any(|key| {
             jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.key, algorithm).unwrap_or(false)
         });
         if !is_genuine {
-            return Err(refused("JWT cryptographic operation failed"));
+            return Err(no_key("None of the keys was able to decode the JWT"));
         }
         decoded(payload).ok_or_else(|| Refusal::Claims("Parsing claims failed".to_owned()))
     }
@@ -249,6 +206,13 @@ impl Verifier {
     }
 }
 
+fn refused(text: &str, details: Option<&'static str>) -> Refusal {
+    Refusal::Token {
+        text: text.to_owned(),
+        details,
+    }
+}
+
 fn decoded(part: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }
@@ -282,19 +246,6 @@ fn keys_of(secret: &str, is_base64: bool) -> Result<Vec<VerifyingKey>, String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn paths_to_the_role() {
-        let key = |name: &str| Step::Key(name.to_owned());
-        assert_eq!(role_claim(".role").unwrap(), [key("role")]);
-        assert_eq!(
-            role_claim("$.a.\"b.c\"[1]").unwrap(),
-            [key("a"), key("b.c"), Step::Index(1)]
-        );
-        for wrong in ["role", "", ".", ".a[x]", "role.other"] {
-            assert!(role_claim(wrong).is_err(), "{wrong}");
-        }
-    }
-
     proptest::proptest! {
         #[test]
         fn what_nobody_signed_is_not_taken(
@@ -302,7 +253,7 @@ mod tests {
             claims in "(\\{\"role\":\"[a-z]{0,5}\",\"exp\":[0-9e.-]{1,6}\\}|[ -~]{0,20})",
             rest in "[A-Za-z0-9_.-]{0,60}",
         ) {
-            let path = role_claim(".role").unwrap();
+            let path = RoleClaim::parse(".role").unwrap();
             let verifier = Verifier::new(Some("a secret of at least thirty-two letters"), false, None, path, None).unwrap();
             let made = format!("{}.{}.{rest}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
             for token in [&made, &rest] {
@@ -313,8 +264,48 @@ mod tests {
     }
 
     #[test]
+    fn refusals_say_what_is_wrong_with_a_token() {
+        let path = RoleClaim::parse(".role").unwrap();
+        let verifier = Verifier::new(Some("a secret of at least thirty-two letters"), false, None, path, None).unwrap();
+        let check = |header: &str, text: &str, details: Option<&'static str>| {
+            let token = format!(
+                "Bearer {}.{}.x",
+                URL_SAFE_NO_PAD.encode(header),
+                URL_SAFE_NO_PAD.encode("{}")
+            );
+            assert_eq!(
+                verifier.identify(Some(&token), 0.0).unwrap_err(),
+                refused(text, details),
+                "{header}"
+            );
+        };
+        let (no_key, broken) = (
+            "No suitable key or wrong key type",
+            "JWT cryptographic operation failed",
+        );
+        check(
+            r#"{"alg":"HS256"}"#,
+            no_key,
+            Some("None of the keys was able to decode the JWT"),
+        );
+        check(
+            r#"{"alg":"RS256"}"#,
+            no_key,
+            Some("No suitable key was found to decode the JWT"),
+        );
+        check(
+            r#"{"alg":"none"}"#,
+            "Wrong or unsupported encoding algorithm",
+            Some(UNSECURED),
+        );
+        check(r#"{"alg":"HS1"}"#, broken, None);
+        check(r#"{"typ":"JWT"}"#, broken, None);
+        check("rubbish", broken, None);
+    }
+
+    #[test]
     fn a_role_that_is_no_text_is_none_that_is_missing() {
-        let verifier = Verifier::new(None, false, None, role_claim(".role").unwrap(), Some("anon")).unwrap();
+        let verifier = Verifier::new(None, false, None, RoleClaim::parse(".role").unwrap(), Some("anon")).unwrap();
         let check = |claims: Value, expect: &str| {
             let identity = verifier.identity(claims.as_object().unwrap()).unwrap();
             assert_eq!(&*identity.role, expect, "{claims}");
@@ -327,7 +318,7 @@ mod tests {
 
     #[test]
     fn claims_are_checked_strictly() {
-        let path = role_claim(".role").unwrap();
+        let path = RoleClaim::parse(".role").unwrap();
         let verifier = Verifier::new(None, false, Some("us".to_owned()), path, Some("anon")).unwrap();
         let check = |claims: Value, expect: Option<&str>| {
             let claims = claims.as_object().unwrap().clone();

@@ -103,7 +103,7 @@ async fn figures_are_told_under_postgrests_names() {
         let request = Request::builder().uri("/metrics").body(Body::empty()).unwrap();
         let answer = alone.admin_routes().oneshot(request).await.unwrap();
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
-        assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
+        assert_eq!(kind, "text/plain; charset=utf-8");
         let text = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
         String::from_utf8(text.to_vec()).unwrap()
     };
@@ -114,6 +114,7 @@ async fn figures_are_told_under_postgrests_names() {
         "pgrst_db_pool_available 3",
         "pgrst_db_pool_waiting 0",
         "pgrst_db_pool_timeouts_total 0",
+        "pgrst_jwt_cache_requests_total 0",
     ] {
         assert!(before.lines().any(|other| other == line), "{line}: {before}");
     }
@@ -124,6 +125,31 @@ async fn figures_are_told_under_postgrests_names() {
         "{after}"
     );
     assert!(!after.contains("pgrst_schema_cache_query_time_seconds 0\n"), "{after}");
+}
+
+#[tokio::test]
+async fn a_role_has_the_settings_of_the_server_and_its_own_unless_only_a_superuser_may_make_them() {
+    let world = World::own_database().await;
+    let admin = world.admin().await;
+    admin.batch_execute(SCHEMA).await.unwrap();
+    let role = format!("visitor_{}", uuid::Uuid::new_v4().simple());
+    let made = format!(
+        "create role {role} login; grant {role} to authenticator; grant usage on schema shown to {role};
+         alter role {role} set log_statement = 'none'; alter role {role} set statement_timeout = '7s';
+         create function shown.setting(name text) returns text stable language sql
+           as $$ select current_setting(name, true) $$;"
+    );
+    admin.batch_execute(&made).await.unwrap();
+    set(&world, "pgrst.db_schemas", "shown").await;
+    set(&world, "pgrst.db_anon_role", &role).await;
+    let alone = current(&world, ("PGRST_APP_SETTINGS_HOST", "here")).await;
+    alone.reconfigure().await;
+    for (name, value) in [("app.settings.host", "here"), ("statement_timeout", "7s")] {
+        let answer = ask(alone.routes(), &format!("/rpc/setting?name={name}")).await;
+        assert_eq!(answer, (200, json!(value)), "{name}");
+    }
+    let gone = format!("drop owned by {role}; drop role {role}");
+    admin.batch_execute(&gone).await.unwrap();
 }
 
 #[tokio::test]
