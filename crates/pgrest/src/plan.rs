@@ -131,7 +131,8 @@ impl Schema {
             Action::Read(id) => {
                 let relation = self.known_relation(id)?;
                 let shape = self.negotiate_rows(request, options, Some(&relation.id))?;
-                let tree = read::tree(self, options, request, read::From::relation(relation))?;
+                let mut tree = read::tree(self, options, request, read::From::relation(relation))?;
+                tree.is_in_text = shape.is_text();
                 let statement = sql::read(self, &tree, &shape, counted(request, options), request.is_head);
                 let mut plan = base(request, options, statement, Kind::Read(id.clone()), &shape);
                 plan.estimate = needs_estimate(request).then(|| sql::estimate(self, &tree));
@@ -167,7 +168,10 @@ impl Schema {
     ) -> Result<Plan, Refusal> {
         let relation = self.known_relation(id)?;
         let shape = self.negotiate_rows(request, options, Some(&relation.id))?;
-        let planned = write::plan(self, options, request, relation, write)?;
+        let mut planned = write::plan(self, options, request, relation, write)?;
+        if let Some(tree) = &mut planned.tree {
+            tree.is_in_text = shape.is_text();
+        }
         let returns = planned.returns;
         let kind = match write {
             Write::Insert(_) => Kind::Insert {
@@ -201,9 +205,12 @@ impl Schema {
         id: &QualifiedName,
         arguments: &Arguments,
     ) -> Result<Plan, Refusal> {
-        let planned = call::plan(self, options, request, id, arguments)?;
+        let mut planned = call::plan(self, options, request, id, arguments)?;
         let routine = planned.routine;
         let shape = self.negotiate_call(request, options, routine)?;
+        if let Some(tree) = &mut planned.tree {
+            tree.is_in_text = shape.is_text();
+        }
         let max_affected = request.preferences.max_affected_strict();
         if max_affected.is_some() && !routine.is_set {
             return Err(Refusal::MaxAffectedScalar);

@@ -34,6 +34,11 @@ impl Shape {
             explain: None,
         }
     }
+
+    /// Whether rows are not shown as JSON.
+    pub(crate) fn is_text(&self) -> bool {
+        self.aggregate.is_some() || self.media == MediaType::Csv
+    }
 }
 
 impl Schema {

@@ -36,6 +36,8 @@ pub(crate) struct Tree {
     pub(crate) order: Vec<Order>,
     /// Which of its rows.
     pub(crate) range: Range,
+    /// Whether its rows are shown in text of their own, where JSON stands as clients of PostgREST know it.
+    pub(crate) is_in_text: bool,
 }
 
 /// Where rows come from.
@@ -190,6 +192,7 @@ pub(crate) fn tree(schema: &Schema, options: &Options, request: &Request, from: 
         conditions: Vec::new(),
         order: Vec::new(),
         range: Range::default(),
+        is_in_text: false,
     };
     if query.select.is_empty() {
         root.fields.push(Output::Star);
@@ -310,6 +313,7 @@ fn embed(
         conditions: Vec::new(),
         order: Vec::new(),
         range: Range::default(),
+        is_in_text: false,
     };
     take_items(schema, options, &mut tree, &item.items)?;
     if is_spread && !way.is_to_one() && tree.has_aggregates() {

@@ -55,7 +55,9 @@ fn value(plan: &CallPlan<'_>, shape: &Shape, counts: bool) -> Statement {
     let mut sql = Statement::default();
     let routine = plan.routine;
     sql.push("WITH pgrst_source AS MATERIALIZED (SELECT ");
-    if routine.is_set {
+    // PostgreSQL takes no set of rows whose columns it does not know from FROM.
+    let is_record = matches!(&routine.returns, Returns::Scalar(name) if name.name == "record");
+    if routine.is_set && !is_record {
         sql.push("pgrst_scalar FROM ");
         invocation(&mut sql, plan);
         sql.push(" AS pgrst_scalar");

@@ -205,3 +205,14 @@ fn calls_take_what_is_meant_for_them() {
         &["9", "1"],
     );
 }
+
+#[test]
+fn embeds_are_jsonb_only_where_rows_are_no_json() {
+    let text = |accept: &str| {
+        let asked = "GET /projects?select=id,clients(id)";
+        statement(asked, &[("accept", accept)], "").statement.text
+    };
+    let row = |text: &str| text.contains("::jsonb");
+    assert!(row(&text("text/csv")));
+    assert!(!row(&text("application/json")) && !row(&text("application/vnd.pgrst.object+json")));
+}

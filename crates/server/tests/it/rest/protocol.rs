@@ -34,6 +34,9 @@ const SCHEMA: &str = r#"
       as $$ select ($1 || $2::text || E'\n')::public."text/lines" $$;
     create aggregate public.lines (anyelement) (initcond = '', stype = public."text/lines", sfunc = public.lines_next);
 
+    create function public.one_record() returns record stable language sql as $$ select id, name from public.lands where id = 1 $$;
+    create function public.some_records() returns setof record stable language sql
+      as $$ select id, name from public.lands order by id $$;
     create function public.sums(a int, b int) returns int immutable language sql as $$ select a + b $$;
     create function public.sums(json) returns int immutable language sql as $$ select 0 $$;
     grant select on all tables in schema public to service_role;
@@ -164,4 +167,17 @@ async fn a_table_is_no_body_for_an_unnamed_parameter() {
         let details = refused.body["details"].as_str().unwrap();
         assert!(details.contains("with parameter c, but no matches"), "{details}");
     }
+}
+
+#[tokio::test]
+async fn records_of_unknown_columns_are_given_as_they_come() {
+    let site = site().await;
+    let service = site.service();
+    let asked = async |path: &str| site.ask(Some(&service), get(path)).await.body;
+    let (norway, chile) = (
+        json!({ "id": 1, "name": "Norway" }),
+        json!({ "id": 2, "name": "Chile" }),
+    );
+    assert_eq!(asked("/rpc/one_record").await, norway);
+    assert_eq!(asked("/rpc/some_records").await, json!([norway, chile]));
 }
