@@ -1,6 +1,11 @@
 //! What a request handler is given: the configuration, the database, the keys, the clock.
 
-use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{
+    net::SocketAddr,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
@@ -26,9 +31,14 @@ use crate::{
 /// Tells the time. Tests set theirs.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
-/// The program's state: cheap to clone, the same for every request.
+/// The program's state, the same for every request: a clone costs one count. What is changed in one is changed in none of its
+/// clones.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// What the program's state consists of.
+#[derive(Clone)]
+pub struct Parts {
     /// What the program was told.
     pub config: Arc<Config>,
     /// The database.
@@ -77,6 +87,20 @@ pub enum AppError {
     Mails(#[from] TemplateError),
 }
 
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for App {
+    fn deref_mut(&mut self) -> &mut Parts {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
 impl App {
     /// The state of a server that listens at `bound`.
     ///
@@ -90,7 +114,7 @@ impl App {
         let realtime = Realtime::new(&db, config.settings.realtime);
         let limits = Limits::default();
         let turns = Arc::new(Semaphore::new(limits.at_work_max));
-        Ok(App {
+        Ok(App(Arc::new(Parts {
             providers: Arc::new(Providers::of(&config.settings.logins.providers)),
             mails: Arc::new(Templates::load(config.settings.logins.mail_templates.as_deref())?),
             config: Arc::new(config),
@@ -108,34 +132,31 @@ impl App {
             public_url,
             clock,
             is_time_set: false,
-        })
+        })))
     }
 
     /// The same program with the clock given to it as the only one, for commands as well: for tests, which set the time.
     #[must_use]
-    pub fn with_time_set(self) -> App {
-        App {
-            is_time_set: true,
-            ..self
-        }
+    pub fn with_time_set(mut self) -> App {
+        self.is_time_set = true;
+        self
     }
 
     /// The same program with lines of its own, as long as these.
     #[must_use]
-    pub fn with_lines(self, limits: Limits) -> App {
+    pub fn with_lines(mut self, limits: Limits) -> App {
         let turns = Arc::new(Semaphore::new(limits.at_work_max));
-        App {
-            purchases: Queue::new(limits, turns.clone()),
-            checkouts: Queue::new(limits, turns.clone()),
-            arrivals: Arrivals::new(limits, turns),
-            ..self
-        }
+        self.purchases = Queue::new(limits, turns.clone());
+        self.checkouts = Queue::new(limits, turns.clone());
+        self.arrivals = Arrivals::new(limits, turns);
+        self
     }
 
     /// The same program with this clock as the only one.
     #[must_use]
-    pub fn with_clock(self, clock: Clock) -> App {
-        App { clock, ..self }.with_time_set()
+    pub fn with_clock(mut self, clock: Clock) -> App {
+        self.clock = clock;
+        self.with_time_set()
     }
 
     /// The instant that was set, which then holds in place of PostgreSQL's clock.

@@ -60,12 +60,14 @@ struct Alone {
 
 /// The engine alone as it is now: what the database says of its settings may change while it serves.
 #[derive(Clone)]
-pub struct Current {
-    environment: Arc<Environment>,
+pub struct Current(Arc<Configured>);
+
+struct Configured {
+    environment: Environment,
     is_configured_by_database: bool,
     pre_config: Option<String>,
     login: Login,
-    now: Arc<RwLock<Arc<Alone>>>,
+    now: RwLock<Arc<Alone>>,
 }
 
 /// Serves until SIGINT or SIGTERM.
@@ -136,13 +138,13 @@ impl Current {
     /// # Errors
     /// When the settings do not fit.
     pub fn new(environment: &Environment, settings: RestSettings) -> Result<Current, AnyError> {
-        Ok(Current {
-            environment: Arc::new(environment.clone()),
+        Ok(Current(Arc::new(Configured {
+            environment: environment.clone(),
             is_configured_by_database: settings.in_database,
             pre_config: settings.pre_config.clone(),
             login: Login::from(settings.database.as_ref()),
-            now: Arc::new(RwLock::new(Arc::new(alone(settings, Vec::new())?))),
-        })
+            now: RwLock::new(Arc::new(alone(settings, Vec::new())?)),
+        })))
     }
 
     /// What clients ask.
@@ -160,13 +162,13 @@ impl Current {
     }
 
     fn alone(&self) -> Arc<Alone> {
-        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.now.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Asks the database for its settings, and serves by them once the schema cache fits them. What is wrong with them is
     /// logged, and changes nothing.
     pub async fn reconfigure(&self) {
-        if !self.is_configured_by_database {
+        if !self.0.is_configured_by_database {
             return;
         }
         if let Err(error) = self.ask_database().await {
@@ -175,14 +177,14 @@ impl Current {
     }
 
     async fn ask_database(&self) -> Result<(), AnyError> {
-        let told = in_database(&self.login, self.pre_config.as_deref()).await?;
+        let told = in_database(&self.0.login, self.0.pre_config.as_deref()).await?;
         if told == self.alone().told {
             return Ok(());
         }
-        let settings = RestSettings::with_database(&self.environment, &told)?;
+        let settings = RestSettings::with_database(&self.0.environment, &told)?;
         let new = Arc::new(alone(settings, told)?);
         new.engine.reload().await?;
-        let old = std::mem::replace(&mut *self.now.write().unwrap_or_else(PoisonError::into_inner), new);
+        let old = std::mem::replace(&mut *self.0.now.write().unwrap_or_else(PoisonError::into_inner), new);
         old.engine.close();
         tracing::info!("the database has settings of its own");
         Ok(())
@@ -218,7 +220,7 @@ async fn metrics(State(current): State<Current>) -> impl IntoResponse {
 }
 
 async fn is_ready(State(current): State<Current>) -> StatusCode {
-    if current.engine().is_ready() && current.login.connect().await.is_ok() {
+    if current.engine().is_ready() && current.0.login.connect().await.is_ok() {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE

@@ -107,12 +107,7 @@ impl Role {
         let lanes = lock(&self.lanes);
         let open = lanes.iter().filter(|lane| self.is_kept(lane.origin));
         let open = open.filter_map(|lane| Some((lane.waiting()?, lane)));
-        let wait = |waiting: usize| takes.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX));
-        open.min_by_key(|(waiting, _)| {
-            let is_short = wait(*waiting) < WAIT_IS_SHORT;
-            if is_short { 0 } else { *waiting }
-        })
-        .map(|(_, lane)| lane.clone())
+        shortest(open, takes).cloned()
     }
 
     /// Has a session that has just served a quick read: as a lane, where one is wanted.
@@ -146,5 +141,32 @@ impl Role {
             }
             drop(permits);
         });
+    }
+}
+
+/// Of what so many wait for, each of them for so long: the first where the wait is short, or else where the fewest wait.
+fn shortest<T>(lanes: impl Iterator<Item = (usize, T)>, takes: Duration) -> Option<T> {
+    let wait = |waiting: usize| takes.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX));
+    let shortest = lanes.min_by_key(|(waiting, _)| {
+        let is_short = wait(*waiting) < WAIT_IS_SHORT;
+        if is_short { 0 } else { *waiting }
+    });
+    shortest.map(|(_, lane)| lane)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_lane_is_preferred_while_its_wait_is_short() {
+        let choose = |waiting: &[usize], us: u64| {
+            let lanes = waiting.iter().copied().zip(0..);
+            shortest(lanes, Duration::from_micros(us))
+        };
+        assert_eq!(choose(&[3, 0], 100), Some(0));
+        assert_eq!(choose(&[5, 0], 100), Some(1), "half a millisecond is no short wait");
+        assert_eq!(choose(&[9, 7, 8], 1000), Some(1));
+        assert_eq!(choose(&[], 1), None::<usize>);
     }
 }
