@@ -2,7 +2,7 @@
 //!
 //! `nexus-mint rest` runs as a process of its own. In each round the same clients ask it, then pgbench sends the very
 //! statements to PostgreSQL, in four round trips and in one packet, and last the clients ask a server that answers a
-//! constant. Everything happens in turn on the same cluster; the ratios of each round count, and of them the middle.
+//! constant as long as the answer. Everything happens in turn on the same cluster; the ratios of each round count, and of them the middle.
 
 mod cache;
 pub(crate) mod client;
@@ -121,7 +121,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), AnyError> {
             "ratios of pgbench: sending the same in four round trips, in one packet; CPU of the engine and of the constant (us)"
         );
         println!(
-            "clients  request                a second  of four  of one  p99 us  engine CPU  constant  PostgreSQL CPU (pgbench's)"
+            "clients  request                a second  of four  of one  (+HTTP)  p99 us  engine CPU  constant  PostgreSQL CPU (pgbench's)"
         );
         for clients in CLIENTS {
             for case in CASES
@@ -153,6 +153,8 @@ struct Round {
     pgbench_cpu: f64,
     of_four: f64,
     of_one: f64,
+    /// What `of_one` would be if HTTP and one packet came one after the other, with nothing between them.
+    with_http: f64,
     other: Option<f64>,
 }
 
@@ -179,11 +181,12 @@ impl Parties {
             format!("  other: {:.2} of one", median(others))
         };
         println!(
-            "{clients:7}  {:21}  {:8.0}  {:7.2}  {:6.2}  {:6.0}  {:10.0}  {:8.0}  {:4.0} ({:4.0}){other}",
+            "{clients:7}  {:21}  {:8.0}  {:7.2}  {:6.2}  {:7.2}  {:6.0}  {:10.0}  {:8.0}  {:4.0} ({:4.0}){other}",
             case.name,
             middle(|round| round.engine.each_second),
             middle(|round| round.of_four),
             middle(|round| round.of_one),
+            middle(|round| round.with_http),
             middle(|round| f64::from(round.engine.p99_us)),
             middle(|round| round.own_cpu),
             middle(|round| round.constant_cpu),
@@ -225,6 +228,7 @@ impl Parties {
             pgbench_cpu: each(pgbench_cpu, one.count),
             of_four: engine.each_second / four.each_second,
             of_one: engine.each_second / one.each_second,
+            with_http: constant.each_second / (constant.each_second + one.each_second),
             other,
             engine,
         })

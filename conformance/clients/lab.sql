@@ -81,6 +81,8 @@ create function publish_late_wires() returns void security definer language sql
   as $$ alter publication supabase_realtime add table lab.late_wires $$;
 create function send_word(topic text, word text, is_private boolean) returns void security definer language sql
   as $$ select realtime.send(jsonb_build_object('word', word), 'shout', topic, is_private) $$;
+create function send_bytes(topic text, word text, is_private boolean) returns void security definer language sql
+  as $$ select realtime.send_binary(convert_to(word, 'utf8'), 'shout', topic, is_private) $$;
 create function send_change(topic text, id int) returns void security definer language plpgsql as $$
 declare
   wire lab.wires;
@@ -88,7 +90,7 @@ begin
   wire.id = send_change.id;
   perform realtime.broadcast_changes(topic, 'changed', 'INSERT', 'wires', 'lab', wire, null::lab.wires);
 end $$;
-grant execute on function send_word, send_change, publish_late_wires to service_role;
+grant execute on function send_word, send_bytes, send_change, publish_late_wires to service_role;
 -- In 'club' all hear and members speak; in 'hall' all hear and speak and nobody is seen.
 create policy lab_hear on realtime.messages for select to authenticated using (
   (realtime.topic() like 'club%' and extension in ('broadcast', 'presence')) or (realtime.topic() like 'hall%' and extension = 'broadcast'));

@@ -328,6 +328,10 @@ test('4.4 replay: earlier broadcasts of a private channel', async () => {
   const one = await room(ann.supabase, name, { config });
   const { payload, meta } = await one.heard.next();
   assert.deepEqual([payload.word, meta.replayed], ['before', true]);
+  await done(service.rpc('send_bytes', { topic: name, word: 'as bytes', is_private: true }));
+  const two = await room((await person()).supabase, name, { config });
+  await two.heard.next();
+  assert.equal(Buffer.from((await two.heard.next()).payload).toString(), 'as bytes');
 });
 // 4.6
 const present = async (supabase, name, key, config = {}) => {

@@ -291,8 +291,8 @@ test('filters: a column that an embed goes by', async () => {
   assert.deepEqual(await rows(request), [{ id: 3, city: { name: 'Bern' } }]);
 });
 test('errors: what is not there', async () => {
-  const error = await refused(lab.from('hose').select(), 404, 'PGRST205');
-  assert.match(error.hint ?? '', /Perhaps you meant the table 'lab\./);
+  const error = await refused(lab.from('housess').select(), 404, 'PGRST205');
+  assert.match(error.hint ?? '', /Perhaps you meant the table 'lab\.houses/);
   await refused(houses('nothing'), 400, '42703');
   await refused(houses().filter('id', 'noop', '1'), 400, 'PGRST100');
   await refused(houses().eq('id', 'x'), 400, '22P02');

@@ -115,13 +115,22 @@ impl Server {
     }
 }
 
-/// Serves a constant as long as one row, until it is killed.
+/// Serves a constant as long as a row, or as the rows of `limit=`, until it is killed.
 pub(super) fn constant(port: u64) -> Result<(), AnyError> {
-    const ROW: &str = r#"[{"id":4711,"client_id":712,"name":"item 4711","price":6409,"note":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx","created_at":"2026-01-01T00:00:00.000000+00:00"}]"#;
+    const ROW: &str = r#"{"id":4711,"client_id":712,"name":"item 4711","price":6409,"note":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx","created_at":"2026-01-01T00:00:00.000000+00:00"}"#;
+    const KIND: [(&str, &str); 1] = [("content-type", "application/json; charset=utf-8")];
+    let rows = |count: usize| bytes::Bytes::from(format!("[{}]", vec![ROW; count].join(", \n ")));
+    let all = [1, 20, 100].map(|count| (format!("limit={count}"), rows(count)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", u16::try_from(port)?)).await?;
-        let app = axum::Router::new().fallback(async || ([("content-type", "application/json; charset=utf-8")], ROW));
+        let one = rows(1);
+        let app = axum::Router::new().fallback(move |uri: axum::http::Uri| {
+            let limit = uri.query().and_then(|query| query.rsplit('&').next());
+            let found = all.iter().find(|(name, _)| limit == Some(name.as_str()));
+            let body = found.map_or(&one, |(_, body)| body).clone();
+            async move { (KIND, body) }
+        });
         axum::serve(listener, app).await?;
         Ok(())
     })

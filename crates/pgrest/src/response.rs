@@ -71,7 +71,10 @@ pub fn total_of(plan: &StatementPlan, counted: Option<i64>, estimate: Option<i64
         Some(Count::Exact) => counted,
         Some(Count::Planned) => estimate.or(counted),
         Some(Count::Estimated) => match (counted, plan.estimate_above) {
-            (Some(counted), Some(above)) if counted > above => Some(estimate.unwrap_or(0).max(counted)),
+            // Without a limit every count is taken for one that may be too large.
+            (Some(counted), above) if above.is_none_or(|above| counted > above) => {
+                Some(estimate.unwrap_or(0).max(counted))
+            }
             _ => counted,
         },
     }

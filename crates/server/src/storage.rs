@@ -76,7 +76,7 @@ pub fn routes() -> Router<App> {
         .route("/object/{bucket}", delete(arranging::remove_many))
         .route(
             "/object/{bucket}/{*name}",
-            get(downloads::own)
+            get(downloads::own_or_public)
                 .post(uploads::add)
                 .put(uploads::replace)
                 .delete(arranging::remove)

@@ -88,25 +88,24 @@ fn is_meant(way: &Relationship, target: &str, hint: Option<&str>) -> bool {
     if matches!(&way.cardinality, Cardinality::Computed { .. }) {
         return false;
     }
-    let is_self = way.origin == way.target;
     let by_name = way.target.name == target;
-    // Of a relation to itself, its name means the many that point here; the one pointed to is named by column.
-    let is_reverse = matches!(
-        &way.cardinality,
-        Cardinality::OneToMany { .. } | Cardinality::ManyToMany(_) | Cardinality::OneToOne { is_parent: true, .. }
-    );
-    let named = by_name && (!is_self || is_reverse);
+    if way.origin == way.target {
+        // Its name means the many that point here, which a column may tell apart; the one pointed to is named by column.
+        let (is_of_many, is_of_one) = (
+            matches!(&way.cardinality, Cardinality::OneToMany { .. }),
+            matches!(&way.cardinality, Cardinality::ManyToOne { .. }),
+        );
+        return match hint {
+            None => by_name && is_of_many || is_of_one && by_own_column(way, target),
+            Some(hint) => by_name && is_of_many && by_foreign_column(way, hint),
+        };
+    }
     match hint {
-        None => {
-            let by_key = !way.target_is_view
-                && (!is_self || !is_reverse)
-                && (by_constraint(way, target) || by_own_column(way, target));
-            named || by_key
-        }
+        None => by_name || (!way.target_is_view && (by_constraint(way, target) || by_own_column(way, target))),
         Some(hint) => {
-            named
+            by_name
                 && (by_constraint(way, hint)
-                    || (!is_self && by_own_column(way, hint))
+                    || by_own_column(way, hint)
                     || by_foreign_column(way, hint)
                     || by_junction(way, hint))
         }

@@ -1,6 +1,6 @@
 //! What SQL a request becomes.
 
-use crate::shop::statement;
+use crate::shop::{planned, statement};
 
 /// The rows that a read reads, and its values.
 fn check(asked: &str, rows: &str, binds: &[&str]) {
@@ -204,6 +204,21 @@ fn calls_take_what_is_meant_for_them() {
         "FROM (SELECT * FROM pgrst_source LIMIT 2 OFFSET $2) AS pgrst_rows",
         &["9", "1"],
     );
+}
+
+#[test]
+fn a_relation_in_itself_is_named_by_columns_alone() {
+    let ways = |select: &str| {
+        planned(&format!("GET /users?select={select}"), &[], b"")
+            .map(drop)
+            .map_err(|error| error.reply().status)
+    };
+    for select in ["users(id)", "users!boss_id(id)", "boss_id(id)"] {
+        assert_eq!(ways(select), Ok(()), "{select}");
+    }
+    for select in ["users!users_boss_fkey(id)", "users_boss_fkey(id)", "users!id(id)"] {
+        assert_eq!(ways(select), Err(400), "{select}");
+    }
 }
 
 #[test]

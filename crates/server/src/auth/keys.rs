@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::{
     jwks::{self, VerifyingKey},
     signing::{self, SigningKey},
-    token::{ApiRole, TokenError, Verified},
+    token::{ApiRole, TokenError, Verified, same},
 };
 use crate::config::{Config, Secret};
 
@@ -25,6 +25,12 @@ use crate::config::{Config, Secret};
 const API_KEY_EXPIRES: u64 = 4_102_444_800;
 /// The expiry of Supabase's well-known local keys.
 const DEV_KEY_EXPIRES: u64 = 1_983_812_996;
+
+/// Supabase's well-known local keys of the newer kind, which hold beside the others where those do.
+const DEV_OPAQUE: [(ApiRole, &str); 2] = [
+    (ApiRole::Anon, "sb_publishable_ACJWlzQHlZjBrEguHvfOxg_3BJgxAaH"),
+    (ApiRole::Service, "sb_secret_N7UND0UgjKTVK-Uodkm0Hg_xSvEMPvz"),
+];
 
 /// Signs and verifies.
 pub struct Keys {
@@ -36,6 +42,7 @@ pub struct Keys {
     public: JwkSet,
     anon_key: Secret,
     service_key: Secret,
+    has_dev_keys: bool,
     /// Tokens whose signature was checked.
     pub(super) remembered: Mutex<HashMap<String, Arc<Verified>>>,
 }
@@ -109,6 +116,7 @@ impl Keys {
             public,
             anon_key: empty.clone(),
             service_key: empty,
+            has_dev_keys: config.settings.dev_keys,
             remembered: Mutex::default(),
         };
         let given = &config.settings;
@@ -127,6 +135,17 @@ impl Keys {
     #[must_use]
     pub fn service_key(&self) -> &Secret {
         &self.service_key
+    }
+
+    /// The role of an opaque API key that is ours.
+    pub(super) fn role_of_opaque(&self, shown: &str) -> Option<ApiRole> {
+        let own = [
+            (ApiRole::Anon, self.anon_key()),
+            (ApiRole::Service, self.service_key.expose()),
+        ];
+        let dev = DEV_OPAQUE.into_iter().filter(|_| self.has_dev_keys);
+        let found = own.into_iter().chain(dev).find(|(_, key)| same(shown, key));
+        found.map(|(role, _)| role)
     }
 
     /// The public keys whose tokens count, for whoever wants to verify them himself.
@@ -265,6 +284,19 @@ pub(crate) mod tests {
                 .expose()
                 .ends_with(".EGIM96RAZx35lJzdJsyH-qQwv8Hdp7fsn3W0YpN81IU")
         );
+    }
+
+    #[test]
+    fn well_known_opaque_keys_hold_beside_the_other_dev_keys_alone() {
+        let (dev, own) = (
+            keys_with(true, [NONE, NONE]).unwrap(),
+            keys_with(false, [NONE, NONE]).unwrap(),
+        );
+        for (role, key) in DEV_OPAQUE {
+            assert_eq!(dev.role_of_opaque(key), Some(role));
+            assert_eq!(own.role_of_opaque(key), None);
+        }
+        assert_eq!(dev.role_of_opaque("sb_secret_x"), None);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) async fn messages(
     tx.query(sql!("select set_config('realtime.topic', $1, true)"), &[&topic])
         .await?;
     let text = sql!(
-        "select m.id, coalesce(m.event, ''), coalesce(m.payload::text, '{}') from realtime.messages as m
+        "select m.id, coalesce(m.event, ''), coalesce(m.payload::text, '{}'), m.binary_payload from realtime.messages as m
          where m.topic = $1 and m.extension = 'broadcast' and m.private
            and m.inserted_at > to_timestamp($2::bigint / 1000.0) at time zone 'utc'
          order by m.inserted_at desc limit $3"
@@ -42,7 +42,9 @@ pub(super) async fn messages(
     let mut casts = Vec::new();
     for row in rows.iter().rev() {
         let (id, event, payload): (uuid::Uuid, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let mut cast = Cast::new(topic, &event, Payload::Json(payload), false);
+        let bytes: Option<Vec<u8>> = row.try_get(3)?;
+        let payload = bytes.map_or(Payload::Json(payload), |bytes| Payload::Bytes(bytes.into()));
+        let mut cast = Cast::new(topic, &event, payload, false);
         cast.meta = Some(format!(r#"{{"id":"{id}","replayed":true}}"#));
         casts.push(cast);
     }

@@ -23,6 +23,7 @@ use crate::{
     app::App,
     auth::token::ApiRole,
     db::{like, sql},
+    files::kind,
 };
 
 /// Kinds of one bucket.
@@ -136,7 +137,7 @@ impl Wish {
         let Some(Some(size)) = &self.file_size_limit else {
             return Ok(None);
         };
-        let wrong = || Refusal::Invalid("file_size_limit is a number of bytes, or a text such as 20MB".to_owned());
+        let wrong = || Refusal::Invalid("Invalid file size format, hint: use 20GB / 20MB / 30KB / 3B".to_owned());
         let size = match size {
             Value::Number(number) => number.as_i64(),
             Value::String(text) => bytes_of(text),
@@ -151,30 +152,51 @@ impl Wish {
         let Some(Some(kinds)) = &self.allowed_mime_types else {
             return Ok(None);
         };
-        let is_kind = |kind: &String| {
-            kind.len() <= 200 && kind.split('/').count() == 2 && kind.bytes().all(|byte| byte.is_ascii_graphic())
-        };
-        if kinds.len() > KINDS_MAX || !kinds.iter().all(is_kind) {
+        // Without parameters, in small letters, each once.
+        let mut settled: Vec<String> = Vec::new();
+        for kind in kinds {
+            let plain = kind::essence(kind);
+            let is_kind = plain.len() <= 200
+                && plain.bytes().all(|byte| byte.is_ascii_graphic())
+                && plain.split_once('/').is_some_and(|(family, name)| {
+                    let is_part = |part: &str| !part.is_empty() && !part.contains(['*', '/']);
+                    is_part(family) && (name == "*" || is_part(name))
+                });
+            if !is_kind {
+                return Err(Refusal::Kind(kind.clone()));
+            }
+            if !settled.contains(&plain) {
+                settled.push(plain);
+            }
+        }
+        if settled.len() > KINDS_MAX {
             return Err(Refusal::Kind(kinds.join(", ")));
         }
-        Ok(Some(kinds.clone()))
+        Ok(Some(settled))
     }
 }
 
-/// `20MB` as bytes: units are powers of 1024, as storage-api has them.
+/// `20MB`, `1.5GB` as bytes: units are powers of 1000, as storage-api has them.
 fn bytes_of(text: &str) -> Option<i64> {
     let text = text.trim();
     let unit = text.find(|sign: char| sign.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit);
-    let factor: i64 = match unit.to_ascii_uppercase().as_str() {
-        "" | "B" => 1,
-        "KB" => 1 << 10,
-        "MB" => 1 << 20,
-        "GB" => 1 << 30,
-        "TB" => 1 << 40,
+    let zeros: usize = match unit.to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "KB" => 3,
+        "MB" => 6,
+        "GB" => 9,
+        "TB" => 12,
         _ => return None,
     };
-    number.trim().parse::<i64>().ok()?.checked_mul(factor)
+    let (whole, part) = number.trim().split_once('.').unwrap_or((number.trim(), ""));
+    let is_number = !whole.is_empty()
+        && [whole, part]
+            .iter()
+            .all(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
+    // Of a byte there is no part.
+    let part: String = part.chars().chain(std::iter::repeat('0')).take(zeros).collect();
+    is_number.then(|| format!("{whole}{part}").parse().ok()).flatten()
 }
 
 pub(super) async fn create(asked: Asked, body: Bytes) -> Result<Json<Value>, Refusal> {
@@ -299,13 +321,16 @@ mod tests {
     #[test]
     fn sizes_are_numbers_or_have_units() {
         for (text, bytes) in [
-            ("20MB", Some(20 << 20)),
-            ("1 gb", Some(1 << 30)),
+            ("20MB", Some(20_000_000)),
+            ("1 gb", Some(1_000_000_000)),
+            ("1.5GB", Some(1_500_000_000)),
+            ("0.0015KB", Some(1)),
             ("17", Some(17)),
-            ("1KB", Some(1024)),
+            ("1KB", Some(1000)),
+            ("1.x5MB", None),
+            (".5MB", None),
             ("", None),
             ("MB", None),
-            ("1.5MB", None),
             ("1XB", None),
             ("99999999999TB", None),
         ] {

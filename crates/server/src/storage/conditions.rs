@@ -24,6 +24,19 @@ pub(super) fn http_date(at: DateTime<Utc>) -> String {
     at.format(HTTP_DATE).to_string()
 }
 
+/// Whether the client wants something else than this (`If-Match`, `If-Unmodified-Since`).
+pub(super) fn is_another(headers: &HeaderMap, etag: &str, changed_at: DateTime<Utc>) -> bool {
+    if let Some(wanted) = text(headers, header::IF_MATCH) {
+        return !wanted
+            .split(',')
+            .map(str::trim)
+            .any(|wanted| wanted == "*" || wanted == etag);
+    }
+    text(headers, header::IF_UNMODIFIED_SINCE)
+        .and_then(instant)
+        .is_some_and(|since| changed_at.trunc_subsecs(0) > since)
+}
+
 /// Whether the client has this already.
 pub(super) fn is_unchanged(headers: &HeaderMap, etag: &str, changed_at: DateTime<Utc>) -> bool {
     if let Some(known) = text(headers, header::IF_NONE_MATCH) {
@@ -119,6 +132,21 @@ mod tests {
             assert_eq!(
                 is_unchanged(&headers(name, value), "\"a\"", changed_at),
                 is_same,
+                "{value}"
+            );
+        }
+        for (name, value, is_other) in [
+            (header::IF_MATCH, "\"a\"", false),
+            (header::IF_MATCH, "\"b\", \"a\"", false),
+            (header::IF_MATCH, "*", false),
+            (header::IF_MATCH, "\"b\"", true),
+            (header::IF_UNMODIFIED_SINCE, "Wed, 04 Mar 2026 05:06:07 GMT", false),
+            (header::IF_UNMODIFIED_SINCE, "Wed, 04 Mar 2026 05:06:06 GMT", true),
+            (header::IF_UNMODIFIED_SINCE, "yesterday", false),
+        ] {
+            assert_eq!(
+                is_another(&headers(name, value), "\"a\"", changed_at),
+                is_other,
                 "{value}"
             );
         }

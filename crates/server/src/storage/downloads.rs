@@ -57,6 +57,28 @@ pub(super) async fn own(
     serve(&app, &object, reading).await
 }
 
+/// What `own` gives, and without a token what everybody may have.
+pub(super) async fn own_or_public(
+    State(app): State<App>,
+    asked: Result<Asked, Refusal>,
+    at: At,
+    asks: Query<Asks>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    match asked {
+        Ok(asked) => {
+            let method = request.method().clone();
+            own(State(app), asked, at, method, asks).await
+        }
+        Err(Refusal::NoToken) => {
+            let answer = public(State(app), at, asks, request).await;
+            let is_private = matches!(answer, Err(Refusal::NoBucket | Refusal::NoObject));
+            if is_private { Err(Refusal::NoToken) } else { answer }
+        }
+        Err(error) => Err(error),
+    }
+}
+
 pub(super) async fn public(
     State(app): State<App>,
     at: At,

@@ -169,7 +169,7 @@ pub(super) async fn read(
     let link = Link::verify(token, &app.config.jwt_secret, &at.key(), Scope::Download, app.now())?;
     // Whoever was given a picture of it was not given all of it.
     if link.transformations.is_some() {
-        return Err(Refusal::Link("InvalidSignature".to_owned()));
+        return Err(Refusal::OtherLink);
     }
     let object = linked(&app, &at).await?;
     note(&app, &at, &object, link.reader).await?;

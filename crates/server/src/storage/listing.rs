@@ -129,10 +129,15 @@ pub(super) async fn level(asked: Asked, InBucket(bucket): InBucket, body: Bytes)
     let wish: Level = json_of(&body)?;
     check_prefix(&wish.prefix)?;
     // The prefix is a folder, however it is written.
-    let folder = match wish.prefix.trim_matches('/') {
-        "" => String::new(),
-        folder => format!("{folder}/"),
-    };
+    let search = wish.search.as_deref().unwrap_or_default().trim_start_matches('/');
+    // What is searched for may lie in folders below it.
+    let (below, search) = search.rsplit_once('/').unwrap_or(("", search));
+    let parts = [wish.prefix.trim_matches('/'), below];
+    let folder: String = parts
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .map(|part| format!("{part}/"))
+        .collect();
     let (column, is_descending) = order_of(wish.sort_by)?;
     let (limit, offset) = (wish.limit.unwrap_or(LISTED), wish.offset.unwrap_or(0));
     if limit < 0 || offset < 0 || limit.saturating_add(offset) > REACH_MAX {
@@ -140,7 +145,7 @@ pub(super) async fn level(asked: Asked, InBucket(bucket): InBucket, body: Bytes)
             "body/limit and body/offset are at most {REACH_MAX} together: use list-v2 for more"
         )));
     }
-    let search = like(wish.search.as_deref().unwrap_or_default());
+    let search = like(search);
     let tx = asked.begin("storage.object.list").await?;
     let rows = if column == Column::Name {
         let text = sql!(
@@ -307,7 +312,8 @@ fn page(entries: &[Entry], limit: usize, column: Column) -> Value {
     for entry in shown {
         let mut told = entry.told(&entry.name);
         if let Some(fields) = told.as_object_mut() {
-            fields.insert("key".to_owned(), entry.name.as_str().into());
+            // A folder's key has no slash behind it, and its name has.
+            fields.insert("key".to_owned(), entry.name.trim_end_matches('/').into());
         }
         if entry.id.is_some() {
             objects.push(told);

@@ -31,7 +31,7 @@ pub(crate) async fn put(app: &App, caller: &Caller, bucket: &str, name: &str, by
         .header(header::CACHE_CONTROL, KEPT)
         .body(Body::from(bytes))
         .map_err(Problem::internal)?;
-    uploads::add(State(app.clone()), asked, at, request)
+    uploads::add(State(app.clone()), Ok(asked), Ok(at), request)
         .await
         .map(drop)
         .map_err(problem)
@@ -73,6 +73,8 @@ fn problem(refusal: Refusal) -> Problem {
         | Refusal::NotEmpty
         | Refusal::Invalid(_)
         | Refusal::Link(_)
+        | Refusal::OtherLink
+        | Refusal::Changed
         | Refusal::Range(_)
         | Refusal::Picture(_)
         | Refusal::Slow => Problem::Invalid(refusal.to_string()),

@@ -61,6 +61,12 @@ pub(super) enum Refusal {
     /// A link's token does not hold.
     #[error("{0}")]
     Link(String),
+    /// A link's token is for something else.
+    #[error("InvalidSignature")]
+    OtherLink,
+    /// The object is not the one that the client has in mind.
+    #[error("The object was changed: a condition of the request does not hold")]
+    Changed,
     /// No byte of the object is in the range.
     #[error("The requested range cannot be satisfied")]
     Range(u64),
@@ -107,6 +113,13 @@ impl Refusal {
             Refusal::NotEmpty => (BAD, "409", "InvalidRequest", "ResourceNotEmpty"),
             Refusal::Invalid(_) => (BAD, "400", "Error", "InvalidRequest"),
             Refusal::Link(_) => (BAD, "400", "InvalidJWT", "InvalidJWT"),
+            Refusal::OtherLink => (BAD, "400", "InvalidSignature", "InvalidSignature"),
+            Refusal::Changed => (
+                StatusCode::PRECONDITION_FAILED,
+                "412",
+                "PreconditionFailed",
+                "PreconditionFailed",
+            ),
             Refusal::Range(_) => (StatusCode::RANGE_NOT_SATISFIABLE, "416", "InvalidRange", "InvalidRange"),
             Refusal::Picture(_) => (BAD, "422", "InvalidRequest", "InvalidRequest"),
             Refusal::PicturesBusy => (StatusCode::TOO_MANY_REQUESTS, "429", "too_many_requests", "SlowDown"),

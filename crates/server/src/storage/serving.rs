@@ -46,6 +46,9 @@ pub(super) async fn serve(app: &App, object: &Object, reading: Reading<'_>) -> R
     let (size, etag, changed_at) = (object.size(), object.etag(), object.updated_at);
     let mut response = Response::new(Body::empty());
     describe(&mut response, object, &reading);
+    if conditions::is_another(reading.headers, etag, changed_at) {
+        return Err(Refusal::Changed);
+    }
     if conditions::is_unchanged(reading.headers, etag, changed_at) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(response);
@@ -135,7 +138,23 @@ fn disposition(name: &str) -> String {
         return "attachment;".to_owned();
     }
     let encoded = utf8_percent_encode(name, PLAIN);
-    format!("attachment; filename={encoded}; filename*=UTF-8''{encoded};")
+    let is_token = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte));
+    let plain = if is_token { name.to_owned() } else { quoted(name) };
+    format!("attachment; filename={plain}; filename*=UTF-8''{encoded}")
+}
+
+/// In quotes, for clients that read nothing else: what they might misread is a `_`.
+fn quoted(name: &str) -> String {
+    let plain = |sign: char| {
+        if matches!(sign, ' '..='~') && !matches!(sign, '"' | '\\') {
+            sign
+        } else {
+            '_'
+        }
+    };
+    format!("\"{}\"", name.chars().map(plain).collect::<String>())
 }
 
 /// What is no header is left out: rows may hold anything.
@@ -153,10 +172,14 @@ mod tests {
     fn a_name_cannot_leave_its_parameter() {
         for (name, told) in [
             ("", "attachment;"),
-            ("a b.pdf", "attachment; filename=a%20b.pdf; filename*=UTF-8''a%20b.pdf;"),
+            ("a.pdf", "attachment; filename=a.pdf; filename*=UTF-8''a.pdf"),
+            (
+                "a b;c.pdf",
+                "attachment; filename=\"a b;c.pdf\"; filename*=UTF-8''a%20b%3Bc.pdf",
+            ),
             (
                 "é\"\r\nx: y",
-                "attachment; filename=%C3%A9%22%0D%0Ax%3A%20y; filename*=UTF-8''%C3%A9%22%0D%0Ax%3A%20y;",
+                "attachment; filename=\"____x: y\"; filename*=UTF-8''%C3%A9%22%0D%0Ax%3A%20y",
             ),
         ] {
             assert_eq!(disposition(name), told);

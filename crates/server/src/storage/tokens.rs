@@ -92,7 +92,7 @@ impl Link {
             return Err(refused("\"exp\" claim timestamp check failed"));
         }
         if link.url != url || link.scope != scope {
-            return Err(refused("InvalidSignature"));
+            return Err(Refusal::OtherLink);
         }
         Ok(link)
     }

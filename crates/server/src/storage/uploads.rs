@@ -15,23 +15,38 @@ use super::{
 };
 use crate::{app::App, db::Tx};
 
+/// The last part of the name of an empty object that stands for its folder.
+const FOLDER: &str = ".emptyFolderPlaceholder";
+
+/// Who asks or where, or why not: a body that is refused is read all the same, so that its client gets to the answer.
+type Try<T> = Result<T, Refusal>;
+
 pub(super) async fn add(
     State(app): State<App>,
-    asked: Asked,
-    at: At,
+    asked: Try<Asked>,
+    at: Try<At>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
+    let (asked, at, request) = all(asked, at, request).await?;
     let may_replace = asked.may_replace();
     put(&app, &asked, &at, request, may_replace, "storage.object.upload").await
 }
 
 pub(super) async fn replace(
     State(app): State<App>,
-    asked: Asked,
-    at: At,
+    asked: Try<Asked>,
+    at: Try<At>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
+    let (asked, at, request) = all(asked, at, request).await?;
     put(&app, &asked, &at, request, true, "storage.object.upload_update").await
+}
+
+async fn all(asked: Try<Asked>, at: Try<At>, request: Request) -> Try<(Asked, At, Request)> {
+    match asked.and_then(|asked| Ok((asked, at?))) {
+        Ok((asked, at)) => Ok((asked, at, request)),
+        Err(refusal) => Err(receiving::drain(request.into_body(), refusal).await),
+    }
 }
 
 async fn put(
@@ -109,7 +124,11 @@ pub(super) async fn keep(
 ) -> Result<Uuid, Refusal> {
     let staged = &received.staged;
     let mime_type = staged.looks().settled(received.claimed.as_deref());
-    rules.check_kind(&mime_type)?;
+    // By it, clients make a folder that has nothing else.
+    let is_placeholder = staged.size() == 0 && at.name.as_str().ends_with(FOLDER);
+    if !is_placeholder {
+        rules.check_kind(&mime_type)?;
+    }
     let (Way::Own { may_replace } | Way::Signed { may_replace }) = way;
     let written = Written {
         owner,

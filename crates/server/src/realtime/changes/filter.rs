@@ -121,9 +121,17 @@ pub fn parse(text: &str) -> Result<Vec<Term>, String> {
 fn split(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut depth, mut is_quoted, mut begin) = (0_i32, false, 0);
+    let (mut before, mut is_escaped) = (None, false);
     for (at, letter) in text.char_indices() {
+        // A quote begins where a value does.
+        let begins = !is_quoted && matches!(before, None | Some('.' | '(' | ',' | ' '));
+        before = Some(letter);
+        if std::mem::take(&mut is_escaped) {
+            continue;
+        }
         match letter {
-            '"' => is_quoted = !is_quoted,
+            '\\' if is_quoted => is_escaped = true,
+            '"' if is_quoted || begins => is_quoted = !is_quoted,
             '(' if !is_quoted => depth += 1,
             ')' if !is_quoted => depth -= 1,
             ',' if !is_quoted && depth <= 0 => {
@@ -152,7 +160,7 @@ fn term(text: &str) -> Result<Term, String> {
             let inner = value.strip_prefix('(').and_then(|value| value.strip_suffix(')'));
             let values: Vec<String> = split(inner.ok_or_else(wrong)?)
                 .into_iter()
-                .map(|value| value.trim().trim_matches('"').to_owned())
+                .map(|value| unquoted(value.trim()))
                 .collect();
             if values.len() > VALUES_MAX {
                 return Err(format!("in takes at most {VALUES_MAX} values"));
@@ -176,7 +184,7 @@ fn term(text: &str) -> Result<Term, String> {
         | Operator::Ilike
         | Operator::Match
         | Operator::Imatch
-        | Operator::IsDistinct => vec![value.to_owned()],
+        | Operator::IsDistinct => vec![unquoted(value)],
     };
     Ok(Term {
         column: column.to_owned(),
@@ -186,6 +194,24 @@ fn term(text: &str) -> Result<Term, String> {
         kind: String::new(),
         cast: String::new(),
     })
+}
+
+/// What stands in quotes, where a backslash stands before what is meant as it is; anything else as it stands.
+fn unquoted(value: &str) -> String {
+    let inside = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    let Some(inside) = inside else {
+        return value.to_owned();
+    };
+    let mut letters = inside.chars();
+    let mut text = String::with_capacity(inside.len());
+    while let Some(letter) = letters.next() {
+        text.push(if letter == '\\' {
+            letters.next().unwrap_or(letter)
+        } else {
+            letter
+        });
+    }
+    text
 }
 
 impl Term {
@@ -300,6 +326,29 @@ fn numeric(a: &str, b: &str) -> Option<Ordering> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_may_stand_in_quotes() {
+        let values = |text: &str| {
+            parse(text)
+                .unwrap()
+                .into_iter()
+                .map(|term| term.values)
+                .collect::<Vec<_>>()
+        };
+        for (text, expect) in [
+            (r#"a=eq."(a.b)""#, vec![vec!["(a.b)"]]),
+            (r#"a=eq." a ",b=eq.1"#, vec![vec![" a "], vec!["1"]]),
+            (r#"a=match."^(a|b),$",b=eq.2"#, vec![vec!["^(a|b),$"], vec!["2"]]),
+            (
+                r#"a=in.("say \"hi\"","e\\f",plain)"#,
+                vec![vec![r#"say "hi""#, r"e\f", "plain"]],
+            ),
+            (r#"a=eq.6" pipe,b=eq.1"#, vec![vec![r#"6" pipe"#], vec!["1"]]),
+        ] {
+            assert_eq!(values(text), expect, "{text}");
+        }
+    }
 
     fn check(filter: &str, kind: &str, cell: &str, expect: Verdict) {
         let mut terms = parse(filter).unwrap();

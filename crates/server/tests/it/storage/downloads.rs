@@ -219,6 +219,35 @@ async fn an_answer_from_memory_is_the_answer_from_the_file() {
     }
 }
 
+#[tokio::test]
+async fn what_is_public_needs_no_token_and_conditions_must_hold() {
+    let site = Site::new().await;
+    let who = service(&site);
+    let (name, hidden) = (bucket(&site, true).await, bucket(&site, false).await);
+    for of in [&name, &hidden] {
+        ask(&site, Some(&who), Request::post(at(of, "a")), PNG).await.ok();
+    }
+    let tag = ask(&site, None, Request::get(at(&name, "a")), "")
+        .await
+        .ok()
+        .header("etag")
+        .to_owned();
+    let refused = ask(&site, None, Request::get(at(&hidden, "a")), "").await;
+    assert_eq!(
+        refused.json()["message"],
+        "headers must have required property 'authorization'"
+    );
+    for (header, value, status) in [
+        ("if-match", tag.as_str(), 200),
+        ("if-match", "\"other\"", 412),
+        ("if-unmodified-since", "Thu, 01 Jan 2099 00:00:00 GMT", 200),
+        ("if-unmodified-since", "Thu, 01 Jan 1970 00:00:00 GMT", 412),
+    ] {
+        let request = Request::get(at(&name, "a")).header(header, value);
+        assert_eq!(ask(&site, None, request, "").await.status, status, "{header}: {value}");
+    }
+}
+
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries

@@ -335,12 +335,12 @@ async fn a_picture_is_for_whoever_may_have_its_object() {
     let whole = format!("/storage/v1{}", link.replace("/render/image/sign/", "/object/sign/"));
     assert_eq!(
         ask(&site, None, Request::get(whole), "").await.json()["error"],
-        "InvalidJWT"
+        "InvalidSignature"
     );
     let elsewhere = place.replace(".png", ".jpg");
     assert_eq!(
         render(&site, None, &elsewhere, "*/*").await.json()["error"],
-        "InvalidJWT"
+        "InvalidSignature"
     );
     let plain = sign(&owner, json!({})).await.ok().json();
     assert!(
