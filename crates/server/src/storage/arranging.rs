@@ -9,7 +9,7 @@ use super::{
     asked::{Asked, At, InBucket},
     downloads::note,
     links::{json_of, place},
-    receiving::{metadata_header, metadata_of},
+    receiving::{cache_control, metadata_header},
     refusal::Refusal,
     rows::{Object, Rules, Written, lock_content, note_unnamed},
 };
@@ -84,11 +84,7 @@ pub(super) async fn rename(asked: Asked, body: Bytes) -> Result<Json<Value>, Ref
 pub(super) async fn copy(State(app): State<App>, asked: Asked, body: Bytes) -> Result<Json<Value>, Refusal> {
     let wish: FromTo = json_of(&body)?;
     let (from, to) = wish.places()?;
-    let user_metadata = match (&wish.metadata, asked.headers.contains_key("x-metadata")) {
-        (Some(metadata), _) => Some(metadata_of(Value::Object(metadata.clone()).to_string().as_bytes())?),
-        (None, true) => Some(metadata_header(&asked.headers)?),
-        (None, false) => None,
-    };
+    let given = metadata_header(&asked.headers)?;
     let tx = asked.begin("storage.object.copy").await?;
     let seen = own(&tx, &from).await?;
     let digest = seen.sha256().ok_or(Refusal::NoObject)?;
@@ -101,18 +97,21 @@ pub(super) async fn copy(State(app): State<App>, asked: Asked, body: Bytes) -> R
         return Err(Refusal::NoObject);
     }
     check_fit(&tx, &to, &object).await?;
-    let is_kept = wish.copy_metadata.unwrap_or(true) && user_metadata.is_none();
-    let written = Written {
+    let mut written = Written {
         owner: asked.owner(),
         metadata: object.metadata.clone(),
-        user_metadata: if is_kept {
-            object.user_metadata.clone()
-        } else {
-            user_metadata
-        }
-        .unwrap_or_else(|| json!({})),
+        user_metadata: object.user_metadata.clone().unwrap_or_else(|| json!({})),
         may_replace: asked.may_replace(),
     };
+    if !wish.copy_metadata.unwrap_or(true) {
+        written.user_metadata = given;
+        // What the copy is, its content says.
+        let told = wish.metadata.as_ref().and_then(|metadata| metadata.get("cacheControl"));
+        if let Some(fields) = written.metadata.as_object_mut() {
+            let told = cache_control(told.and_then(Value::as_str));
+            fields.insert("cacheControl".to_owned(), told.into());
+        }
+    }
     let (id, replaced) = written.put(&tx, &to).await?;
     let left: Vec<String> = replaced.into_iter().filter(|tag| tag != object.etag()).collect();
     note_unnamed(&tx, &left).await?;
@@ -139,6 +138,11 @@ struct Names {
 
 pub(super) async fn remove_many(asked: Asked, InBucket(bucket): InBucket, body: Bytes) -> Result<Json<Value>, Refusal> {
     let Names { prefixes } = json_of(&body)?;
+    if prefixes.is_empty() {
+        return Err(Refusal::Invalid(
+            "body/prefixes must NOT have fewer than 1 items".to_owned(),
+        ));
+    }
     if prefixes.len() > AT_ONCE_MAX {
         return Err(Refusal::Invalid(format!(
             "body/prefixes must NOT have more than {AT_ONCE_MAX} items"

@@ -6,6 +6,7 @@ use axum::{
     extract::{FromRequestParts, Path, rejection::PathRejection},
     http::{HeaderMap, header, request::Parts},
 };
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
@@ -157,16 +158,32 @@ impl FromRequestParts<App> for Asked {
     }
 }
 
+/// What storage-api says of a token that is none.
+pub(super) const MALFORMED: &str = "Invalid Compact JWS";
+
 /// What storage-api says of a token.
 fn said_of(error: &crate::auth::token::TokenError) -> String {
     use crate::auth::token::TokenError;
     match error {
-        TokenError::Empty | TokenError::Parts(_) | TokenError::Malformed => "jwt malformed".to_owned(),
+        TokenError::Empty | TokenError::Parts(_) | TokenError::Malformed => MALFORMED.to_owned(),
         TokenError::Signature | TokenError::NoKey | TokenError::Algorithm => "signature verification failed".to_owned(),
         TokenError::Expired => "\"exp\" claim timestamp check failed".to_owned(),
         TokenError::NotYetValid => "\"nbf\" claim timestamp check failed".to_owned(),
         TokenError::IssuedAtFuture => "\"iat\" claim timestamp check failed".to_owned(),
         TokenError::NoExpiry | TokenError::ClaimType { .. } | TokenError::Role(_) => error.to_string(),
+    }
+}
+
+/// What stands behind the `?` of the URL.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Query<T>, Refusal> {
+        let found = axum::extract::Query::try_from_uri(&parts.uri);
+        let found = found.map_err(|error| Refusal::Invalid(format!("querystring: {}", error.body_text())));
+        found.map(|axum::extract::Query(asks)| Query(asks))
     }
 }
 

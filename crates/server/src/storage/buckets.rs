@@ -1,10 +1,6 @@
 //! Buckets, under the policies on `storage.buckets`.
 
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{Query, State},
-};
+use axum::{Json, body::Bytes, extract::State};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     arranging::announce_removal,
-    asked::{Asked, InBucket},
+    asked::{Asked, InBucket, Query},
     links::json_of,
     names::BucketName,
     refusal::Refusal,
@@ -224,7 +220,14 @@ pub(super) async fn create(asked: Asked, body: Bytes) -> Result<Json<Value>, Ref
         &wish.size_max()?,
         &wish.kinds()?,
     ];
-    tx.execute(text, params).await?;
+    tx.execute(text, params).await.map_err(|error| {
+        let refusal = Refusal::from(error);
+        if matches!(refusal, Refusal::Taken) {
+            Refusal::BucketTaken
+        } else {
+            refusal
+        }
+    })?;
     tx.commit().await?;
     Ok(Json(json!({ "name": name.as_str() })))
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Query, Request, State},
+    extract::{Request, State},
     http::Method,
     response::Response,
 };
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    asked::{Asked, At},
+    asked::{Asked, At, Query},
     conditions::http_date,
     looking::{see, see_public},
     refusal::Refusal,

@@ -4,7 +4,7 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{Query, Request, State},
+    extract::{Request, State},
     response::Response,
 };
 use chrono::DateTime;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    asked::{Asked, At, InBucket},
+    asked::{Asked, At, InBucket, Query},
     conditions::http_date,
     downloads::{Asks, note},
     looking::linked,

@@ -68,6 +68,7 @@ fn problem(refusal: Refusal) -> Problem {
         Refusal::TooLarge => Problem::Invalid("the file is too large".to_owned()),
         Refusal::Kind(kind) => Problem::Invalid(format!("a file of the kind {kind} is not taken here")),
         Refusal::Taken
+        | Refusal::BucketTaken
         | Refusal::Name(_)
         | Refusal::BucketName
         | Refusal::NotEmpty

@@ -40,6 +40,9 @@ pub(super) enum Refusal {
     /// The name is taken.
     #[error("The resource already exists")]
     Taken,
+    /// The name of the bucket is taken.
+    #[error("The resource already exists")]
+    BucketTaken,
     /// Larger than the bucket takes.
     #[error("The object exceeded the maximum allowed size")]
     TooLarge,
@@ -106,6 +109,7 @@ impl Refusal {
             Refusal::NoBucket => (BAD, "404", "Bucket not found", "NoSuchBucket"),
             Refusal::NoObject => (BAD, "404", "not_found", "NoSuchKey"),
             Refusal::Taken => (BAD, "409", "Duplicate", "KeyAlreadyExists"),
+            Refusal::BucketTaken => (BAD, "409", "Duplicate", "BucketAlreadyExists"),
             Refusal::TooLarge => (BAD, "413", "Payload too large", "EntityTooLarge"),
             Refusal::Kind(_) => (BAD, "415", "invalid_mime_type", "InvalidMimeType"),
             Refusal::Name(_) => (BAD, "400", "InvalidKey", "InvalidKey"),

@@ -4,14 +4,14 @@
 
 use axum::{
     body::Body,
-    extract::{Query, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, Method, StatusCode, header},
     response::Response,
 };
 use chrono::DateTime;
 
 use super::{
-    asked::{Asked, At},
+    asked::{Asked, At, Query},
     conditions::{http_date, is_unchanged},
     downloads::{Asks, note},
     links::no_token,

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use super::refusal::Refusal;
+use super::{asked::MALFORMED, refusal::Refusal};
 use crate::config::Secret;
 
 /// What the key is for: another purpose has another key.
@@ -78,16 +78,14 @@ impl Link {
         now: DateTime<Utc>,
     ) -> Result<Link, Refusal> {
         let refused = |text: &str| Refusal::Link(text.to_owned());
-        let (message, signature) = token.rsplit_once('.').ok_or_else(|| refused("jwt malformed"))?;
-        let signature = URL_SAFE_NO_PAD
-            .decode(signature)
-            .map_err(|_| refused("jwt malformed"))?;
+        let (message, signature) = token.rsplit_once('.').ok_or_else(|| refused(MALFORMED))?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| refused(MALFORMED))?;
         hmac::verify(&key(secret), message.as_bytes(), &signature)
             .map_err(|_| refused("signature verification failed"))?;
         // Whatever has our signature has our header.
         let payload = message.split_once('.').map(|(_, payload)| payload).unwrap_or_default();
-        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| refused("jwt malformed"))?;
-        let link: Link = serde_json::from_slice(&payload).map_err(|_| refused("jwt malformed"))?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| refused(MALFORMED))?;
+        let link: Link = serde_json::from_slice(&payload).map_err(|_| refused(MALFORMED))?;
         if link.exp <= now.timestamp() {
             return Err(refused("\"exp\" claim timestamp check failed"));
         }
