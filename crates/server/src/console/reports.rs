@@ -85,7 +85,7 @@ pub(crate) async fn list(
         format!("/compliance/reports?{query}")
     };
     let content = html! {
-        p.lead { (visit.t("reports-text")) }
+        div.page-head { p.lead { (visit.t("reports-text")) } }
         search { form.filters method="get" action="/compliance/reports" { div.form-grid {
             (Field::text("q", visit.t("reports-search")).kind("search").value(&wanted.q).bare().show(&visit))
             div { button.button.secondary { (visit.t("filter-apply")) } }
