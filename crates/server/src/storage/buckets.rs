@@ -148,6 +148,9 @@ impl Wish {
         let Some(Some(kinds)) = &self.allowed_mime_types else {
             return Ok(None);
         };
+        if kinds.len() > KINDS_MAX {
+            return Err(Refusal::Kind(kinds.join(", ")));
+        }
         // Without parameters, in small letters, each once.
         let mut settled: Vec<String> = Vec::new();
         for kind in kinds {
@@ -164,9 +167,6 @@ impl Wish {
             if !settled.contains(&plain) {
                 settled.push(plain);
             }
-        }
-        if settled.len() > KINDS_MAX {
-            return Err(Refusal::Kind(kinds.join(", ")));
         }
         Ok(Some(settled))
     }
