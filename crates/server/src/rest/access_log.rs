@@ -68,7 +68,8 @@ fn line(parts: &Parts, role: Option<&str>, response: &Response, now: DateTime<Ut
         "{caller} - {role} [{}] \"{} {} {:?}\" {} {size} \"{}\" \"{}\"\n",
         now.format("%d/%b/%Y:%H:%M:%S %z"),
         parts.method,
-        parts.uri,
+        // A sign that HTTP lets through could end the field.
+        shown(&parts.uri.to_string()),
         parts.version,
         response.status().as_u16(),
         header(header::REFERER),
@@ -106,6 +107,8 @@ mod tests {
             line(&parts, Some("web_anon"), &response, now),
             "127.0.0.1 - web_anon [02/Jan/2026:03:04:05 +0000] \"GET /items?id=eq.1 HTTP/1.1\" 404 2 \"\" \"cur\\\"l\\\\?\"\n"
         );
+        let (parts, ()) = Request::get("/a\"b").body(()).unwrap().into_parts();
+        assert!(line(&parts, None, &response, now).contains("\"GET /a\\\"b HTTP/1.1\" 404"));
         let (parts, ()) = Request::post("/").body(()).unwrap().into_parts();
         assert_eq!(
             line(&parts, None, &response, now),
