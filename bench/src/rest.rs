@@ -2,7 +2,8 @@
 //!
 //! `nexus-mint rest` runs as a process of its own. In each round the same clients ask it, then pgbench sends the very
 //! statements to PostgreSQL, in four round trips and in one packet, and last the clients ask a server that answers a
-//! constant as long as the answer. Everything happens in turn on the same cluster; the ratios of each round count, and of them the middle.
+//! constant about as long. Everything happens in turn on the same cluster; the ratios of each round count, and of them the
+//! middle.
 
 mod cache;
 pub(crate) mod client;

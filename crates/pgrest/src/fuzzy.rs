@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// How alike names of columns, parameters and embeds must be at least.
+/// How alike names of parameters and embeds must be at least.
 pub(crate) const ALIKE: f64 = 0.33;
 
 /// How alike names of relations and functions must be at least: there are many.
